@@ -1,0 +1,23 @@
+"""Find and train a ticket: train-dense -> prune -> rewind -> train-ticket.
+
+python run.py                                     a lottery ticket on digits
+python run.py pruner=snip sanity_check=rearrange  does SNIP need the positions it chose?
+python run.py --help                              every choice and setting
+"""
+
+import hydra
+from omegaconf import DictConfig
+
+from sanity import cli
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="config")
+def main(cfg: DictConfig) -> float | None:
+    """Run one configuration; the value returned is what Hydra's sweepers optimise."""
+    from sanity.pipeline import run  # imports torch, which --help and completion do not need
+
+    return run(cfg)
+
+
+if __name__ == "__main__":
+    cli.start(main)

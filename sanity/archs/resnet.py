@@ -1,0 +1,126 @@
+"""Residual networks for small images (He et al. 2016, section 4.2), twice as wide."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sanity.archs.base import Network
+from sanity.errors import ConfigError
+
+
+def _conv(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, size, stride=stride, padding=size // 2, bias=False)
+
+
+def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
+    """A strided 1x1 projection where the shape changes, nothing where it does not."""
+    if stride == 1 and inputs == outputs:
+        return None
+    return nn.Sequential(_conv(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions and a shortcut around them."""
+
+    expansion = 1
+
+    def __init__(self, inputs: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = _conv(inputs, width, 3, stride)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = _conv(width, width, 3)
+        self.bn2 = nn.BatchNorm2d(width)
+        # Last, because the layer order decides the smart ratio: a shortcut follows its block.
+        self.downsample = _shortcut(inputs, width, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, inputs, H, W] -> [B, width, H / stride, W / stride]."""
+        out = F.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        return F.relu(out + (x if self.downsample is None else self.downsample(x)))
+
+
+class Bottleneck(nn.Module):
+    """A 3x3 convolution between two 1x1 ones, and a shortcut around them."""
+
+    expansion = 4
+
+    def __init__(self, inputs: int, width: int, stride: int) -> None:
+        super().__init__()
+        outputs = width * self.expansion
+        self.conv1 = _conv(inputs, width, 1)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = _conv(width, width, 3, stride)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = _conv(width, outputs, 1)
+        self.bn3 = nn.BatchNorm2d(outputs)
+        self.downsample = _shortcut(inputs, outputs, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, inputs, H, W] -> [B, 4 width, H / stride, W / stride]."""
+        out = F.relu(self.bn1(self.conv1(x)))
+        out = F.relu(self.bn2(self.conv2(out)))
+        out = self.bn3(self.conv3(out))
+        return F.relu(out + (x if self.downsample is None else self.downsample(x)))
+
+
+BLOCKS: dict[str, type[BasicBlock] | type[Bottleneck]] = {
+    "basic": BasicBlock,
+    "bottleneck": Bottleneck,
+}
+
+
+class ResNet(Network):
+    """A stem, three stages of n blocks at strides 1, 2 and 2, global average and a linear layer.
+
+    ``depth`` is 6n + 2, counting the two convolutions of a basic block; a bottleneck network
+    keeps the number of blocks. Raises ConfigError for an impossible depth, width or block.
+    """
+
+    residual: ClassVar[bool] = True
+    fan = "fan_out"
+
+    def __init__(
+        self,
+        depth: int,
+        num_classes: int,
+        in_channels: int = 3,
+        image_size: int = 32,
+        widths: Sequence[int] = (32, 64, 128),
+        block: str = "basic",
+    ) -> None:
+        super().__init__((in_channels, image_size, image_size))
+        _check(depth, widths, block)
+        kind, blocks = BLOCKS[block], (depth - 2) // 6
+        self.conv1 = _conv(in_channels, widths[0], 3)
+        self.bn1 = nn.BatchNorm2d(widths[0])
+        first, second, third = (width * kind.expansion for width in widths)
+        self.layer1 = _stage(kind, widths[0], widths[0], blocks, stride=1)
+        self.layer2 = _stage(kind, first, widths[1], blocks, stride=2)
+        self.layer3 = _stage(kind, second, widths[2], blocks, stride=2)
+        self.fc = nn.Linear(third, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images [B, C, H, W] -> logits [B, classes]."""
+        x = F.relu(self.bn1(self.conv1(x)))
+        x = self.layer3(self.layer2(self.layer1(x)))
+        return self.fc(x.mean(dim=(2, 3)))
+
+
+def _stage(
+    kind: type[BasicBlock] | type[Bottleneck], inputs: int, width: int, blocks: int, stride: int
+) -> nn.Sequential:
+    outputs = width * kind.expansion
+    rest = [kind(outputs, width, stride=1) for _ in range(blocks - 1)]
+    return nn.Sequential(kind(inputs, width, stride), *rest)
+
+
+def _check(depth: int, widths: Sequence[int], block: str) -> None:
+    if depth < 8 or (depth - 2) % 6:
+        raise ConfigError(f"arch.depth={depth} is no ResNet: choose 6n+2, such as 8, 20, 32 or 56")
+    if len(widths) != 3 or min(widths) < 1:
+        raise ConfigError(f"arch.widths={list(widths)}: give three positive widths, one a stage")
+    if block not in BLOCKS:
+        raise ConfigError(f"arch.block={block} is unknown: choose {' or '.join(BLOCKS)}")

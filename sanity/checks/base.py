@@ -1,0 +1,82 @@
+"""A sanity check perturbs one link of the chain and measures that it did."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from sanity.datasets.base import Examples
+from sanity.masks import Mask
+from sanity.pruners.base import Scores
+
+Target = Literal["nothing", "data", "scores", "mask", "weights"]
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a check changed: ``counts`` such as {"labels_changed": 1293, "labels": 1437}.
+
+    ``changed`` is the number that must not be 0 for the check to have happened.
+    """
+
+    changed: int
+    counts: Mapping[str, int | float]
+
+
+class Check(ABC):
+    """Base of all checks; ``target`` names the link it perturbs."""
+
+    target: ClassVar[Target]
+
+
+class DataCheck(Check):
+    """Perturbs the data that pruning sees; the ticket and the test set stay on clean data."""
+
+    target: ClassVar[Target] = "data"
+
+    @abstractmethod
+    def corrupt(self, clean: Examples, generator: torch.Generator) -> tuple[Examples, Effect]:
+        """New examples (the given ones stay untouched) and what differs."""
+
+
+class ScoreCheck(Check):
+    """Perturbs the scores, each time they are computed."""
+
+    target: ClassVar[Target] = "scores"
+
+    @abstractmethod
+    def perturb(self, scores: Scores, generator: torch.Generator) -> tuple[Scores, Effect]:
+        """New scores and what differs."""
+
+
+class MaskCheck(Check):
+    """Perturbs the finished mask."""
+
+    target: ClassVar[Target] = "mask"
+
+    @abstractmethod
+    def perturb(self, mask: Mask, generator: torch.Generator) -> tuple[Mask, Effect]:
+        """A new mask and what differs."""
+
+
+class WeightCheck(Check):
+    """Perturbs the weights a ticket starts from."""
+
+    target: ClassVar[Target] = "weights"
+
+    @abstractmethod
+    def perturb(
+        self,
+        weights: dict[str, Tensor],
+        mask: Mask,
+        fresh: Callable[[], dict[str, Tensor]],
+        generator: torch.Generator,
+    ) -> tuple[dict[str, Tensor], Effect]:
+        """New weights and what differs.
+
+        ``weights`` is a state dict whose prunable weight of layer ``l`` is ``l + ".weight"``;
+        ``fresh()`` draws a newly initialised state dict of the same network.
+        """

@@ -1,0 +1,36 @@
+"""Half data set: how much data does a method need?"""
+
+from dataclasses import dataclass
+
+import torch
+
+from sanity.checks.base import DataCheck, Effect
+from sanity.datasets.base import Examples
+from sanity.errors import ConfigError
+from sanity.ratios.base import floor_share
+
+
+@dataclass
+class HalfDataset(DataCheck):
+    """Pruning sees only the first floor(fraction * N) training examples, as they are packed.
+
+    The reference's 24,960 of CIFAR's 50,000 are ``fraction`` 0.4992.
+    """
+
+    fraction: float = 0.5
+
+    def corrupt(self, clean: Examples, generator: torch.Generator) -> tuple[Examples, Effect]:
+        """Counts the examples that are gone. Raises ConfigError where a whole class goes."""
+        if not 0 < self.fraction < 1:
+            raise ConfigError(f"sanity_check.fraction={self.fraction}: must be between 0 and 1")
+        count = floor_share(len(clean), self.fraction)
+        labels = clean.labels[:count]
+        lost = sorted(set(clean.labels.tolist()) - set(labels.tolist()))
+        if lost:
+            raise ConfigError(
+                f"sanity_check.fraction={self.fraction}: leaves {count} of {len(clean)} training "
+                f"examples, none of class {lost[0]} ({len(lost)} classes lost); choose more"
+            )
+        removed = len(clean) - count
+        effect = Effect(removed, {"examples_removed": removed, "examples": len(clean)})
+        return Examples(clean.images[:count], labels, clean.num_classes), effect

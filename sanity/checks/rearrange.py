@@ -1,0 +1,35 @@
+"""Layer-wise rearrangement: does it matter which weights of a layer are kept?"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sanity.checks.base import Effect, MaskCheck
+from sanity.masks import Mask
+
+
+def permute(keep: Tensor, generator: torch.Generator) -> Tensor:
+    """The same number of kept positions, uniformly anywhere in the layer."""
+    order = torch.randperm(keep.numel(), generator=generator)
+    return keep.flatten()[order].view(keep.shape)
+
+
+@dataclass
+class Rearrange(MaskCheck):
+    """Every layer's mask is permuted before weights are masked, so that other weights survive.
+
+    Layers keep their counts (Su et al. 2020, section 3).
+    """
+
+    def perturb(self, mask: Mask, generator: torch.Generator) -> tuple[Mask, Effect]:
+        """Counts the kept positions that are kept no more."""
+        permuted = {name: permute(keep, generator) for name, keep in mask.items()}
+        moved = [int((keep & ~permuted[name]).sum()) for name, keep in mask.items()]
+        counts = {
+            "positions_moved": sum(moved),
+            "positions": sum(int(keep.sum()) for keep in mask.values()),
+            "layers_changed": sum(count > 0 for count in moved),
+            "layers": len(mask),
+        }
+        return permuted, Effect(sum(moved), counts)

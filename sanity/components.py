@@ -1,0 +1,86 @@
+"""From a group of the configuration to the object it describes, or one line about what is wrong."""
+
+import hashlib
+import importlib
+import inspect
+import pkgutil
+from types import ModuleType
+from typing import Any, TypeVar
+
+from hydra.errors import HydraException
+from hydra.utils import get_class, instantiate
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from sanity.config import conform, unknown
+from sanity.errors import ConfigError, SanityError, one_line
+
+T = TypeVar("T")
+
+Values = dict[str, Any]
+"""A group's settings as plain Python values, ``_target_`` included."""
+
+
+def plain(cfg: DictConfig, group: str) -> Values:
+    """The settings of ``group``, resolved; raises ConfigError for one that must still be given."""
+    try:
+        values = OmegaConf.to_container(cfg[group], resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(one_line(error)) from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{group}={values}: must be one of its options; see --help")
+    return {str(name): value for name, value in values.items()}
+
+
+def component(group: str, values: Values, base: type[T]) -> T:
+    """The object that ``values`` describe, which must be a ``base``."""
+    target = values.get("_target_")
+    if target is None:
+        raise ConfigError(f"{group}: its file has no _target_, the class that implements it")
+    try:
+        kind = get_class(target)
+    except Exception as error:  # a user's module may fail in any way while it is imported
+        raise ConfigError(f"{group}._target_={target}: {one_line(error)}") from error
+    if not issubclass(kind, base):
+        raise ConfigError(f"{group}._target_={target}: is no {base.__module__}.{base.__name__}")
+    settings = {name: value for name, value in values.items() if name != "_target_"}
+    part = build(group, {"_target_": target, **conform(group, kind, settings)})
+    assert isinstance(part, base)
+    return part
+
+
+def build(group: str, values: Values) -> Any:
+    """What Hydra makes of ``values``; its errors become one line."""
+    try:
+        return instantiate(values, _convert_="all")
+    except HydraException as error:
+        cause = error.__cause__
+        if isinstance(cause, SanityError):
+            raise cause from None
+        raise ConfigError(f"{group}: {one_line(cause or error)}") from error
+
+
+def identity(values: Values, part: object) -> Values:
+    """What decides a component's behaviour: its settings, and its source where it is not ours.
+
+    Researchers edit their own pruners; a result of yesterday's code must not pass for today's.
+    """
+    module = inspect.getmodule(type(part))
+    if module is None or module.__name__.split(".")[0] == "sanity":
+        return values
+    return values | {"source": hashlib.sha256(inspect.getsource(module).encode()).hexdigest()}
+
+
+def target_of(name: str, package: ModuleType, base: type, key: str) -> str:
+    """The dotted path of the class that ``name`` stands for, unless it is one already."""
+    if "." in name:
+        return name
+    options = [m.name for m in pkgutil.iter_modules(package.__path__) if m.name != "base"]
+    if name not in options:
+        raise ConfigError(unknown(key, name, options))
+    module = importlib.import_module(f"{package.__name__}.{name}")
+    for member in vars(module).values():
+        own = inspect.isclass(member) and member.__module__ == module.__name__
+        if own and issubclass(member, base):
+            return f"{module.__name__}.{member.__name__}"
+    raise ConfigError(f"{key}={name}: has no {base.__name__}")

@@ -1,0 +1,104 @@
+"""The configuration's typed part, and what its files may refer to; needs no torch."""
+
+import difflib
+import inspect
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from omegaconf import DictConfig, OmegaConf
+
+from sanity.errors import ConfigError
+
+PROJECT = Path(__file__).resolve().parent.parent
+STAGES = ("train_dense", "prune", "rewind", "train_ticket")
+KINDS: dict[type, str] = {
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    bool: "true or false",
+    NoneType: "null",
+}
+
+
+# ${sanity.project:data} is a path below the project, wherever a run is started from.
+OmegaConf.register_new_resolver("sanity.project", lambda name: str(PROJECT / name), replace=True)
+
+
+@dataclass
+class Settings:
+    """The keys at the top of the configuration, typed."""
+
+    seed: int
+    until: str
+    device: str
+    threads: int | None
+    allow_dead: bool
+    data_dir: str
+    store_dir: str
+
+
+def read_settings(cfg: DictConfig) -> Settings:
+    """The typed top-level settings; raises ConfigError naming the first one that is wrong."""
+    values = {field.name: cfg.get(field.name) for field in fields(Settings)}
+    settings = Settings(**conform("", Settings, values))
+    if settings.seed < 0:
+        raise ConfigError(f"seed={settings.seed}: must be 0 or more")
+    if settings.threads is not None and settings.threads < 1:
+        raise ConfigError(f"threads={settings.threads}: must be 1 or more, or null")
+    if settings.until not in STAGES:
+        raise ConfigError(unknown("until", settings.until, STAGES))
+    settings.data_dir = str(Path(settings.data_dir).expanduser().absolute())
+    settings.store_dir = str(Path(settings.store_dir).expanduser().absolute())
+    return settings
+
+
+def conform(group: str, schema: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """``values`` as arguments of ``schema`` (a class), or ConfigError naming the one that is not.
+
+    Only plain annotations are looked at (numbers, texts, switches, None); what a class says about
+    its other arguments is its own business. Whole numbers become floats where floats are meant.
+    """
+    prefix = f"{group}." if group else ""
+    parameters = inspect.signature(schema).parameters
+    hints = get_type_hints(schema.__init__)
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    fitting = {}
+    for name, value in values.items():
+        if name not in parameters and not open_ended:
+            raise ConfigError(unknown(group, name, list(parameters), what="setting"))
+        kinds = _plain_kinds(hints.get(name))
+        if kinds and type(value) not in kinds:
+            if float not in kinds or type(value) is not int:
+                allowed = " or ".join(KINDS[kind] for kind in kinds)
+                raise ConfigError(f"{prefix}{name}={value}: must be {allowed}")
+            value = float(value)
+        fitting[name] = value
+    for name, parameter in parameters.items():
+        if name not in values and parameter.default is parameter.empty and not open_ended:
+            raise ConfigError(f"{prefix}{name}: must be given")
+    return fitting
+
+
+def _plain_kinds(hint: Any) -> tuple[type, ...]:
+    """The plain types that ``hint`` admits; none where it admits anything else."""
+    kinds = get_args(hint) if isinstance(hint, UnionType) or get_origin(hint) is Union else (hint,)
+    return tuple(kinds) if all(kind in KINDS for kind in kinds) else ()
+
+
+def unknown(key: str, value: str, choices: Sequence[str], what: str = "choice") -> str:
+    """The line for a misspelt name: what is wrong, what was probably meant, what is allowed."""
+    close = difflib.get_close_matches(str(value), list(choices), n=1)
+    hint = f" (did you mean {close[0]}?)" if close else ""
+    return f"{key}={value}: no such {what}{hint}; choose from {', '.join(sorted(choices))}"
+
+
+def make_importable(config_sources: Sequence[Any]) -> None:
+    """Let modules beside a user's own ``--config-dir`` be named as ``_target_``, in any process."""
+    for source in config_sources:
+        directory = getattr(source, "path", "")
+        if source.provider == "command-line" and directory not in sys.path:
+            sys.path.append(directory)

@@ -1,0 +1,75 @@
+"""What a person sees while a run goes on: log lines and progress bars on stderr, tables on stdout.
+
+Bars are drawn only on a terminal; elsewhere (files, SLURM logs) there is a line a stage.
+"""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+err = Console(stderr=True)
+
+
+class LogHandler(RichHandler):
+    """Plain log lines that do not tear a progress bar apart (used by Hydra's job logging)."""
+
+    def __init__(self, level: int | str = logging.NOTSET) -> None:
+        super().__init__(
+            level,
+            console=err,
+            show_time=False,
+            show_path=False,
+            show_level=False,
+            markup=False,
+            highlighter=None,
+        )
+
+    def render_message(self, record: logging.LogRecord, message: str) -> Any:
+        """Name the level of anything above information; the rest speaks for itself."""
+        if record.levelno > logging.INFO:
+            message = f"{record.levelname.lower()}: {message}"
+        return super().render_message(record, message)
+
+
+class Bar:
+    """A stage's progress in steps, with its rate and the latest figures."""
+
+    def __init__(self, progress: Progress | None, task: Any) -> None:
+        self._progress, self._task = progress, task
+        self._start, self._images, self._text = time.perf_counter(), 0, ""
+
+    def advance(self, images: int) -> None:
+        """One more step over ``images`` images."""
+        if self._progress is None:
+            return
+        self._images += images
+        rate = self._images / max(time.perf_counter() - self._start, 1e-9)
+        text = f"{rate:,.0f} images/s  {self._text}"
+        self._progress.update(self._task, advance=1, rate=text)
+
+    def show(self, text: str) -> None:
+        """Figures beside the bar, such as the last epoch's accuracy."""
+        self._text = text
+
+
+@contextmanager
+def bar(label: str, steps: int) -> Iterator[Bar]:
+    """A progress bar of ``steps`` steps on a terminal, nothing elsewhere."""
+    if not err.is_terminal:
+        yield Bar(None, None)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[rate]}"),
+    )
+    with Progress(*columns, console=err, transient=True) as progress:
+        yield Bar(progress, progress.add_task(label, total=steps, rate=""))

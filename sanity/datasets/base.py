@@ -1,0 +1,72 @@
+"""Named data sets as packed image tensors: what they are, and how their original files are read."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Labelled images as they are packed: images uint8 [N, H, W, C], labels int64 [N]."""
+
+    images: Tensor
+    labels: Tensor
+    num_classes: int
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Packed:
+    """An opened data set, and the digest of its contents."""
+
+    train: Examples
+    test: Examples
+    fingerprint: str
+
+
+@dataclass
+class Dataset(ABC):
+    """A data set's settings; the fields are the keys of its YAML file.
+
+    A pixel v enters the network as (v / pixel_max - mean) / std per channel. Training images are
+    shifted by a random crop after ``crop_padding`` zero pixels on every side (0 = no shift) and
+    mirrored with probability 1/2 where ``flip`` is set. ``validation_size`` training images are
+    set aside, ``limit`` keeps that many training and test images only (for trying things out).
+    ``fingerprint`` is no setting: ``resolve`` fills it in where the contents are not ``named``.
+    """
+
+    name: str
+    num_classes: int | None
+    channels: int
+    image_size: int | None
+    mean: Sequence[float] | None
+    std: Sequence[float] | None
+    pixel_max: int = 255
+    crop_padding: int = 0
+    flip: bool = False
+    validation_size: int = 0
+    limit: int | None = None
+    fingerprint: str | None = None
+
+    named: ClassVar[bool] = True  # contents are known by the name alone (False for folders)
+    sizes: ClassVar[Mapping[str, int]] = {}  # split -> number of images, where it is known
+    pixel_digests: ClassVar[Mapping[str, str]] = {}  # split -> sha256 of its pixels, where known
+
+    @property
+    def packed_as(self) -> str:
+        """The directory below ``data_dir`` that holds the packed files."""
+        return self.name
+
+    def source_digest(self) -> str | None:
+        """The state of the original files, to notice changes; None where the name says it all."""
+        return None
+
+    @abstractmethod
+    def read(self, data_dir: Path) -> dict[str, Examples]:
+        """Read (downloading if need be) the original files into {"train": ..., "test": ...}."""

@@ -1,0 +1,90 @@
+"""Downloads that arrive whole, with the digest they should have, or not at all."""
+
+import hashlib
+import http.client
+import logging
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from sanity.console import err
+from sanity.errors import DataError
+
+log = logging.getLogger(__name__)
+
+CHUNK = 1 << 20  # bytes
+TIMEOUT = 30  # seconds without a byte
+
+
+def fetch(url: str, path: Path, md5: str, by_hand: str) -> None:
+    """Download ``url`` to ``path`` unless it is there with the digest ``md5``.
+
+    An interrupted download leaves nothing that would be taken for a whole file. Raises DataError
+    where the host is out of reach or the digest differs; ``by_hand`` says how to do without.
+    """
+    if path.is_file() and _md5(path) == md5:
+        return
+    state = "damaged" if path.exists() else "missing"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.part")
+    log.info("downloading %s", url)
+    try:
+        arrived = _download(url, partial)
+        if arrived != md5:
+            raise DataError(
+                f"{url} arrived damaged (its md5 is {arrived}, not {md5}): try again, or {by_hand}"
+            )
+        partial.replace(path)
+    except _UnreachableError as error:
+        raise DataError(
+            f"{path} is {state} and {url} cannot be downloaded ({error}): {by_hand}"
+        ) from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+class _UnreachableError(Exception):
+    """The network's part of what can go wrong, kept apart from the disk's."""
+
+
+def _download(url: str, path: Path) -> str:
+    digest = hashlib.md5(usedforsecurity=False)
+    with path.open("wb") as file:
+        for chunk in _chunks(url):
+            digest.update(chunk)
+            file.write(chunk)
+        file.flush()
+        os.fsync(file.fileno())
+    return digest.hexdigest()
+
+
+def _chunks(url: str) -> Iterator[bytes]:
+    """The contents of ``url`` piece by piece, with a progress bar on a terminal."""
+    progress = Progress(
+        *(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()),
+        console=err,
+        transient=True,
+        disable=not err.is_terminal,
+    )
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT) as response, progress:
+            size = response.headers.get("Content-Length")
+            task = progress.add_task(url.rpartition("/")[2], total=int(size) if size else None)
+            while chunk := response.read(CHUNK):
+                progress.advance(task, len(chunk))
+                yield chunk
+    except urllib.error.HTTPError as error:
+        raise _UnreachableError(f"status {error.code} {error.reason}") from None
+    except urllib.error.URLError as error:
+        raise _UnreachableError(str(error.reason)) from None
+    except (TimeoutError, ConnectionError, http.client.HTTPException) as error:
+        raise _UnreachableError(str(error) or type(error).__name__) from None
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

@@ -1,0 +1,149 @@
+"""A packed data set on disk: two safetensors files and the manifest that vouches for them."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from sanity.datasets.base import Examples
+from sanity.errors import DataError
+from sanity.files import sha256, write_json
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+SPLITS = ("train", "test")
+TENSORS = {"images": "U8", "labels": "I64"}  # key -> safetensors' name of its element type
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """What the manifest says of one split; ``content`` digests pixels and labels alone."""
+
+    bytes: int
+    sha256: str
+    shape: list[int]
+    content: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What the manifest says of a data set; ``source`` is the state of the original files."""
+
+    num_classes: int
+    source: str | None
+    files: Mapping[str, FileFacts]
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of the contents, however the files around them were written."""
+        parts = [(split, self.files[split].shape, self.files[split].content) for split in SPLITS]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def split_path(home: Path, split: str) -> Path:
+    """The packed file of a split."""
+    return home / f"{split}.safetensors"
+
+
+def is_complete(home: Path) -> bool:
+    """Whether both packed files are there (not whether they are right)."""
+    return all(split_path(home, split).is_file() for split in SPLITS)
+
+
+def write_split(path: Path, examples: Examples) -> None:
+    """Write one split and wait until it is on the disk."""
+    tensors = {"images": examples.images.contiguous(), "labels": examples.labels.contiguous()}
+    save_file(tensors, path)
+    # safetensors makes private files; packed data is as readable as the directory it lies in.
+    path.chmod(path.parent.stat().st_mode & 0o666)
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def describe(home: Path, splits: Mapping[str, Examples], source: str | None) -> Manifest:
+    """The manifest of the files in ``home``, whose contents are ``splits``."""
+    files = {
+        split: FileFacts(
+            bytes=split_path(home, split).stat().st_size,
+            sha256=sha256(split_path(home, split)),
+            shape=list(examples.images.shape),
+            content=_content_digest(examples),
+        )
+        for split, examples in splits.items()
+    }
+    return Manifest(splits["train"].num_classes, source, files)
+
+
+def write_manifest(home: Path, manifest: Manifest) -> None:
+    """Write the manifest, atomically."""
+    write_json(home / MANIFEST, {"format": FORMAT, **asdict(manifest)})
+
+
+def read_manifest(home: Path) -> Manifest | None:
+    """The manifest in ``home``, or None where there is none; raises DataError for a wrong one."""
+    path = home / MANIFEST
+    try:
+        facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if facts["format"] != FORMAT:
+            raise ValueError(f"its format is {facts['format']}, not {FORMAT}")
+        files = {split: FileFacts(**facts["files"][split]) for split in SPLITS}
+        return Manifest(facts["num_classes"], facts["source"], files)
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} cannot be used ({error}): delete it and run again") from None
+
+
+def verify(home: Path, manifest: Manifest) -> None:
+    """Compare both files with their digests, in parallel; raises DataError where one differs."""
+    with ThreadPoolExecutor(len(SPLITS)) as pool:
+        list(pool.map(lambda split: _verify_file(home, manifest, split), SPLITS))
+
+
+def map_split(path: Path, num_classes: int) -> Examples:
+    """Open a packed file without reading it: pages come from the disk when they are touched.
+
+    The mapping is private, so that nothing written to the tensors reaches the file. Raises
+    DataError for a file of another form.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            found = {key: file.get_slice(key).get_dtype() for key in file.keys()}  # noqa: SIM118
+            if found != TENSORS:
+                raise DataError(
+                    f"{path} holds {found or 'nothing'}, not images (U8) and labels (I64): "
+                    "delete it to pack it again"
+                )
+            tensors: dict[str, Tensor] = {key: file.get_tensor(key) for key in TENSORS}
+    except (SafetensorError, EOFError) as error:
+        raise DataError(
+            f"{path} is truncated or no safetensors file ({error}): delete it to pack it again"
+        ) from None
+    return Examples(tensors["images"], tensors["labels"], num_classes)
+
+
+def _verify_file(home: Path, manifest: Manifest, split: str) -> None:
+    path, facts = split_path(home, split), manifest.files[split]
+    size = path.stat().st_size
+    if size != facts.bytes:
+        problem = f"has {size} bytes instead of {facts.bytes}"
+    elif sha256(path) != facts.sha256:
+        problem = f"is corrupted (its sha256 is not the one in {MANIFEST})"
+    else:
+        return
+    raise DataError(f"{path} {problem}: delete it to pack it again")
+
+
+def _content_digest(examples: Examples) -> str:
+    digest = hashlib.sha256()
+    for tensor in (examples.images, examples.labels):
+        digest.update(tensor.contiguous().numpy().data)
+    return digest.hexdigest()

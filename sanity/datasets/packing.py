@@ -1,0 +1,153 @@
+"""Data sets are packed once, then opened by mapping the packed files.
+
+``<data_dir>/<name>/`` holds ``train.safetensors``, ``test.safetensors`` and ``manifest.json``.
+The manifest comes last when packing and vouches for the other two, so that an interrupted run
+leaves nothing that would be taken for a packed data set.
+"""
+
+import logging
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError
+
+from sanity.datasets.base import Dataset, Examples, Packed
+from sanity.datasets.form import check_form, check_known
+from sanity.datasets.packed_files import (
+    MANIFEST,
+    SPLITS,
+    Manifest,
+    describe,
+    is_complete,
+    map_split,
+    read_manifest,
+    split_path,
+    verify,
+    write_manifest,
+    write_split,
+)
+from sanity.errors import StoreError
+from sanity.files import fsync_directory
+
+log = logging.getLogger(__name__)
+
+
+def open_packed(dataset: Dataset, data_dir: Path) -> Packed:
+    """The data set's splits, mapped and verified; packs it first where that was not done yet.
+
+    Packed files that came without a manifest are checked and adopted. Raises DataError where
+    files are missing, damaged or not what the settings say, StoreError where ``data_dir`` cannot
+    be read or written.
+    """
+    source = dataset.source_digest()
+    home = data_dir / dataset.packed_as
+    with _disk_errors(data_dir):
+        manifest = _current(home, source)
+        if manifest is None and dataset.named and is_complete(home) and not _has_manifest(home):
+            return _adopt(dataset, home)
+        if manifest is None:
+            manifest = _pack(dataset, data_dir, source)
+        verify(home, manifest)
+        splits = _map(dataset, home, manifest.num_classes)
+    return Packed(splits["train"], splits["test"], manifest.fingerprint)
+
+
+def _has_manifest(home: Path) -> bool:
+    return (home / MANIFEST).exists()
+
+
+def _current(home: Path, source: str | None) -> Manifest | None:
+    """The manifest of a complete pack of the original files as they are now."""
+    manifest = read_manifest(home) if is_complete(home) else None
+    return manifest if manifest and manifest.source == source else None
+
+
+def _map(dataset: Dataset, home: Path, num_classes: int) -> dict[str, Examples]:
+    splits = {split: map_split(split_path(home, split), num_classes) for split in SPLITS}
+    for split, examples in splits.items():
+        check_form(dataset, split, examples, where=str(split_path(home, split)))
+    return splits
+
+
+def _adopt(dataset: Dataset, home: Path) -> Packed:
+    """Use packed files of unknown origin, after a check of all that is known about them."""
+    assert dataset.num_classes is not None, "a named data set knows its classes"
+    splits = _map(dataset, home, dataset.num_classes)
+    for split, examples in splits.items():
+        check_known(dataset, split, examples, where=str(split_path(home, split)))
+    manifest = describe(home, splits, source=None)
+    try:
+        write_manifest(home, manifest)
+        log.info("%s: checked the packed files found there and wrote %s", home, MANIFEST)
+    except OSError as error:  # a read-only directory serves as well, at the cost of a check a run
+        log.debug("%s: no manifest written (%s)", home, error)
+    return Packed(splits["train"], splits["test"], manifest.fingerprint)
+
+
+def _pack(dataset: Dataset, data_dir: Path, source: str | None) -> Manifest:
+    """Read the original files and write the packed ones, unless another process just did."""
+    home = data_dir / dataset.packed_as
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with _locked(data_dir / f".{home.name}.lock", dataset.name):
+        done = _current(home, source)
+        if done:
+            return done
+        partial = data_dir / f".{home.name}.partial"
+        shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
+        partial.mkdir()
+        try:
+            log.info("packing %s into %s", dataset.name, home)
+            splits = dataset.read(data_dir)
+            for split, examples in splits.items():
+                check_form(dataset, split, examples, where=f"{dataset.name} ({split})")
+                check_known(dataset, split, examples, where=f"{dataset.name} ({split})")
+                write_split(split_path(partial, split), examples)
+            manifest = describe(partial, splits, source)
+            _install(partial, home, manifest)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    return manifest
+
+
+def _install(partial: Path, home: Path, manifest: Manifest) -> None:
+    """Move finished files to where they belong, the manifest last."""
+    home.mkdir(exist_ok=True)
+    (home / MANIFEST).unlink(missing_ok=True)
+    for split in SPLITS:
+        split_path(partial, split).replace(split_path(home, split))
+    fsync_directory(home)
+    write_manifest(home, manifest)
+    fsync_directory(home)
+    fsync_directory(home.parent)
+
+
+@contextmanager
+def _locked(path: Path, name: str) -> Iterator[None]:
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        log.info("%s is being packed by another run: waiting for it", name)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _disk_errors(data_dir: Path) -> Iterator[None]:
+    """Say in one line what the disk refused, also where safetensors wraps the system's words."""
+    try:
+        yield
+    except OSError as error:
+        where = f" at {error.filename}" if error.filename else ""
+        raise StoreError(
+            f"data_dir={data_dir}: {error.strerror or error}{where}; make room, or set data_dir to "
+            "a directory you may write to"
+        ) from error
+    except SafetensorError as error:
+        raise StoreError(f"data_dir={data_dir}: cannot be written ({error})") from error

@@ -1,0 +1,121 @@
+"""Tiny-ImageNet: 110,000 labelled colour images of 64x64 pixels in 200 classes."""
+
+import re
+import stat
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import ClassVar
+
+from sanity.datasets.base import Dataset, Examples
+from sanity.datasets.fetch import fetch
+from sanity.datasets.images import read_images
+from sanity.datasets.order import fixed_order
+from sanity.errors import DataError
+
+ROOT = "tiny-imagenet-200"
+URL = f"http://cs231n.stanford.edu/{ROOT}.zip"
+MD5 = "90528d7ca1a48142e341f4ef8d21d0de"
+ANNOTATIONS = "val/val_annotations.txt"
+TRAIN_IMAGE = re.compile(r"train/([^/]+)/images/[^/]+\.jpe?g", re.IGNORECASE)
+
+
+@dataclass
+class TinyImagenet(Dataset):
+    """100,000 training images; the test set is the 10,000 labelled images called validation."""
+
+    name: str = "tiny_imagenet"
+    num_classes: int | None = 200
+    channels: int = 3
+    image_size: int | None = 64
+    mean: Sequence[float] | None = (0.48024578664982126, 0.44807218089384643, 0.3975477478649648)
+    std: Sequence[float] | None = (0.2769864069088257, 0.26906448510256, 0.282081906210584)
+    crop_padding: int = 4
+    flip: bool = True
+
+    sizes: ClassVar[Mapping[str, int]] = {"train": 100_000, "test": 10_000}
+
+    def read(self, data_dir: Path) -> dict[str, Examples]:
+        """Read the archive or the unpacked tree in ``data_dir/raw/tiny_imagenet``."""
+        with _open_original(data_dir / "raw" / "tiny_imagenet") as original:
+            splits = list_splits(original)
+            classes = 1 + max(label for _, label in splits["train"])
+            return {
+                split: read_images(files, original.load, 3, None, classes, f"{self.name} {split}")
+                for split, files in splits.items()
+            }
+
+
+@dataclass(frozen=True)
+class Original:
+    """The files of the archive or the tree, named from its root on, and how to load one."""
+
+    place: Path
+    names: list[str]
+    load: Callable[[str], bytes]
+
+
+def list_splits(original: Original) -> dict[str, list[tuple[str, int]]]:
+    """The (file, class) pairs of both splits; classes are numbered by WordNet id.
+
+    Files come by class, so they are put in a fixed random order: the first half of the packed
+    images is to be a random half. Raises DataError where annotations are missing or unknown.
+    """
+    found = [match for name in sorted(original.names) if (match := TRAIN_IMAGE.fullmatch(name))]
+    numbers = {wnid: i for i, wnid in enumerate(sorted({match[1] for match in found}))}
+    if not found or ANNOTATIONS not in original.names:
+        missing = ANNOTATIONS if found else "train/<class>/images/*.JPEG"
+        raise DataError(f"{original.place} holds no {missing}: delete it to download it again")
+    test = []
+    for line in original.load(ANNOTATIONS).decode().splitlines():
+        name, _, rest = line.partition("\t")
+        wnid = rest.partition("\t")[0]
+        if wnid not in numbers:
+            raise DataError(f"{original.place}: {ANNOTATIONS} gives {name} a class without images")
+        test.append((f"val/images/{name}", numbers[wnid]))
+    train = [(match[0], numbers[match[1]]) for match in found]
+    return {"train": _shuffled(train), "test": _shuffled(sorted(test))}
+
+
+def _shuffled(files: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    return [files[i] for i in fixed_order(len(files)).tolist()]
+
+
+@contextmanager
+def _open_original(raw: Path) -> Iterator[Original]:
+    tree, archive = raw / ROOT, raw / f"{ROOT}.zip"
+    if tree.is_dir():
+        names = [path.relative_to(tree).as_posix() for path in tree.rglob("*")]
+        yield Original(tree, names, lambda name: (tree / name).read_bytes())
+        return
+    if not zipfile.is_zipfile(archive):  # missing, or cut short: the index of a zip is at its end
+        fetch(URL, archive, MD5, f"put {archive.name} or the unpacked {ROOT} into {raw}")
+    with zipfile.ZipFile(archive) as file:
+        members = _safe_members(archive, file.infolist())
+        yield Original(archive, list(members), lambda name: _member(file, members, name))
+
+
+def _member(file: zipfile.ZipFile, members: Mapping[str, zipfile.ZipInfo], name: str) -> bytes:
+    """The contents of a member, whose checksum is verified on the way."""
+    try:
+        return file.read(members[name])
+    except KeyError:
+        raise ValueError("is named by the annotations but not in the archive") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+        raise ValueError(f"{file.filename} is damaged there ({error}): delete it") from None
+
+
+def _safe_members(archive: Path, infos: Iterable[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
+    """The members below the root by their name from there on; links and ways out are refused."""
+    members = {}
+    for info in infos:
+        path = PurePosixPath(info.filename)
+        link = stat.S_ISLNK(info.external_attr >> 16)
+        if link or path.is_absolute() or ".." in path.parts or "\\" in info.filename:
+            raise DataError(f"{archive} holds {info.filename!r}, which is no plain file below it")
+        if path.parts[:1] == (ROOT,) and not info.is_dir():
+            members[path.relative_to(ROOT).as_posix()] = info
+    return members

@@ -1,0 +1,168 @@
+"""The parts of one run, built from its configuration: who they are, and what they can do."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import DictConfig
+from torch import nn
+
+import sanity.datasets as datasets
+import sanity.pruners
+from sanity import components
+from sanity.archs.build import skeleton
+from sanity.checks.base import Check
+from sanity.components import Values, component, plain
+from sanity.config import Settings, conform, read_settings
+from sanity.datasets.base import Dataset
+from sanity.errors import ConfigError
+from sanity.files import sha256
+from sanity.layers import Blueprint, blueprint
+from sanity.pruners.base import Pruner
+from sanity.ratios.base import Allocation, Budget, Ratio
+from sanity.ratios.like import Like
+from sanity.rewinds.base import Rewind
+from sanity.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What names the parts of a run in the keys of results."""
+
+    arch: Values
+    dataset: Values
+    rewind: Values
+    check: Values
+    recipe: Values
+
+
+@dataclass(frozen=True)
+class Method:
+    """A score and a ratio: together they make masks; ``identity`` names both in keys."""
+
+    pruner: Pruner
+    ratio: Ratio
+    identity: Values
+
+    def allocate(self, blueprint: Blueprint, donor: Mapping[str, int]) -> Allocation:
+        """The weights to keep in each layer; ``donor`` has those of the pruner of ratio=like."""
+        kept = self.pruner.kept(blueprint.total, self.ratio.sparsity)
+        budget = Budget(kept, linear_dense=self.pruner.linear_dense, donor=donor)
+        return self.ratio.allocate(blueprint, budget)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything a run is made of; building it draws no random number and trains nothing.
+
+    ``donor`` is the method whose layer counts ``ratio=like`` copies.
+    """
+
+    settings: Settings
+    factory: Callable[[], nn.Module]
+    init_from: Path | None
+    blueprint: Blueprint
+    dataset: Dataset
+    method: Method
+    donor: Method | None
+    rewind: Rewind
+    check: Check
+    recipe: Recipe
+    ids: Identity
+
+    @property
+    def pruner(self) -> Pruner:
+        return self.method.pruner
+
+    @property
+    def ratio(self) -> Ratio:
+        return self.method.ratio
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of the images."""
+        side = self.dataset.image_size
+        assert side is not None, "known since the data set was resolved"
+        return (self.dataset.channels, side, side)
+
+
+def build(cfg: DictConfig) -> Parts:
+    """Instantiate every group of ``cfg``; raises ConfigError for a name or setting that is wrong.
+
+    A folder data set is packed here, since the network's shape depends on what is in it.
+    """
+    settings = read_settings(cfg)
+    dataset = component("dataset", plain(cfg, "dataset"), Dataset)
+    dataset = datasets.resolve(dataset, Path(settings.data_dir))
+    # What only a look at the data tells; the network's YAML refers to it.
+    cfg.dataset.num_classes, cfg.dataset.image_size = dataset.num_classes, dataset.image_size
+    arch = plain(cfg, "arch")
+    init_from = _checkpoint(arch.pop("init_from", None))
+    factory = functools.partial(components.build, "arch", arch)
+    method = _method(plain(cfg, "pruner"), plain(cfg, "ratio"))
+    rewind = component("rewind", plain(cfg, "rewind"), Rewind)
+    check = component("sanity_check", plain(cfg, "sanity_check"), Check)
+    recipe = Recipe(**conform("training", Recipe, plain(cfg, "training")))
+    return Parts(
+        settings=settings,
+        factory=factory,
+        init_from=init_from,
+        blueprint=_outline(factory),
+        dataset=dataset,
+        method=method,
+        donor=_donor(method.ratio) if isinstance(method.ratio, Like) else None,
+        rewind=rewind,
+        check=check,
+        recipe=recipe,
+        ids=Identity(
+            arch=arch | {"init_from": None if init_from is None else sha256(init_from)},
+            dataset=datasets.identity(dataset),
+            rewind=components.identity(plain(cfg, "rewind"), rewind),
+            check=components.identity(plain(cfg, "sanity_check"), check),
+            recipe=recipe.identity(),
+        ),
+    )
+
+
+def _method(pruner_values: Values, ratio_values: Values) -> Method:
+    pruner = component("pruner", pruner_values, Pruner)
+    ratio = component("ratio", ratio_values, Ratio)
+    identity = {
+        "pruner": components.identity(pruner_values, pruner),
+        "ratio": components.identity(ratio_values, ratio),
+    }
+    return Method(pruner, ratio, identity)
+
+
+def _donor(ratio: Like) -> Method:
+    """The pruner that ``ratio=like`` names, at the same sparsity under a global ratio.
+
+    Its settings are spelled out as its own YAML file does, so that both share one stored mask.
+    """
+    target = components.target_of(ratio.of, sanity.pruners, Pruner, "ratio.of")
+    values = {"_target_": target, **ratio.settings}
+    pruner = component("ratio.settings", values, Pruner)
+    if dataclasses.is_dataclass(pruner):
+        values |= dataclasses.asdict(pruner)
+    pool = {
+        "_target_": "sanity.ratios.global_.Global",
+        "sparsity": ratio.sparsity,
+        "linear": "auto",
+    }
+    return _method(values, pool)
+
+
+def _checkpoint(init_from: str | None) -> Path | None:
+    path = None if init_from is None else Path(init_from).expanduser()
+    if path is not None and not path.is_file():
+        raise ConfigError(f"arch.init_from={init_from}: no such file")
+    return path
+
+
+def _outline(factory: Callable[[], nn.Module]) -> Blueprint:
+    outline = blueprint(skeleton(factory))
+    if not outline.layers:
+        raise ConfigError("arch: the network has no convolution or linear layer to prune")
+    return outline

@@ -1,0 +1,153 @@
+"""One run, as the paper tells it: train the dense network, prune it, rewind, train the ticket."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from sanity import device, masks, summary
+from sanity.config import make_importable
+from sanity.errors import SanityError, TrainingError
+from sanity.parts import Parts, build
+from sanity.record import Record
+from sanity.stages.lab import Lab
+from sanity.stages.network import Round, Trained, mask_of
+from sanity.stages.prune import prune, prune_donor
+from sanity.stages.rewind import rewind
+from sanity.stages.train_dense import train_dense
+from sanity.stages.train_ticket import train_ticket
+from sanity.store import Entry, Store
+from sanity.validation import needs_dense, validate
+
+log = logging.getLogger(__name__)
+
+GROUPS = ("dataset", "arch", "pruner", "ratio", "rewind", "sanity_check")
+
+
+@dataclass
+class Outcome:
+    """What a run has reached so far; stages that it did not need or reach are None."""
+
+    dense: Trained | None = None
+    donor: Entry | None = None
+    pruned: Entry | None = None
+    start: Entry | None = None
+    ticket: Trained | None = None
+
+
+def run(cfg: DictConfig, directory: Path | None = None) -> float | None:
+    """Run one configuration, leave ``record.json`` in ``directory``, return its accuracy.
+
+    The accuracy (percent) is the validation set's where there is one, otherwise the test set's;
+    None where ``until`` stops before anything is trained. Raises SanityError for what the user
+    can mend; the record then says ``failed`` and why.
+    """
+    directory = directory or _run_directory()
+    record = Record(directory, _plain(cfg), _choices(cfg))
+    try:
+        parts = build(cfg)
+        record.content["config"] = _plain(cfg)
+        validate(parts)
+        lab = _open(parts, record)
+        outcome = follow(lab)
+        _conclude(lab, outcome)
+    except BaseException as error:
+        record.fail(_reason(error))
+        raise
+    record.complete()
+    summary.show(record)
+    return record.objective
+
+
+def follow(lab: Lab) -> Outcome:
+    """The stages of one run, each taken from the store where its result exists."""
+    parts, until = lab.parts, lab.parts.settings.until
+    outcome = Outcome()
+    if needs_dense(parts):
+        outcome.dense = train_dense(lab)
+    if until == "train_dense" or not parts.pruner.prunes:
+        return outcome
+
+    trained = outcome.dense
+    outcome.donor = prune_donor(lab, trained)
+    rounds = parts.pruner.rounds(parts.ratio.sparsity)
+    for turn in (Round(number, rounds) for number in range(1, rounds + 1)):
+        outcome.pruned = prune(lab, trained, outcome.pruned, outcome.donor, turn)
+        if turn.last and until == "prune":
+            break
+        refuse_dead(lab, outcome.pruned)
+        outcome.start = rewind(lab, outcome.dense, trained, outcome.pruned, turn)
+        if turn.last and until == "rewind":
+            break
+        trained = train_ticket(lab, outcome.start, outcome.pruned, turn)
+        if turn.last:
+            outcome.ticket = trained
+    return outcome
+
+
+def refuse_dead(lab: Lab, pruned: Entry) -> None:
+    """Raise TrainingError rather than train, unasked, a network that cannot learn anything."""
+    if pruned.facts["dead"] and not lab.parts.settings.allow_dead:
+        raise TrainingError(
+            f"the ticket is dead: {', '.join(pruned.facts['empty']) or 'its layers'} keep too "
+            "little for any path from input to output; lower ratio.sparsity, choose another "
+            "ratio, or train it all the same with allow_dead=true"
+        )
+
+
+def _open(parts: Parts, record: Record) -> Lab:
+    settings = parts.settings
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+    store = Store(Path(settings.store_dir))
+    store.open()
+    return Lab(parts, store, device.choose(settings.device), record)
+
+
+def _conclude(lab: Lab, outcome: Outcome) -> None:
+    """Note in the record what the stages found."""
+    record, parts = lab.record, lab.parts
+    if outcome.pruned is not None:
+        record.set_ticket(parts.blueprint, mask_of(outcome.pruned))
+    elif outcome.dense is not None and not parts.pruner.prunes:
+        record.set_ticket(parts.blueprint, masks.full(parts.blueprint))
+    dense = outcome.dense.entry if outcome.dense else None
+    ticket = outcome.ticket.entry if outcome.ticket else None
+    entries = [dense, outcome.donor, outcome.pruned, outcome.start]
+    effects = [entry.facts["effect"] for entry in entries if entry and "effect" in entry.facts]
+    record.set_check(record.content["choices"]["sanity_check"], effects[0] if effects else None)
+    record.add_results(
+        dense=dense,
+        pruned=outcome.pruned,
+        ticket=ticket,
+        baseline=not parts.pruner.prunes,
+    )
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    return str(error) if isinstance(error, SanityError) else f"{type(error).__name__}: {error}"
+
+
+def _run_directory() -> Path:
+    return Path(HydraConfig.get().runtime.output_dir)
+
+
+def _choices(cfg: DictConfig) -> dict[str, str]:
+    """The option chosen in each group, by name; without Hydra, the name of its module."""
+    if HydraConfig.initialized():
+        hydra = HydraConfig.get()
+        make_importable(hydra.runtime.config_sources)
+        chosen = OmegaConf.to_container(hydra.runtime.choices)
+        return {group: str(chosen[group]) for group in GROUPS}  # type: ignore[index, call-overload]
+    targets = {group: str(cfg[group].get("_target_", "")) for group in GROUPS}
+    return {group: target.split(".")[-2].strip("_") for group, target in targets.items()}
+
+
+def _plain(cfg: DictConfig) -> dict[str, Any]:
+    return cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))

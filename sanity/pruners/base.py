@@ -1,0 +1,74 @@
+"""A pruner gives every prunable weight a score; the ratio decides how many of each layer stay."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from sanity.layers import Blueprint, prunable_weights
+from sanity.masks import Mask
+from sanity.ratios.base import kept_share
+
+Scores = dict[str, Tensor]
+"""Layer name -> float tensor of the weight's shape; the largest scores are kept."""
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """All that a pruner may look at.
+
+    ``network`` carries the weights to be scored (trained ones if the pruner asked for them) with
+    ``mask`` already applied; it is a private copy in evaluation mode that may be changed freely.
+    ``batches`` are class-balanced (images [B, C, H, W] float, labels [B]) pairs on the network's
+    device, empty unless the pruner ``needs_data``. ``generator`` is the run's ``mask`` stream.
+    ``input_shape`` is (C, H, W).
+    """
+
+    network: nn.Module
+    blueprint: Blueprint
+    mask: Mask
+    batches: Sequence[tuple[Tensor, Tensor]]
+    generator: torch.Generator
+    input_shape: tuple[int, int, int]
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """The prunable weights of ``network`` by layer name."""
+        return prunable_weights(self.network)
+
+
+class Pruner(ABC):
+    """Base of all pruners: subclass it, implement :meth:`score`, state what it needs.
+
+    Subclasses are usually dataclasses, whose fields are the options of the pruner's YAML file.
+    """
+
+    needs_trained_weights: ClassVar[bool] = False
+    needs_data: ClassVar[bool] = False
+    linear_dense: ClassVar[bool] = False  # the method never prunes linear layers (LT, IMP)
+    scores_are_random: ClassVar[bool] = False  # so that inverting them means nothing
+    prunes: ClassVar[bool] = True  # False for the dense baseline
+    decides_sparsity: ClassVar[bool] = False  # True where the mask comes with its own sparsity
+    needs_layer_counts: ClassVar[bool] = False  # makes no sense with ratio=global (hybrid)
+
+    samples_per_class: int = 0  # of the scoring data, for pruners that need data
+    iterations: int = 1  # scores are recomputed this often on the way to the final sparsity
+
+    @abstractmethod
+    def score(self, scoring: Scoring) -> Scores:
+        """A finite score for every prunable weight, on any device; the largest are kept."""
+
+    def rounds(self, sparsity: float) -> int:
+        """How often the network is pruned and trained again (1, but for IMP)."""
+        return 1
+
+    def scoring_batches(self, blueprint: Blueprint, num_classes: int) -> int:
+        """Into how many class-balanced batches the scoring data is dealt."""
+        return 1
+
+    def kept(self, total: int, sparsity: float) -> int:
+        """How many of ``total`` weights survive, by default floor(N (1 - p))."""
+        return kept_share(total, sparsity)

@@ -1,0 +1,56 @@
+"""A mask found elsewhere: the nonzero weights of a pruned network's checkpoint."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from torch import Tensor
+
+from sanity.archs.checkpoint import load_state_dict
+from sanity.errors import ConfigError
+from sanity.pruners.base import Pruner, Scores, Scoring
+
+
+def prunable_in(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The convolution (4-d) and linear (2-d) weights of a state dict, by layer name."""
+    return {
+        name.removesuffix(".weight"): tensor
+        for name, tensor in state.items()
+        if name.endswith(".weight") and tensor.dim() in (2, 4)
+    }
+
+
+@dataclass
+class FromCheckpoint(Pruner):
+    """Keeps what is not 0 in ``path``, a file of the reference or any state dict."""
+
+    decides_sparsity: ClassVar[bool] = True
+
+    path: str
+
+    def score(self, scoring: Scoring) -> Scores:
+        """1 for a nonzero weight, 0 for a zero. Raises ConfigError where the layers differ."""
+        found = prunable_in(load_state_dict(Path(self.path)))
+        for layer in scoring.blueprint.layers:
+            shape = tuple(found[layer.name].shape) if layer.name in found else None
+            if shape != layer.shape:
+                what = "no such layer" if shape is None else f"the shape {shape}"
+                raise ConfigError(
+                    f"pruner.path={self.path}: of another network than arch: for {layer.name} of "
+                    f"the shape {layer.shape} it has {what}"
+                )
+        return {layer.name: (found[layer.name] != 0).float() for layer in scoring.blueprint.layers}
+
+    def kept(self, total: int, sparsity: float) -> int:
+        """The nonzero weights in the file, whatever ``sparsity`` says."""
+        weights = prunable_in(load_state_dict(Path(self.path))).values()
+        size = sum(weight.numel() for weight in weights)
+        if size != total:
+            raise ConfigError(
+                f"pruner.path={self.path}: of another network than arch: it has {size} prunable "
+                f"weights instead of {total}"
+            )
+        kept = sum(int(weight.count_nonzero()) for weight in weights)
+        if kept == total:
+            raise ConfigError(f"pruner.path={self.path}: no weight in it is 0, so it is not pruned")
+        return kept

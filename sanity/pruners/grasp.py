@@ -1,0 +1,70 @@
+"""GraSP: keep the weights that preserve gradient flow (Wang et al. 2020)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sanity.errors import ConfigError
+from sanity.layers import Blueprint
+from sanity.pruners.base import Pruner, Scores, Scoring
+from sanity.pruners.scoring import automatic_batches, checked_batches
+from sanity.pruners.snip import summed_gradients
+from sanity.ratios.base import floor_share
+
+Batches = Sequence[tuple[Tensor, Tensor]]
+
+
+def hessian_gradient_product(
+    network: nn.Module, weights: Mapping[str, Tensor], batches: Batches, temperature: float
+) -> dict[str, Tensor]:
+    """Hg, the gradient of <g, grad L> with g held fixed; L and g are sums over the batches."""
+    direction = summed_gradients(network, weights, batches, temperature)
+    products = {name: torch.zeros_like(weight) for name, weight in weights.items()}
+    parameters = list(weights.values())
+    for images, labels in batches:
+        loss = F.cross_entropy(network(images) / temperature, labels)
+        gradients = torch.autograd.grad(loss, parameters, create_graph=True)
+        pairs = zip(direction.values(), gradients, strict=True)
+        inner = torch.stack([(fixed * gradient).sum() for fixed, gradient in pairs]).sum()
+        second = torch.autograd.grad(inner, parameters)
+        for total, part in zip(products.values(), second, strict=True):
+            total += part
+    return products
+
+
+@dataclass
+class GraSP(Pruner):
+    """Removes the weights whose removal hurts the norm of the gradient least, or even helps it.
+
+    Other than in the reference every batch holds all classes, and the linear layer is scored with
+    its real weights. Logits are divided by ``temperature``.
+    """
+
+    needs_data: ClassVar[bool] = True
+
+    samples_per_class: int = 10
+    batches: int | str = "auto"
+    temperature: float = 200.0
+
+    def score(self, scoring: Scoring) -> Scores:
+        """w * Hg, the negative of the S = -w * Hg whose lowest are kept (Wang et al. 2020, sec. 4)."""
+        if self.temperature <= 0:
+            raise ConfigError(f"pruner.temperature={self.temperature}: must be above 0")
+        weights = scoring.weights
+        products = hessian_gradient_product(
+            scoring.network.train(), weights, scoring.batches, self.temperature
+        )
+        return {name: weight.detach() * products[name] for name, weight in weights.items()}
+
+    def kept(self, total: int, sparsity: float) -> int:
+        """N - floor(N p): it is the number of removed weights that is rounded down."""
+        return total - floor_share(total, sparsity)
+
+    def scoring_batches(self, blueprint: Blueprint, num_classes: int) -> int:
+        """Two halves for small networks, else one sample of each class a batch."""
+        automatic = max(2, automatic_batches(blueprint, num_classes, self.samples_per_class))
+        return checked_batches(self.batches, automatic, self.samples_per_class)

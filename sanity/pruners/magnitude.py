@@ -1,0 +1,22 @@
+"""Magnitude pruning at initialisation: the largest weights stay."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from sanity.pruners.base import Pruner, Scores, Scoring
+
+
+def magnitudes(weights: Mapping[str, Tensor]) -> Scores:
+    """|w| of every weight."""
+    return {name: weight.detach().abs() for name, weight in weights.items()}
+
+
+@dataclass
+class Magnitude(Pruner):
+    """Scores the weights a network starts from; needs neither training nor data."""
+
+    def score(self, scoring: Scoring) -> Scores:
+        """|w| at initialisation."""
+        return magnitudes(scoring.weights)

@@ -1,0 +1,29 @@
+"""The layer counts of another pruner, as in random tickets with the ratios of SNIP or GraSP."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sanity.errors import ConfigError
+from sanity.layers import Blueprint
+from sanity.ratios.base import Allocation, Budget, Ratio
+
+
+@dataclass
+class Like(Ratio):
+    """Every layer keeps as many weights as the pruner ``of`` keeps there at the same sparsity.
+
+    ``of`` is a pruner's name or its class's dotted path and ``settings`` its options; the
+    pipeline prunes with it first and passes its counts as the budget's ``donor``.
+    """
+
+    sparsity: float = 0.98
+    of: str = "snip"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def allocate(self, blueprint: Blueprint, budget: Budget) -> Allocation:
+        """The donor's counts; raises ConfigError for a layer that the donor does not know."""
+        missing = [name for name in blueprint.names if name not in budget.donor]
+        if missing:
+            raise ConfigError(f"ratio.of={self.of} gives no number of weights for {missing[0]}")
+        return Allocation({name: budget.donor[name] for name in blueprint.names})

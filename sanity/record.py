@@ -1,0 +1,140 @@
+"""``record.json`` and ``metrics.jsonl``: what a run did, for trackers and reports to read."""
+
+import json
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sanity import __version__
+from sanity.files import write_json
+from sanity.layers import Blueprint
+from sanity.masks import Mask, kept
+from sanity.store import Entry
+
+SCHEMA = 1
+PACKAGES = ("torch", "torchvision", "hydra-core", "omegaconf", "safetensors", "numpy")
+
+
+class Record:
+    """Gathers a run's facts and writes ``record.json`` once, when the run has ended."""
+
+    def __init__(self, directory: Path, config: dict[str, Any], choices: dict[str, str]) -> None:
+        self.directory = directory
+        self._metrics = directory / "metrics.jsonl"
+        self.content: dict[str, Any] = {
+            "schema": SCHEMA,
+            "status": "running",
+            "seed": config["seed"],
+            "choices": choices,
+            "config": config,
+            "stages": {},
+            "ticket": None,
+            "check": None,
+            "metrics": {},
+            "versions": versions(),
+        }
+        # A run that is started again in its directory (a requeued job) tells its story anew.
+        self._metrics.unlink(missing_ok=True)
+
+    @property
+    def path(self) -> Path:
+        return self.directory / "record.json"
+
+    def add_stage(self, name: str, entry: Entry) -> None:
+        """Note a stage; the epochs of a reused one are copied to ``metrics.jsonl``."""
+        self.content["stages"][name] = {
+            "key": entry.key,
+            "reused": entry.reused,
+            "seconds": round(entry.seconds, 3),
+        }
+        if entry.reused:
+            for epoch in entry.facts.get("epochs", []):
+                self.add_epoch(name, epoch)
+
+    def add_epoch(self, stage: str, figures: dict[str, Any]) -> None:
+        """Append an epoch's figures to ``metrics.jsonl``, where they can be watched live."""
+        with self._metrics.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"stage": stage, **figures}) + "\n")
+
+    def set_ticket(self, blueprint: Blueprint, mask: Mask) -> None:
+        """Note how many weights each layer of the ticket keeps."""
+        counts = kept(mask)
+        self.content["ticket"] = {
+            "sparsity": 1 - sum(counts.values()) / blueprint.total,
+            "kept": sum(counts.values()),
+            "total": blueprint.total,
+            "layers": [
+                {"name": layer.name, "total": layer.total, "kept": counts[layer.name]}
+                for layer in blueprint.layers
+            ],
+        }
+
+    def set_check(self, name: str, effect: dict[str, Any] | None) -> None:
+        """Note the sanity check and what it measurably changed."""
+        self.content["check"] = {"name": name, "effect": effect or {}}
+
+    def add_results(
+        self, *, dense: Entry | None, pruned: Entry | None, ticket: Entry | None, baseline: bool
+    ) -> None:
+        """Note the final figures of the stages there are; of a ``baseline`` the dense network's.
+
+        ``test_accuracy`` is the last epoch's. ``pruned_test_accuracy`` is that of the scored
+        network under its mask where pruning saw data, otherwise of the untrained ticket.
+        """
+        metrics = self.content["metrics"]
+        if dense is not None:
+            metrics["dense_test_accuracy"] = dense.facts["epochs"][-1]["test_accuracy"]
+        final = dense if baseline else ticket
+        if pruned is not None and pruned.facts.get("pruned_test_accuracy") is not None:
+            metrics["pruned_test_accuracy"] = pruned.facts["pruned_test_accuracy"]
+        elif ticket is not None:
+            metrics["pruned_test_accuracy"] = ticket.facts["start_test_accuracy"]
+        if final is not None:
+            metrics |= _results(final.facts["epochs"])
+
+    @property
+    def objective(self) -> float | None:
+        """The accuracy that sweepers optimise: the validation set's if there is one."""
+        metrics = self.content["metrics"]
+        accuracy = metrics.get("validation_accuracy", metrics.get("test_accuracy"))
+        return None if accuracy is None else float(accuracy)
+
+    def complete(self) -> None:
+        """The run reached its end."""
+        self._write("completed")
+
+    def fail(self, reason: str) -> None:
+        """The run ended early; what it had reached stays noted."""
+        self.content["reason"] = reason
+        self._write("failed")
+
+    def _write(self, status: str) -> None:
+        self.content["status"] = status
+        write_json(self.path, self.content)
+
+
+def _results(epochs: list[dict[str, Any]]) -> dict[str, float]:
+    """Last and best figures of a training; validation only where there is any."""
+    last = epochs[-1]
+    results = {
+        "test_accuracy": last["test_accuracy"],
+        "best_test_accuracy": max(epoch["test_accuracy"] for epoch in epochs),
+        "test_loss": last["test_loss"],
+    }
+    if "validation_accuracy" in last:
+        results["validation_accuracy"] = last["validation_accuracy"]
+        results["validation_loss"] = last["validation_loss"]
+    return results
+
+
+def versions() -> dict[str, str]:
+    """The versions of everything that computes a result."""
+    return {
+        "sanity": __version__,
+        "python": platform.python_version(),
+        **{package: version(package) for package in PACKAGES},
+        "cuda": torch.version.cuda or "none",
+    }

@@ -1,0 +1,21 @@
+"""A rewind says which weights a ticket starts from and where in the schedule it goes on."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Literal
+
+Source = Literal["init", "epoch", "final"]
+
+
+class Rewind(ABC):
+    """``source`` names the weights: at initialisation, after some epochs, or after training."""
+
+    source: ClassVar[Source]
+
+    @property
+    @abstractmethod
+    def start_epoch(self) -> int:
+        """The epoch of the schedule at which the ticket's training starts."""
+
+    def check(self, epochs: int) -> None:
+        """Raise ConfigError where this rewind does not fit a schedule of ``epochs`` epochs."""
+        return

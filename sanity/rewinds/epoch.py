@@ -1,0 +1,34 @@
+"""Weight rewinding: the ticket starts from the dense network's weights early in its training."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from sanity.errors import ConfigError
+from sanity.rewinds.base import Rewind, Source
+
+
+@dataclass
+class Epoch(Rewind):
+    """Weights after ``epoch`` epochs of dense training, and the schedule from there on.
+
+    Frankle et al. 2020, *Linear Mode Connectivity and the Lottery Ticket Hypothesis*.
+    """
+
+    source: ClassVar[Source] = "epoch"
+
+    epoch: int = 1
+
+    @property
+    def start_epoch(self) -> int:
+        """The epoch after those that are not repeated."""
+        return self.epoch
+
+    def check(self, epochs: int) -> None:
+        """Both the dense and the ticket's training need an epoch at least."""
+        if 1 <= self.epoch < epochs:
+            return
+        if epochs < 2:
+            allowed = "needs training.epochs of 2 or more"
+        else:
+            allowed = f"must be from 1 to {epochs - 1}, before the end of training.epochs={epochs}"
+        raise ConfigError(f"rewind.epoch={self.epoch}: {allowed}")

@@ -1,0 +1,18 @@
+"""Rewind to initialisation: the ticket starts where the dense network started."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from sanity.rewinds.base import Rewind, Source
+
+
+@dataclass
+class Init(Rewind):
+    """Initial weights and the whole schedule (Frankle & Carbin 2019)."""
+
+    source: ClassVar[Source] = "init"
+
+    @property
+    def start_epoch(self) -> int:
+        """The first."""
+        return 0

@@ -1,0 +1,60 @@
+"""The images of a run: opened when first needed, corrupted where a data check says so."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from sanity.checks.base import Check, DataCheck, Effect
+from sanity.datasets import open_packed, split
+from sanity.datasets.base import Dataset, Examples
+from sanity.streams import generator
+from sanity.training.images import Images
+from sanity.training.loop import Splits
+
+
+@dataclass
+class Data:
+    """Two views of one data set: clean, and as pruning sees it."""
+
+    dataset: Dataset
+    data_dir: Path
+    seed: int
+    check: Check
+    device: torch.device
+
+    @cached_property
+    def clean(self) -> Splits:
+        """What tickets are trained on, and what everything is judged on."""
+        train, validation, test = self._examples
+        return Splits(
+            train=self._images(train),
+            validation=None if validation is None else self._images(validation),
+            test=self._images(test),
+        )
+
+    @cached_property
+    def seen_by_pruning(self) -> Splits:
+        """The same with the training images corrupted, if the check is about data."""
+        if not isinstance(self.check, DataCheck):
+            return self.clean
+        corrupted, _ = self._corrupted
+        return Splits(self._images(corrupted), self.clean.validation, self.clean.test)
+
+    @property
+    def effect(self) -> Effect | None:
+        """What the data check changed, if there is one."""
+        return self._corrupted[1] if isinstance(self.check, DataCheck) else None
+
+    @cached_property
+    def _examples(self) -> tuple[Examples, Examples | None, Examples]:
+        return split(open_packed(self.dataset, self.data_dir), self.dataset, self.seed)
+
+    @cached_property
+    def _corrupted(self) -> tuple[Examples, Effect]:
+        assert isinstance(self.check, DataCheck)
+        return self.check.corrupt(self._examples[0], generator(self.seed, "corruption"))
+
+    def _images(self, examples: Examples) -> Images:
+        return Images(examples, self.dataset, self.device)

@@ -1,0 +1,69 @@
+"""Stage 1: train the dense network, for pruners and rewinds that need trained weights."""
+
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from sanity.stages.lab import Lab, happened
+from sanity.stages.network import Trained
+from sanity.store import Entry, save_tensors
+from sanity.training.loop import Epoch
+
+
+def train_dense(lab: Lab) -> Trained:
+    """Leaves the weights ``init`` and ``final`` and, for ``rewind=epoch``, those of that epoch.
+
+    The rewind does not enter the key: networks that differ only in what is remembered of their
+    training are the same network.
+    """
+    wanted = lab.parts.rewind.start_epoch if lab.parts.rewind.source == "epoch" else None
+
+    def compute(directory: Path) -> dict[str, Any]:
+        splits, effect = lab.data.seen_by_pruning, lab.data.effect
+        facts: dict[str, Any] = {}
+        if effect is not None:
+            facts["effect"] = happened(lab.parts.check, effect)
+        network = lab.initial_network()
+        save_tensors(directory, "init", network.state_dict())
+
+        def remember(epoch: Epoch) -> None:
+            if epoch.epoch + 1 == wanted:
+                save_tensors(directory, f"epoch_{wanted}", network.state_dict())
+
+        facts |= lab.train(network, splits, "train_dense", remember)
+        save_tensors(directory, "final", network.state_dict())
+        return facts
+
+    return Trained(lab.fetch("train_dense", "train_dense", settings(lab), compute))
+
+
+def weights_at(lab: Lab, dense: Entry, epoch: int) -> dict[str, Tensor]:
+    """The dense network's weights after ``epoch`` epochs, trained up to there once more if need be.
+
+    A dense network stored by a run with another rewind does not remember this epoch; the same
+    seed leads there again (bit for bit on a CPU).
+    """
+    if dense.has(f"epoch_{epoch}"):
+        return dense.tensors(f"epoch_{epoch}")
+
+    def compute(directory: Path) -> dict[str, Any]:
+        network = lab.initial_network()
+        facts = lab.train(network, lab.data.seen_by_pruning, "snapshot", end_epoch=epoch)
+        save_tensors(directory, f"epoch_{epoch}", network.state_dict())
+        return facts
+
+    key = {"dense": dense.key, "epoch": epoch}
+    return lab.fetch("snapshot", "snapshot", key, compute).tensors(f"epoch_{epoch}")
+
+
+def settings(lab: Lab) -> dict[str, Any]:
+    """All that determines the dense network."""
+    ids = lab.parts.ids
+    return {
+        "arch": ids.arch,
+        "seed": lab.seed,
+        "dataset": ids.dataset,
+        "training": ids.recipe,
+        "check": ids.check if lab.parts.check.target == "data" else None,
+    }

@@ -1,0 +1,82 @@
+"""What a run found, on the terminal: a few lines a person reads, from the record alone."""
+
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from sanity.record import Record
+
+
+def show(record: Record) -> None:
+    """Print the run's result on stdout; where it stopped at pruning, the layer table first."""
+    content = record.content
+    console = Console()
+    if content["ticket"] and content["config"]["until"] in ("prune", "rewind"):
+        console.print(layers(content["ticket"]))
+    console.print(result(content))
+    console.print(f"record: {record.path}", soft_wrap=True, highlight=False)
+
+
+def layers(ticket: dict[str, Any]) -> Table:
+    """Kept and total weights of every layer, with their density drawn."""
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in ("layer", "total", "kept", "density"):
+        table.add_column(name, justify="left" if name == "layer" else "right")
+    table.add_column("")
+    for layer in ticket["layers"]:
+        density = layer["kept"] / layer["total"]
+        figures = (f"{layer['total']:,}", f"{layer['kept']:,}", f"{density:.2%}")
+        table.add_row(layer["name"], *figures, "█" * round(20 * density))
+    table.add_section()
+    share = f"{1 - ticket['sparsity']:.2%}"
+    table.add_row("all", f"{ticket['total']:,}", f"{ticket['kept']:,}", share, "")
+    return table
+
+
+def result(content: dict[str, Any]) -> Table:
+    """Sparsity, accuracies, the check's effect and the stages, one a line."""
+    table = Table(box=box.SIMPLE, show_header=False, title=_title(content), title_justify="left")
+    table.add_column(style="bold")
+    table.add_column()
+    ticket, metrics = content["ticket"], content["metrics"]
+    if ticket:
+        kept = f"{ticket['kept']:,} of {ticket['total']:,} weights kept"
+        table.add_row("sparsity", f"{ticket['sparsity']:.2%}  ({kept})")
+        empty = [layer["name"] for layer in ticket["layers"] if layer["kept"] == 0]
+        if empty:
+            table.add_row("empty layers", ", ".join(empty), style="red")
+    labels = {
+        "dense_test_accuracy": "dense",
+        "pruned_test_accuracy": "pruned",
+        "test_accuracy": "ticket" if content["choices"]["pruner"] != "dense" else "dense, last",
+        "validation_accuracy": "validation",
+    }
+    for name, label in labels.items():
+        if name in metrics:
+            best = metrics.get("best_test_accuracy")
+            note = f"  (best epoch {best:.2f}%)" if name == "test_accuracy" else ""
+            table.add_row(label, f"{metrics[name]:.2f}%{note}")
+    check = content["check"]
+    if check and check["effect"]:
+        effect = ", ".join(f"{name} {_number(value)}" for name, value in check["effect"].items())
+        table.add_row("check", f"{check['name']}: {effect}")
+    for name, stage in content["stages"].items():
+        how = "reused" if stage["reused"] else "computed"
+        table.add_row(name, f"{how:8}  {stage['seconds']:8.1f} s  {stage['key']}")
+    return table
+
+
+def _title(content: dict[str, Any]) -> str:
+    choices = content["choices"]
+    words = [choices["dataset"], choices["arch"], f"{choices['pruner']} x {choices['ratio']}"]
+    if choices["rewind"] != "init":
+        words.append(f"rewind {choices['rewind']}")
+    if choices["sanity_check"] != "none":
+        words.append(f"check {choices['sanity_check']}")
+    return "  ".join([*words, f"seed {content['seed']}"])
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

@@ -1,0 +1,115 @@
+"""Does this combination make sense? Asked once, before any training; the answer says what to do."""
+
+from collections.abc import Iterator
+
+from sanity import masks
+from sanity.checks.base import Check
+from sanity.config import STAGES
+from sanity.connectivity import is_dead
+from sanity.errors import ConfigError
+from sanity.parts import Parts
+from sanity.ratios.base import Allocation
+from sanity.ratios.global_ import Global
+from sanity.ratios.like import Like
+
+
+def validate(parts: Parts) -> None:
+    """Raise ConfigError naming the setting that is wrong, or that does not fit another."""
+    parts.recipe.check()
+    parts.rewind.check(parts.recipe.epochs)
+    for problem in (*_ratio_problems(parts), *_check_problems(parts)):
+        raise ConfigError(problem)
+    if parts.pruner.prunes and parts.donor is None:
+        _refuse_dead_layers(parts, parts.method.allocate(parts.blueprint, {}))
+
+
+def needs_dense(parts: Parts) -> bool:
+    """Whether anything asks for a trained dense network, the user included."""
+    until = parts.settings.until
+    wanted = not parts.pruner.prunes or until == "train_dense" or uses_trained_weights(parts)
+    rewound = parts.rewind.source != "init" and until not in ("train_dense", "prune")
+    return wanted or rewound
+
+
+def uses_trained_weights(parts: Parts) -> bool:
+    """Whether the mask depends on trained weights."""
+    donor = parts.donor is not None and parts.donor.pruner.needs_trained_weights
+    return parts.pruner.needs_trained_weights or donor
+
+
+def uses_data(parts: Parts) -> bool:
+    """Whether the mask depends on training images."""
+    donor = parts.donor is not None and parts.donor.pruner.needs_data
+    return parts.pruner.needs_data or donor or uses_trained_weights(parts)
+
+
+def _ratio_problems(parts: Parts) -> Iterator[str]:
+    pruner, ratio = parts.pruner, parts.ratio
+    name = type(pruner).__name__
+    if pruner.decides_sparsity:
+        if not isinstance(ratio, Global) or ratio.sparsity is not None:
+            yield (
+                f"pruner ({name}): the mask comes with its own sparsity and layer ratios: leave "
+                "out ratio and ratio.sparsity"
+            )
+        return
+    if not isinstance(ratio.sparsity, int | float):
+        yield f"ratio.sparsity={ratio.sparsity}: must be a number in [0, 1)"
+    elif not 0 <= ratio.sparsity < 1:
+        yield f"ratio.sparsity={ratio.sparsity}: must be in [0, 1), the share of weights removed"
+    elif not pruner.prunes and ratio.sparsity != 0:
+        yield f"ratio.sparsity={ratio.sparsity}: pruner=dense prunes nothing; choose another pruner"
+    if pruner.needs_layer_counts and isinstance(ratio, Global):
+        yield (
+            f"ratio=global: {name} needs a count for every layer; choose ratio=smart, erk, "
+            "uniform or another layer-wise ratio"
+        )
+    if isinstance(ratio, Like) and parts.donor is not None:
+        donor = parts.donor.pruner
+        if not donor.prunes or donor.needs_layer_counts:
+            yield (
+                f"ratio.of={ratio.of}: has no layer ratios of its own to copy; choose a pruner "
+                "that works with ratio=global, such as snip, grasp, synflow or lt"
+            )
+        elif donor.rounds(ratio.sparsity) > 1:
+            yield f"ratio.of={ratio.of}: only one-shot pruners can lend their layer ratios; try lt"
+
+
+def _check_problems(parts: Parts) -> Iterator[str]:
+    check, pruner, until = parts.check, parts.pruner, parts.settings.until
+    name = _name(check)
+    if check.target in ("scores", "mask", "weights") and not pruner.prunes:
+        yield f"sanity_check={name}: pruner=dense has no mask to check; choose another pruner"
+    if check.target == "data" and not (uses_data(parts) or needs_dense(parts)):
+        yield (
+            f"sanity_check={name}: {type(pruner).__name__} never sees data, so corrupting it "
+            "changes nothing; choose rearrange, shuffle_weights or reinit"
+        )
+    if check.target == "scores" and (pruner.scores_are_random or pruner.decides_sparsity):
+        yield (
+            f"sanity_check={name}: {type(pruner).__name__} has no scores to perturb; choose "
+            "rearrange, shuffle_weights or reinit"
+        )
+    acts = {"scores": "prune", "mask": "prune", "weights": "rewind"}.get(check.target)
+    if acts is not None and STAGES.index(until) < STAGES.index(acts):
+        yield f"sanity_check={name}: acts in {acts}, but until={until} stops before it"
+
+
+def _refuse_dead_layers(parts: Parts, planned: Allocation) -> None:
+    """Refuse to train where the ratio itself leaves no path through the network."""
+    settings = parts.settings
+    if settings.until != "train_ticket" or settings.allow_dead or not planned.empty:
+        return
+    mask = masks.full(parts.blueprint)
+    for name in planned.empty:
+        mask[name].zero_()
+    if is_dead(parts.factory, mask, parts.input_shape):
+        raise ConfigError(
+            f"ratio.sparsity={parts.ratio.sparsity}: {type(parts.ratio).__name__} keeps no weight "
+            f"of {', '.join(planned.empty)}, which leaves no path from input to output: lower it, "
+            "choose another ratio, or train the dead network all the same with allow_dead=true"
+        )
+
+
+def _name(check: Check) -> str:
+    return type(check).__module__.rsplit(".", 1)[-1]

@@ -1,0 +1,40 @@
+from pathlib import Path
+
+import pytest
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from sanity.archs.build import skeleton
+from sanity.layers import blueprint
+
+OPTIONS = sorted((Path(__file__).parents[2] / "conf" / "arch").glob("*.yaml"))
+DATASET = {"num_classes": 7, "channels": 1, "image_size": 16}
+
+
+def composed(option: Path) -> DictConfig:
+    cfg = OmegaConf.create({"dataset": DATASET, "arch": OmegaConf.load(option)})
+    arch = cfg.arch
+    assert arch.pop("init_from") is None
+    assert isinstance(arch, DictConfig)
+    return arch
+
+
+def test_all_networks_of_the_design_are_offered() -> None:
+    names = {option.stem for option in OPTIONS}
+    assert {f"resnet{depth}" for depth in (8, 20, 32, 44, 56, 110)} <= names
+    assert {f"vgg{depth}{bn}" for depth in (11, 13, 16, 19) for bn in ("", "_bn")} <= names
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.stem)
+def test_option_builds_the_network_it_names_for_the_data_set(option: Path) -> None:
+    arch = composed(option)
+    family, depth = arch._target_.rsplit(".", 1)[-1].lower(), arch.depth
+    suffix = "_bn" if arch.get("batch_norm") else ""
+    assert option.stem == f"{family}{depth}{suffix}"
+    network = skeleton(instantiate(arch, _partial_=True))
+    layers = blueprint(network).layers
+    assert layers[0].shape[1] == DATASET["channels"]
+    assert layers[-1].shape[0] == DATASET["num_classes"]
+    assert network.input_shape == (1, 16, 16)
+    shortcuts = [layer for layer in layers if "downsample" in layer.name]
+    assert len(layers) - len(shortcuts) == depth - (2 if family == "vgg" else 0)

@@ -1,0 +1,99 @@
+"""The contract in base.py: exact shares, and the path of iterative pruners."""
+
+from fractions import Fraction
+from itertools import pairwise
+from math import floor
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sanity.layers import Blueprint, Layer
+from sanity.ratios.base import Allocation, floor_share, kept_share
+
+
+def outline(*totals: int) -> Blueprint:
+    layers = tuple(Layer(f"l{i}", "conv", (n, 1, 1, 1)) for i, n in enumerate(totals))
+    return Blueprint(layers, residual=True)
+
+
+@pytest.mark.parametrize(
+    ("total", "sparsity", "kept"),
+    [
+        (20_024_000, 0.9, 2_002_400),  # int(20024000 * (1 - 0.9)) is one less
+        (1_081_440, 0.8, 216_288),
+        (1_855_584, 0.98, 37_111),
+        (10, 0.0, 10),
+        (10, 0.95, 0),
+        (1_000_000, 1e-6, 999_999),
+        (1_000_000, 0.999999, 1),
+    ],
+)
+def test_kept_share_is_exact_in_the_decimals_as_written(
+    total: int, sparsity: float, kept: int
+) -> None:
+    assert kept_share(total, sparsity) == kept
+
+
+@given(st.integers(0, 10**8), st.integers(0, 1000))
+def test_shares_of_thousandths_are_exact(total: int, thousandths: int) -> None:
+    share = thousandths / 1000
+    assert floor_share(total, share) == floor(Fraction(total * thousandths, 1000))
+    assert kept_share(total, share) == floor(Fraction(total * (1000 - thousandths), 1000))
+
+
+def test_total_and_empty_layers() -> None:
+    allocation = Allocation({"a": 3, "b": None, "c": 0}, pooled=4)
+    assert allocation.total == 7
+    assert allocation.empty == ["c"]
+
+
+def test_densities_fall_geometrically() -> None:
+    blueprint = outline(1000, 1000, 500)
+    final = Allocation({"l0": 10, "l1": None, "l2": None}, pooled=15)
+    half = final.at(0.5, blueprint)
+    assert half.kept == {"l0": 100, "l1": None, "l2": None}
+    assert half.pooled == 150
+    assert final.at(0.0, blueprint).total == 2500
+
+
+def test_a_layer_that_ends_empty_stays_alive_until_the_last_step() -> None:
+    blueprint = outline(1000)
+    final = Allocation({"l0": 0})
+    steps = [final.at(k / 10, blueprint).total for k in range(11)]
+    assert steps[0] == 1000
+    assert all(a > b for a, b in pairwise(steps))
+    assert steps[-2] >= 1
+    assert steps[-1] == 0
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 10**6), st.floats(0, 1), st.booleans()), min_size=1, max_size=6
+    ),
+    st.integers(1, 100),
+)
+def test_the_path_is_nested_and_ends_at_the_allocation(
+    drawn: list[tuple[int, float, bool]], steps: int
+) -> None:
+    blueprint = outline(*(total for total, _, _ in drawn))
+    counts = [int(total * share) for total, share, _ in drawn]
+    pools = [pools for _, _, pools in drawn]
+    final = Allocation(
+        {
+            name: None if pool else count
+            for name, count, pool in zip(blueprint.names, counts, pools, strict=True)
+        },
+        pooled=sum(count for count, pool in zip(counts, pools, strict=True) if pool),
+    )
+    path = [final.at(step / steps, blueprint) for step in range(steps + 1)]
+    assert path[0].total == blueprint.total
+    assert path[-1] == final
+    for before, after in pairwise(path):
+        assert before.pooled >= after.pooled >= final.pooled
+        for name, target in final.kept.items():
+            earlier, later = before.kept[name], after.kept[name]
+            if target is None or earlier is None or later is None:
+                assert target is earlier is later is None
+            else:
+                assert earlier >= later >= target
