@@ -16,7 +16,7 @@ def main(cfg: DictConfig) -> float | None:
     """Run one configuration; the value returned is what Hydra's sweepers optimise."""
     from sanity.pipeline import run  # imports torch, which --help and completion do not need
 
-    return run(cfg)
+    return cli.job(run, cfg)
 
 
 if __name__ == "__main__":

@@ -5,38 +5,83 @@ full error is asked for, which is how they get here to be put shortly.
 """
 
 import os
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from hydra.errors import HydraException
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, OverrideParseException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-import sanity.config  # noqa: F401  registers what conf/ refers to
+from sanity.config import PROJECT, unknown_setting
 from sanity.errors import ConfigError, SanityError, one_line
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
+WANTS_TRACEBACKS = os.environ.get(FULL_ERROR) == "1"
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
 def start(main: Callable[[], Any]) -> None:
     """Run a Hydra main function; a known problem ends in one line and exit code 1 or 2."""
-    if os.environ.get(FULL_ERROR, "0") != "0":  # the user asked for tracebacks
+    if WANTS_TRACEBACKS:
         main()
         return
     os.environ[FULL_ERROR] = "1"
     try:
         main()
-    except ConfigError as error:
-        _leave(str(error), 2)
     except SanityError as error:
-        _leave(str(error), 1)
+        _leave_for(error)
     except (HydraException, OmegaConfBaseException) as error:
-        _leave(one_line(error), 2)
+        _leave(explain(error, sys.argv[1:]), 2)
     except KeyboardInterrupt:
-        _leave(
-            "interrupted; finished stages are kept, the same command goes on from them", INTERRUPTED
-        )
+        _leave("interrupted; the same command goes on from the finished stages", INTERRUPTED)
+
+
+def job(function: Callable[[DictConfig], Any], cfg: DictConfig) -> Any:
+    """Call ``function``; in a single run a known problem ends it here.
+
+    In a multirun it is Hydra's to report, together with the job's overrides, after all jobs.
+    """
+    try:
+        return function(cfg)
+    except SanityError as error:
+        if HydraConfig.get().mode == RunMode.RUN and not WANTS_TRACEBACKS:
+            _leave_for(error)
+        raise
+
+
+def explain(error: Exception, arguments: Sequence[str]) -> str:
+    """One line for what Hydra or OmegaConf did not accept, with what was probably meant."""
+    if isinstance(error, OverrideParseException):
+        return f"{error.override}: cannot be read; settings are given as key=value"
+    key = re.match(r"Could not override '([\w./@-]+)'", str(error))
+    if key is None:
+        return one_line(error)
+    *parents, name = key[1].split(".")
+    known = _known_keys(parents, arguments)
+    return unknown_setting(".".join(parents), name, known) if known else one_line(error)
+
+
+def _known_keys(parents: Sequence[str], arguments: Sequence[str]) -> list[str]:
+    """The keys below ``parents`` in the configuration with the arguments' choices of options."""
+    groups = [path.name for path in (PROJECT / "conf").iterdir() if path.is_dir()]
+    choices = [text for text in arguments if text.split("=")[0] in groups and "," not in text]
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(PROJECT / "conf"), version_base="1.3"):
+            node = OmegaConf.select(compose("config", choices), ".".join(parents) or ".")
+    except (HydraException, OmegaConfBaseException):
+        return []
+    return [str(key) for key in node] if isinstance(node, DictConfig) else []
+
+
+def _leave_for(error: SanityError) -> None:
+    _leave(str(error), 2 if isinstance(error, ConfigError) else 1)
 
 
 def _leave(message: str, code: int) -> None:

@@ -3,17 +3,17 @@
 import hashlib
 import importlib
 import inspect
-import pkgutil
 from types import ModuleType
 from typing import Any, TypeVar
 
 from hydra.errors import HydraException
 from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from sanity.config import conform, unknown
+from sanity.config import PROJECT, conform, unknown
 from sanity.errors import ConfigError, SanityError, one_line
+from sanity.pruners.base import Pruner
 
 T = TypeVar("T")
 
@@ -25,6 +25,8 @@ def plain(cfg: DictConfig, group: str) -> Values:
     """The settings of ``group``, resolved; raises ConfigError for one that must still be given."""
     try:
         values = OmegaConf.to_container(cfg[group], resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue as error:
+        raise ConfigError(f"{error.full_key}: must be given") from None
     except OmegaConfBaseException as error:
         raise ConfigError(one_line(error)) from None
     if not isinstance(values, dict):
@@ -65,6 +67,8 @@ def identity(values: Values, part: object) -> Values:
 
     Researchers edit their own pruners; a result of yesterday's code must not pass for today's.
     """
+    if isinstance(part, Pruner):
+        values = part.identity(values)
     module = inspect.getmodule(type(part))
     if module is None or module.__name__.split(".")[0] == "sanity":
         return values
@@ -75,7 +79,8 @@ def target_of(name: str, package: ModuleType, base: type, key: str) -> str:
     """The dotted path of the class that ``name`` stands for, unless it is one already."""
     if "." in name:
         return name
-    options = [m.name for m in pkgutil.iter_modules(package.__path__) if m.name != "base"]
+    group = package.__name__.rsplit(".", 1)[-1].removesuffix("s")
+    options = [path.stem for path in (PROJECT / "conf" / group).glob("*.yaml")]
     if name not in options:
         raise ConfigError(unknown(key, name, options))
     module = importlib.import_module(f"{package.__name__}.{name}")

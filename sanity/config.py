@@ -3,7 +3,7 @@
 import difflib
 import inspect
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import NoneType, UnionType
@@ -69,7 +69,7 @@ def conform(group: str, schema: Callable[..., Any], values: Mapping[str, Any]) -
     fitting = {}
     for name, value in values.items():
         if name not in parameters and not open_ended:
-            raise ConfigError(unknown(group, name, list(parameters), what="setting"))
+            raise ConfigError(unknown_setting(group, name, parameters))
         kinds = _plain_kinds(hints.get(name))
         if kinds and type(value) not in kinds:
             if float not in kinds or type(value) is not int:
@@ -89,11 +89,21 @@ def _plain_kinds(hint: Any) -> tuple[type, ...]:
     return tuple(kinds) if all(kind in KINDS for kind in kinds) else ()
 
 
-def unknown(key: str, value: str, choices: Sequence[str], what: str = "choice") -> str:
-    """The line for a misspelt name: what is wrong, what was probably meant, what is allowed."""
-    close = difflib.get_close_matches(str(value), list(choices), n=1)
-    hint = f" (did you mean {close[0]}?)" if close else ""
-    return f"{key}={value}: no such {what}{hint}; choose from {', '.join(sorted(choices))}"
+def unknown(key: str, value: str, choices: Iterable[str]) -> str:
+    """The line for an unknown choice: what is wrong, what was probably meant, what is allowed."""
+    return f"{key}={value}: no such choice{_hint(value, choices)}"
+
+
+def unknown_setting(group: str, name: str, choices: Iterable[str]) -> str:
+    """The line for an unknown key of ``group`` (empty: of the configuration itself)."""
+    return f"{group}.{name}: no such setting".removeprefix(".") + _hint(name, choices)
+
+
+def _hint(name: str, choices: Iterable[str]) -> str:
+    known = sorted(name for name in choices if not name.startswith("_"))
+    close = difflib.get_close_matches(name, known, n=1)
+    meant = f" (did you mean {close[0]}?)" if close else ""
+    return f"{meant}; choose from {', '.join(known)}"
 
 
 def make_importable(config_sources: Sequence[Any]) -> None:

@@ -81,14 +81,14 @@ class Record:
     ) -> None:
         """Note the final figures of the stages there are; of a ``baseline`` the dense network's.
 
-        ``test_accuracy`` is the last epoch's. ``pruned_test_accuracy`` is that of the scored
-        network under its mask where pruning saw data, otherwise of the untrained ticket.
+        ``test_accuracy`` is the last epoch's. ``pruned_test_accuracy`` is that of the trained
+        network under its mask, for pruners that score one, otherwise of the untrained ticket.
         """
         metrics = self.content["metrics"]
         if dense is not None:
             metrics["dense_test_accuracy"] = dense.facts["epochs"][-1]["test_accuracy"]
         final = dense if baseline else ticket
-        if pruned is not None and pruned.facts.get("pruned_test_accuracy") is not None:
+        if pruned is not None and "pruned_test_accuracy" in pruned.facts:
             metrics["pruned_test_accuracy"] = pruned.facts["pruned_test_accuracy"]
         elif ticket is not None:
             metrics["pruned_test_accuracy"] = ticket.facts["start_test_accuracy"]

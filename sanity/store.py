@@ -39,6 +39,10 @@ DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES,
 # a key only where they differ, so that an added option leaves existing results where they are.
 NEUTRAL: dict[str, Any] = {}
 
+# Raised for a stage when its code is changed to give other numbers: results of the old code stay
+# on disk, but are no longer taken for the new code's.
+REVISION: dict[str, int] = {}
+
 Compute = Callable[[Path], dict[str, Any]]
 """Writes a stage's files into the given directory and returns its (JSON) facts."""
 
@@ -72,9 +76,10 @@ def save_tensors(directory: Path, name: str, tensors: Mapping[str, Tensor]) -> N
 def key_of(stage: str, settings: Mapping[str, Any]) -> str:
     """The key of a stage's result: a digest of the settings that determine it."""
     relevant = _without_neutral(dict(settings), prefix="")
-    text = json.dumps(
-        {"format": FORMAT, "stage": stage, "settings": relevant}, sort_keys=True, allow_nan=False
-    )
+    named = {"format": FORMAT, "stage": stage, "settings": relevant}
+    if stage in REVISION:
+        named["revision"] = REVISION[stage]
+    text = json.dumps(named, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 

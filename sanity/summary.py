@@ -47,20 +47,23 @@ def result(content: dict[str, Any]) -> Table:
         empty = [layer["name"] for layer in ticket["layers"] if layer["kept"] == 0]
         if empty:
             table.add_row("empty layers", ", ".join(empty), style="red")
+    baseline = content["choices"]["pruner"] == "dense"
     labels = {
         "dense_test_accuracy": "dense",
         "pruned_test_accuracy": "pruned",
-        "test_accuracy": "ticket" if content["choices"]["pruner"] != "dense" else "dense, last",
+        "test_accuracy": "test" if baseline else "ticket",
         "validation_accuracy": "validation",
     }
     for name, label in labels.items():
-        if name in metrics:
+        if name in metrics and not (baseline and name == "dense_test_accuracy"):
             best = metrics.get("best_test_accuracy")
             note = f"  (best epoch {best:.2f}%)" if name == "test_accuracy" else ""
             table.add_row(label, f"{metrics[name]:.2f}%{note}")
     check = content["check"]
     if check and check["effect"]:
-        effect = ", ".join(f"{name} {_number(value)}" for name, value in check["effect"].items())
+        effect = ", ".join(
+            f"{_number(value)} {name.replace('_', ' ')}" for name, value in check["effect"].items()
+        )
         table.add_row("check", f"{check['name']}: {effect}")
     for name, stage in content["stages"].items():
         how = "reused" if stage["reused"] else "computed"

@@ -19,8 +19,20 @@ def validate(parts: Parts) -> None:
     parts.rewind.check(parts.recipe.epochs)
     for problem in (*_ratio_problems(parts), *_check_problems(parts)):
         raise ConfigError(problem)
+    _ask_pruner(parts)
     if parts.pruner.prunes and parts.donor is None:
         _refuse_dead_layers(parts, parts.method.allocate(parts.blueprint, {}))
+
+
+def _ask_pruner(parts: Parts) -> None:
+    """Let the pruners refuse their own settings now, not after the dense network is trained."""
+    num_classes = parts.dataset.num_classes
+    assert num_classes is not None, "known since the data set was resolved"
+    for method in (parts.method, parts.donor):
+        if method is not None:
+            method.pruner.rounds(method.ratio.sparsity)
+            if method.pruner.needs_data:
+                method.pruner.scoring_batches(parts.blueprint, num_classes)
 
 
 def needs_dense(parts: Parts) -> bool:

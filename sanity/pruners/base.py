@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -61,7 +61,7 @@ class Pruner(ABC):
     def score(self, scoring: Scoring) -> Scores:
         """A finite score for every prunable weight, on any device; the largest are kept."""
 
-    def rounds(self, sparsity: float) -> int:
+    def rounds(self, sparsity: float | None) -> int:
         """How often the network is pruned and trained again (1, but for IMP)."""
         return 1
 
@@ -69,6 +69,11 @@ class Pruner(ABC):
         """Into how many class-balanced batches the scoring data is dealt."""
         return 1
 
-    def kept(self, total: int, sparsity: float) -> int:
+    def kept(self, total: int, sparsity: float | None) -> int:
         """How many of ``total`` weights survive, by default floor(N (1 - p))."""
+        assert sparsity is not None, "only pruners that decide it do without"
         return kept_share(total, sparsity)
+
+    def identity(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """What of its ``settings`` decides the scores; a file is named by its digest here."""
+        return settings

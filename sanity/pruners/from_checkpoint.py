@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
 
 from sanity.archs.checkpoint import load_state_dict
-from sanity.errors import ConfigError
+from sanity.errors import ConfigError, DataError
+from sanity.files import sha256
 from sanity.pruners.base import Pruner, Scores, Scoring
 
 
@@ -30,7 +31,7 @@ class FromCheckpoint(Pruner):
 
     def score(self, scoring: Scoring) -> Scores:
         """1 for a nonzero weight, 0 for a zero. Raises ConfigError where the layers differ."""
-        found = prunable_in(load_state_dict(Path(self.path)))
+        found = self._weights()
         for layer in scoring.blueprint.layers:
             shape = tuple(found[layer.name].shape) if layer.name in found else None
             if shape != layer.shape:
@@ -41,9 +42,9 @@ class FromCheckpoint(Pruner):
                 )
         return {layer.name: (found[layer.name] != 0).float() for layer in scoring.blueprint.layers}
 
-    def kept(self, total: int, sparsity: float) -> int:
+    def kept(self, total: int, sparsity: float | None) -> int:
         """The nonzero weights in the file, whatever ``sparsity`` says."""
-        weights = prunable_in(load_state_dict(Path(self.path))).values()
+        weights = self._weights().values()
         size = sum(weight.numel() for weight in weights)
         if size != total:
             raise ConfigError(
@@ -54,3 +55,14 @@ class FromCheckpoint(Pruner):
         if kept == total:
             raise ConfigError(f"pruner.path={self.path}: no weight in it is 0, so it is not pruned")
         return kept
+
+    def identity(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """The file's contents, wherever it lies."""
+        self._weights()
+        return settings | {"path": sha256(Path(self.path).expanduser())}
+
+    def _weights(self) -> dict[str, Tensor]:
+        try:
+            return prunable_in(load_state_dict(Path(self.path).expanduser()))
+        except DataError as error:
+            raise DataError(f"pruner.path={self.path}: {error}") from None

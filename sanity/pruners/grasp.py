@@ -51,7 +51,7 @@ class GraSP(Pruner):
     temperature: float = 200.0
 
     def score(self, scoring: Scoring) -> Scores:
-        """w * Hg, the negative of the S = -w * Hg whose lowest are kept (Wang et al. 2020, sec. 4)."""
+        """w * Hg: the negative of S = -w * Hg, whose lowest stay (Wang et al. 2020, section 4)."""
         if self.temperature <= 0:
             raise ConfigError(f"pruner.temperature={self.temperature}: must be above 0")
         weights = scoring.weights
@@ -60,8 +60,9 @@ class GraSP(Pruner):
         )
         return {name: weight.detach() * products[name] for name, weight in weights.items()}
 
-    def kept(self, total: int, sparsity: float) -> int:
+    def kept(self, total: int, sparsity: float | None) -> int:
         """N - floor(N p): it is the number of removed weights that is rounded down."""
+        assert sparsity is not None, "validated: GraSP does not decide it"
         return total - floor_share(total, sparsity)
 
     def scoring_batches(self, blueprint: Blueprint, num_classes: int) -> int:

@@ -27,7 +27,7 @@ class IMP(Pruner):
         """|w| after the training of this round."""
         return magnitudes(scoring.weights)
 
-    def rounds(self, sparsity: float) -> int:
+    def rounds(self, sparsity: float | None) -> int:
         """The fewest R with (1 - rate)^R <= 1 - sparsity, or the number given."""
         if not 0 < self.rate < 1:
             raise ConfigError(f"pruner.rate={self.rate}: must be between 0 and 1")
@@ -35,6 +35,7 @@ class IMP(Pruner):
             if self.fixed_rounds < 1:
                 raise ConfigError(f"pruner.rounds={self.fixed_rounds}: must be 1 or more, or null")
             return self.fixed_rounds
+        assert sparsity is not None, "validated: IMP does not decide it"
         exact = log(1 - sparsity) / log(1 - self.rate)
         # 1 - 0.8 ** 3 is reached in 3 rounds, though its logarithms may divide to a bit above 3.
         return max(1, ceil(exact - 1e-9))

@@ -19,6 +19,7 @@ class LT(Pruner):
         """|w| after dense training."""
         return magnitudes(scoring.weights)
 
-    def kept(self, total: int, sparsity: float) -> int:
+    def kept(self, total: int, sparsity: float | None) -> int:
         """N - floor(N p) - 1: the reference also drops the weight that is its threshold."""
+        assert sparsity is not None, "validated: LT does not decide it"
         return total if sparsity == 0 else total - floor_share(total, sparsity) - 1

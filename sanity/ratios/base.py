@@ -65,7 +65,8 @@ def _geometric(start: int, end: int, progress: float) -> int:
 class Ratio(ABC):
     """A rule for the layers' shares. Subclasses are dataclasses with at least ``sparsity``."""
 
-    sparsity: float
+    sparsity: float | None
+    """The share of prunable weights removed; None only where the pruner decides it."""
 
     @abstractmethod
     def allocate(self, blueprint: Blueprint, budget: Budget) -> Allocation:

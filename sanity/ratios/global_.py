@@ -16,7 +16,7 @@ class Global(Ratio):
     layers leave nothing to the others.
     """
 
-    sparsity: float = 0.98
+    sparsity: float | None = 0.98
     linear: str | float = "auto"
 
     def allocate(self, blueprint: Blueprint, budget: Budget) -> Allocation:

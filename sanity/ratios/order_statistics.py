@@ -19,8 +19,9 @@ class OrderStatistics(Ratio):
     keep r_l = c q_l with c such that the budget is met, then :func:`spill`. Networks without
     shortcuts divide q_l by l^2 unless ``steeper_without_shortcuts`` is off.
 
-    Counts are rounded down, so the total falls a little short of the budget. It falls further
-    short at low sparsities, where layers are full: linear ones stay at ``linear`` even at 0.
+    Counts are rounded down, so the total falls short of the budget by less than a weight a
+    layer. At low sparsities, where layers are full, the formula's other roundings can put it a
+    few weights above, and near 0 it stays below: linear layers keep ``linear`` even there.
     Raises ConfigError where the linear layers leave nothing to the others.
     """
 
@@ -57,13 +58,14 @@ class OrderStatistics(Ratio):
 
 
 def levelled(keep: int, totals: Sequence[int], levels: Sequence[Fraction]) -> list[int]:
-    """Counts floor(r_l n_l) for r_l = c q_l, with c = keep / sum of n_l q_l, spilled.
+    """Counts floor(r_l n_l) for r_l = c q_l, with c = keep / sum of floor(n_l q_l), spilled.
 
-    The paper's code rounds each n_l q_l down, which no network of its size feels; unrounded,
-    the counts of small networks cannot exceed ``keep`` either.
+    Rounding each n_l q_l down as well makes the counts those of the paper's code, and is why
+    they can sum to slightly more than ``keep``.
     """
-    reach = sum(total * level for total, level in zip(totals, levels, strict=True))
-    ratios = spill([keep * level / reach for level in levels], totals)
+    reach = sum(int(total * level) for total, level in zip(totals, levels, strict=True))
+    scale = Fraction(keep, max(reach, 1))
+    ratios = spill([scale * level for level in levels], totals)
     return [int(ratio * total) for ratio, total in zip(ratios, totals, strict=True)]
 
 

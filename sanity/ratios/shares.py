@@ -24,7 +24,7 @@ def check_share(share: object, allowed: str = "a keep ratio from 0 to 1") -> Non
 
 
 def remaining(
-    budget: Budget, fixed: Mapping[str, int], sparsity: float, what: str, remedy: str
+    budget: Budget, fixed: Mapping[str, int], sparsity: float | None, what: str, remedy: str
 ) -> int:
     """How many weights the layers with fixed counts leave to the others.
 

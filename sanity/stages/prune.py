@@ -4,8 +4,6 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from sanity import masks
 from sanity.checks.base import Effect, MaskCheck, ScoreCheck
 from sanity.connectivity import is_dead
@@ -84,7 +82,11 @@ def _prune(
             mask, effect = check.perturb(mask, generator(lab.seed, "check"))
             effects.append(effect)
         save_tensors(directory, "mask", mask)
-        facts = _facts(lab, network, mask, seen=pruner.needs_data or trained is not None)
+        facts = _facts(lab, mask)
+        if trained is not None:
+            masks.apply(network, mask)
+            _, accuracy = evaluate(network, lab.data.clean.test, parts.recipe)
+            facts["pruned_test_accuracy"] = accuracy
         found = [effect for effect in effects if effect is not None]
         return facts | ({"effect": happened(parts.check, found[0])} if found else {})
 
@@ -106,14 +108,16 @@ def _prune(
 
 
 class _Perturbation:
-    """A check of scores, applied at every scoring; remembers what the last one changed."""
+    """A check of scores, applied at every scoring; remembers the largest effect it had."""
 
     def __init__(self, check: ScoreCheck, seed: int) -> None:
         self._check, self._generator = check, generator(seed, "check")
         self.effect: Effect | None = None
 
     def __call__(self, scores: Scores) -> Scores:
-        scores, self.effect = self._check.perturb(scores, self._generator)
+        scores, effect = self._check.perturb(scores, self._generator)
+        if self.effect is None or effect.changed > self.effect.changed:
+            self.effect = effect
         return scores
 
 
@@ -142,18 +146,12 @@ def _data_identity(lab: Lab) -> dict[str, Any]:
     return {"dataset": lab.parts.ids.dataset, "check": corrupted}
 
 
-def _facts(lab: Lab, network: nn.Module, mask: Mask, seen: bool) -> dict[str, Any]:
-    """What is known of the ticket before it is trained; its accuracy where pruning saw data."""
-    parts = lab.parts
-    facts: dict[str, Any] = {
+def _facts(lab: Lab, mask: Mask) -> dict[str, Any]:
+    """Whether the mask leaves a network to train."""
+    return {
         "empty": [name for name, count in masks.kept(mask).items() if count == 0],
-        "dead": is_dead(parts.factory, mask, parts.input_shape),
+        "dead": is_dead(lab.parts.factory, mask, lab.parts.input_shape),
     }
-    if seen:
-        masks.apply(network, mask)
-        _, accuracy = evaluate(network, lab.data.clean.test, parts.recipe)
-        facts["pruned_test_accuracy"] = accuracy
-    return facts
 
 
 def _warn(entry: Entry) -> None:

@@ -79,7 +79,7 @@ class Torch03(Tensor):
         plain = self.as_subclass(Tensor)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            storage = plain.storage()  # type: ignore[no-untyped-call]
+            storage = plain.storage()
         return torch._utils._rebuild_tensor, (storage, 0, tuple(plain.shape), plain.stride())
 
 

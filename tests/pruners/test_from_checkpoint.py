@@ -50,5 +50,5 @@ def test_another_network_is_refused(tmp_path: Path, path: Path) -> None:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"absent\.pth: no such file"):
+    with pytest.raises(DataError, match=r"^pruner\.path=.*absent\.pth: no such file"):
         FromCheckpoint(str(tmp_path / "absent.pth")).kept(OUTLINE.total, 0.0)

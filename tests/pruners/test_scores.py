@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from copy import deepcopy
+from typing import cast
 
 import pytest
 import torch
@@ -44,11 +45,11 @@ def detached(network: nn.Module) -> dict[str, Tensor]:
 def central_difference(
     value: Callable[[dict[str, Tensor]], Tensor], weights: dict[str, Tensor], step: float
 ) -> dict[str, Tensor]:
-    """Derivatives of a scalar by every weight, one at a time."""
+    """Derivatives of a scalar by every fifth weight, one at a time; NaN for the others."""
     derivatives = {}
     for name, weight in weights.items():
-        result = torch.zeros_like(weight)
-        for position in range(weight.numel()):
+        result = torch.full_like(weight, float("nan"))
+        for position in range(0, weight.numel(), 5):
             bump = torch.zeros_like(weight)
             bump.view(-1)[position] = step
             up, down = ({**weights, name: weight + sign * bump} for sign in (1, -1))
@@ -62,9 +63,10 @@ def assert_close(
 ) -> None:
     assert found.keys() == expected.keys()
     for name, value in expected.items():
-        largest = float(value.abs().max())
+        known = ~value.isnan()
+        largest = float(value[known].abs().max())
         assert largest > 0
-        assert float((found[name] - value).abs().max()) <= tolerance * largest
+        assert float((found[name] - value)[known].abs().max()) <= tolerance * largest
 
 
 def test_snip_is_the_derivative_by_a_multiplicative_mask() -> None:
@@ -164,11 +166,13 @@ def test_synflow_is_conserved_from_layer_to_layer() -> None:
     assert sums == pytest.approx([sums[0]] * 3, rel=1e-12)
 
 
-def test_synflow_takes_absolutes_of_batch_norm_too() -> None:
+def test_synflow_takes_absolutes_of_all_state() -> None:
     network, mirrored = tiny_network(), tiny_network()
-    for module in mirrored.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.weight.data.neg_()
+    for name, tensor in network.state_dict().items():
+        if name.endswith((".running_mean", ".bias")):
+            tensor.fill_(0.1)
+        if not name.endswith(".num_batches_tracked"):
+            mirrored.state_dict()[name].copy_(-tensor)
     expected, found = (SynFlow().score(scoring(net)) for net in (network, mirrored))
     assert all(torch.equal(found[name], expected[name]) for name in expected)
     assert all(score.dtype == DOUBLE and bool((score > 0).all()) for score in found.values())
@@ -176,11 +180,11 @@ def test_synflow_takes_absolutes_of_batch_norm_too() -> None:
 
 def test_synflow_never_collapses_a_layer_that_magnitudes_would_empty() -> None:
     network = tiny_network()
-    network[3].weight.data.mul_(1e-3)  # type: ignore[operator, union-attr, index]
+    prunable_weights(network)["3"].data.mul_(1e-3)
     outline = blueprint(network)
     allocation = Allocation(dict.fromkeys(outline.names), pooled=8)
     kept = []
-    for pruner in (SynFlow(), Magnitude()):
+    for pruner in (SynFlow(iterations=20), Magnitude()):
         random = torch.Generator()
         mask = find_mask(
             pruner, network, outline, allocation, input_shape=INPUT_SHAPE, generator=random
@@ -203,7 +207,7 @@ def test_magnitude_equals_torch_global_unstructured(pooled: int) -> None:
         amount=outline.total - pooled,
     )
     for name, module in modules.items():
-        assert torch.equal(ours[name], module.weight_mask.bool())  # type: ignore[arg-type, operator]
+        assert torch.equal(ours[name], cast(Tensor, module.weight_mask).bool())
 
 
 def test_random_positions_are_uniform() -> None:

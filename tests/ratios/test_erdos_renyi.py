@@ -20,6 +20,7 @@ LAYERS = Blueprint(
 
 
 def densities(ratio: Ratio) -> dict[str, float]:
+    assert ratio.sparsity is not None
     budget = Budget(kept_share(LAYERS.total, ratio.sparsity))
     allocation = ratio.allocate(LAYERS, budget)
     assert allocation.total == budget.kept

@@ -44,7 +44,8 @@ def test_levels_by_hand(
     ratio: type[OrderStatistics], residual: bool, levels: tuple[Fraction | int, ...]
 ) -> None:
     left = kept_share(3100, 0.9) - 30
-    expected = [int(left * Fraction(level) / sum(levels)) for level in levels]
+    reach = sum(int(1000 * level) for level in levels)
+    expected = [int(Fraction(left * 1000) * level / reach) for level in levels]
     assert counts(ratio(0.9), residual) == [*expected, 30]
 
 
@@ -59,9 +60,10 @@ def test_the_walk_ends_where_nothing_is_left_over() -> None:
     assert spill(ratios, [100, 100, 100]) == [Fraction(1, 2), 1, Fraction(1, 10)]
 
 
-def test_small_layers_never_get_more_than_there_is_to_keep() -> None:
-    # Rounding each n q = 1.5 down before scaling would fill the layers: 9 weights of 6.
-    assert levelled(6, [3, 3, 3], [Fraction(1, 2)] * 3) == [2, 2, 2]
+def test_the_scale_comes_from_levels_rounded_down_layer_by_layer() -> None:
+    # floor(31 / 2) = 15 each: c = 45 / 30 and r = 3 / 4, where the unrounded 31 would give 22.
+    assert levelled(45, [31, 31], [Fraction(1, 2)] * 2) == [23, 23]
+    assert levelled(2, [3], [Fraction(1, 9)]) == [0]
     assert levelled(5, [], []) == []
 
 
