@@ -1,0 +1,126 @@
+"""Every registered network, ratio, data set and preset, without training."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Run
+from omegaconf import DictConfig
+from options import options
+
+from sanity.errors import ConfigError
+from sanity.parts import build
+from sanity.validation import validate
+
+Compose = Callable[..., DictConfig]
+
+
+@pytest.mark.parametrize("arch", options("arch"))
+def test_every_network_gets_a_random_ticket_without_data(run: Run, arch: str) -> None:
+    record = run(
+        "dataset=cifar10", f"arch={arch}", "pruner=random", "until=prune", "device=cpu", tiny=False
+    )
+    assert set(record["stages"]) == {"prune"}
+    assert 0.97 < record["ticket"]["sparsity"] < 0.99
+    assert all(0 <= layer["kept"] <= layer["total"] for layer in record["ticket"]["layers"])
+
+
+@pytest.mark.parametrize("pruner", ["random", "magnitude", "snip"])
+@pytest.mark.parametrize("ratio", options("ratio"))
+def test_every_ratio_goes_with_every_kind_of_score(run: Run, ratio: str, pruner: str) -> None:
+    record = run(f"pruner={pruner}", f"ratio={ratio}", "until=prune", "ratio.sparsity=0.7")
+    assert record["ticket"]["sparsity"] == pytest.approx(0.7, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "epochs", "classes", "side"),
+    [
+        ("digits", 15, 10, 8),
+        ("fashion_mnist", 160, 10, 28),
+        ("cifar10", 160, 10, 32),
+        ("cifar100", 160, 100, 32),
+        ("tiny_imagenet", 300, 200, 64),
+    ],
+)
+def test_a_data_set_brings_its_recipe_classes_and_shape(
+    configure: Compose, dataset: str, epochs: int, classes: int, side: int
+) -> None:
+    parts = build(configure(f"dataset={dataset}"))
+    assert parts.recipe.epochs == epochs
+    assert parts.blueprint.layers[-1].shape[0] == classes
+    assert parts.input_shape[1:] == (side, side)
+    assert build(configure(f"dataset={dataset}", "training.epochs=7")).recipe.epochs == 7
+    assert build(configure(f"dataset={dataset}", "training=smoke")).recipe.epochs == 2
+
+
+def test_every_data_set_is_covered_above() -> None:
+    listed = {"digits", "fashion_mnist", "cifar10", "cifar100", "tiny_imagenet"}
+    assert set(options("dataset")) == listed | {"folder"}  # a folder's facts are in its images
+
+
+@pytest.mark.parametrize("preset", options("experiment"))
+def test_presets_are_the_papers_cells(configure: Compose, preset: str) -> None:
+    cfg = configure(f"experiment={preset}")
+    parts = build(cfg)
+    validate(parts)
+    dataset = cfg.dataset.name
+    assert preset.startswith(dataset)
+    layers, epochs = len(parts.blueprint.layers), parts.recipe.epochs
+    assert layers == (17 if preset.endswith("vgg19_bn") else 34)
+    assert epochs == (300 if dataset == "tiny_imagenet" else 160)
+    assert (parts.recipe.lr, parts.recipe.batch_size, parts.recipe.weight_decay) == (0.1, 64, 1e-4)
+    assert build(configure(f"experiment={preset}", "arch=resnet20")).blueprint.total > 1e6
+
+
+@pytest.mark.parametrize("preset", options("debug"))
+def test_debug_presets_compose_with_any_data_set(configure: Compose, preset: str) -> None:
+    parts = build(configure("dataset=cifar10", f"debug={preset}"))
+    assert parts.recipe.epochs <= 2
+    assert parts.dataset.crop_padding == 4
+
+
+def test_a_pruner_brings_its_ratio_and_rewind_and_the_command_line_wins(
+    configure: Compose,
+) -> None:
+    assert configure("pruner=hybrid").ratio._target_.endswith("Smart")
+    assert configure("pruner=hybrid").rewind._target_.endswith("LearningRate")
+    assert configure("pruner=hybrid", "ratio=erk").ratio._target_.endswith("Erk")
+    assert configure("pruner=random", "rewind=learning_rate").rewind._target_.endswith("Rate")
+
+
+NONSENSE = {
+    "hybrid without counts": (["pruner=hybrid", "ratio=global"], "ratio=global: "),
+    "epoch after the end": (["rewind=epoch", "rewind.epoch=2"], r"rewind\.epoch=2: "),
+    "sparsity 1": (["ratio.sparsity=1.0"], r"ratio\.sparsity=1\.0: must be in \[0, 1\)"),
+    "negative sparsity": (["ratio.sparsity=-0.1"], r"ratio\.sparsity=-0\.1: "),
+    "sparsity as text": (["ratio.sparsity=most"], r"ratio\.sparsity=most: must be a number"),
+    "linear layer too large": (["pruner=random", "ratio.sparsity=0.99"], r"ratio\.sparsity=0\.99"),
+    "lt that empties": (["pruner=lt", "ratio.sparsity=0.99"], "the linear layer kept dense"),
+    "dense with sparsity": (["pruner=dense", "ratio.sparsity=0.5"], "pruner=dense"),
+    "like a random pruner's own": (["ratio=like", "ratio.of=hybrid"], r"ratio\.of=hybrid"),
+    "like what is unknown": (["ratio=like", "ratio.of=snap"], r"ratio\.of=snap: .*snip"),
+    "like in rounds": (["ratio=like", "ratio.of=imp"], r"ratio\.of=imp: "),
+    "check after the end": (
+        ["sanity_check=shuffle_weights", "until=prune"],
+        "until=prune stops before it",
+    ),
+    "network too deep for its images": (["arch=vgg11"], r"dataset\.image_size"),
+    "rate of a pruner": (["pruner=imp", "pruner.rate=1.5"], r"pruner\.rate=1\.5"),
+    "batches of a pruner": (["pruner=snip", "pruner.batches=3"], r"pruner\.batches=3"),
+    "learning rate": (["training.lr=0"], r"training\.lr=0\.0: must be above 0"),
+    "device": (["device=tpu"], "device=tpu: choose"),
+    "file that is not there": (["arch.init_from=no.tar"], r"arch\.init_from=no\.tar: no such file"),
+}
+
+
+@pytest.mark.parametrize("case", NONSENSE)
+def test_nonsense_is_refused_before_anything_is_computed(
+    run: Run, case: str, tmp_path: Path
+) -> None:
+    overrides, message = NONSENSE[case]
+    tiny = case != "network too deep for its images"
+    with pytest.raises(ConfigError, match=message):
+        run(*overrides, tiny=tiny)
+    record = (tmp_path / "run0" / "record.json").read_text()
+    assert '"stages": {}' in record
+    assert '"status": "failed"' in record

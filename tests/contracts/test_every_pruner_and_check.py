@@ -1,0 +1,121 @@
+"""Every registered check on every registered pruner, through the whole pipeline.
+
+A combination either works and measurably did what it says, or is refused before any stage.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import Run
+from options import options
+
+from sanity.errors import ConfigError
+from sanity.store import Store
+from sanity.ticket import expand
+
+PRUNERS = [name for name in options("pruner") if name != "from_checkpoint"]
+CHECKS = [name for name in options("sanity_check") if name != "none"]
+SETTINGS = {
+    "imp": ["pruner.rounds=2"],
+    "synflow": ["pruner.iterations=5"],
+    "snip": ["pruner.samples_per_class=2"],
+    "grasp": ["pruner.samples_per_class=4", "dataset.limit=320", "seed=3"],
+    "dense": [],
+}
+DATA_CHECKS = {"random_labels", "random_pixels", "corrupted_data", "half_dataset"}
+REFUSED = (
+    {("random", check) for check in DATA_CHECKS | {"invert"}}
+    | {(pruner, check) for pruner in ("magnitude", "synflow") for check in DATA_CHECKS}
+    | {("dense", check) for check in ("invert", "rearrange", "shuffle_weights", "reinit")}
+)
+
+
+def arguments(pruner: str, check: str) -> list[str]:
+    own = ["ratio.sparsity=0.0"] if pruner == "dense" else []
+    # Inverted scores keep the least useful weights, which may leave no path: that is their point.
+    dead = ["allow_dead=true"] if check == "invert" else []
+    chosen = [f"pruner={pruner}", f"sanity_check={check}", "training.epochs=1"]
+    return [*chosen, *SETTINGS.get(pruner, []), *own, *dead]
+
+
+@pytest.mark.parametrize("pruner", PRUNERS)
+def test_every_pruner_makes_a_ticket(run: Run, pruner: str) -> None:
+    record = run(*arguments(pruner, "none"))
+    assert record["status"] == "completed"
+    assert record["choices"]["pruner"] == pruner
+    assert 0 <= record["metrics"]["test_accuracy"] <= 100
+    assert sum(layer["kept"] for layer in record["ticket"]["layers"]) == record["ticket"]["kept"]
+    wanted = 0.0 if pruner == "dense" else 0.8
+    assert record["ticket"]["sparsity"] == pytest.approx(wanted, abs=0.005)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("pruner", PRUNERS)
+def test_every_check_happens_or_is_refused_at_once(run: Run, pruner: str, check: str) -> None:
+    if (pruner, check) in REFUSED:
+        with pytest.raises(ConfigError, match=rf"^sanity_check={check}: .+"):
+            run(*arguments(pruner, check))
+        return
+    checked, plain = run(*arguments(pruner, check)), run(*arguments(pruner, "none"))
+    assert checked["check"]["name"] == check
+    assert max(checked["check"]["effect"].values()) > 0
+    if pruner == "dense":
+        assert keys(checked)["train_dense"] != keys(plain)["train_dense"]
+        return
+    assert checked["ticket"]["kept"] == plain["ticket"]["kept"]
+    if check in ("rearrange", "shuffle_weights", "reinit"):
+        assert checked["ticket"]["layers"] == plain["ticket"]["layers"]
+        _compare_tickets(check, checked, plain)
+
+
+def _compare_tickets(check: str, checked: dict[str, Any], plain: dict[str, Any]) -> None:
+    """What a check of masks or weights may change, and what it must leave alone."""
+    masks = [entry(record, "prune", "mask") for record in (checked, plain)]
+    starts = [
+        expand(entry(record, "rewind", "weights"), mask)
+        for record, mask in zip((checked, plain), masks, strict=True)
+    ]
+    moved = 0
+    for layer in masks[0]:
+        same_mask = torch.equal(masks[0][layer], masks[1][layer])
+        mine, other = (start[f"{layer}.weight"] for start in starts)
+        whole = bool(masks[1][layer].all())
+        if check == "rearrange":
+            assert same_mask == whole
+        else:
+            assert same_mask
+        if check == "shuffle_weights":
+            assert torch.equal(mine.flatten().sort().values, other.flatten().sort().values)
+        moved += not torch.equal(mine, other)
+    assert moved > len(masks[0]) / 2  # a layer with one survivor has nothing to shuffle
+    if check != "reinit":
+        prunable = {f"{layer}.weight" for layer in masks[0]}
+        for name in starts[0].keys() - prunable:
+            assert torch.equal(starts[0][name], starts[1][name])
+
+
+def entry(record: dict[str, Any], stage: str, name: str) -> dict[str, torch.Tensor]:
+    path = Path(record["config"]["store_dir"])
+    manifest = path / stage / record["stages"][stage]["key"] / "manifest.json"
+    found = Store(path).find(stage, json.loads(manifest.read_text())["settings"])
+    assert found is not None
+    return found.tensors(name)
+
+
+def keys(record: dict[str, Any]) -> dict[str, str]:
+    return {name: stage["key"] for name, stage in record["stages"].items()}
+
+
+@pytest.mark.parametrize("pruner", ["lt", "snip", "imp"])
+def test_corruption_reaches_pruning_and_nothing_else(run: Run, pruner: str) -> None:
+    """The ticket's own training and the test set are clean, whatever pruning saw."""
+    checked = run(*arguments(pruner, "corrupted_data"))
+    path = Path(checked["config"]["store_dir"]) / "train_ticket"
+    manifest = path / keys(checked)["train_ticket"] / "manifest.json"
+    assert json.loads(manifest.read_text())["settings"]["check"] is None
+    if pruner == "imp":
+        manifest = path / keys(checked)["train_ticket_1"] / "manifest.json"
+        assert json.loads(manifest.read_text())["settings"]["check"] is not None
