@@ -4,6 +4,7 @@ Hydra prints its own, longer messages for configuration errors; it leaves except
 full error is asked for, which is how they get here to be put shortly.
 """
 
+import logging
 import os
 import re
 import sys
@@ -20,6 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sanity.config import PROJECT, unknown_setting
 from sanity.errors import ConfigError, SanityError, one_line
+from sanity.files import DISK_ERRORS
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 WANTS_TRACEBACKS = os.environ.get(FULL_ERROR) == "1"
@@ -32,12 +34,17 @@ def start(main: Callable[[], Any]) -> None:
         main()
         return
     os.environ[FULL_ERROR] = "1"
+    logging.raiseExceptions = False  # a log file on a full disk must not bury the run's own word
     try:
         main()
     except SanityError as error:
         _leave_for(error)
     except (HydraException, OmegaConfBaseException) as error:
         _leave(explain(error, sys.argv[1:]), 2)
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        _leave(f"{error.filename or 'the run directory'}: {error.strerror}", 1)
     except KeyboardInterrupt:
         _leave("interrupted; the same command goes on from the finished stages", INTERRUPTED)
 

@@ -1,11 +1,16 @@
 """Files that are either whole or absent: atomic writes and digests."""
 
+import errno
 import hashlib
 import json
 import os
 import tempfile
 from pathlib import Path
 from typing import Any
+
+
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM}
+"""What the system says of a full, read-only, failing or forbidden disk."""
 
 
 def sha256(path: Path) -> str:

@@ -1,7 +1,10 @@
 """``record.json`` and ``metrics.jsonl``: what a run did, for trackers and reports to read."""
 
 import json
+import logging
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -9,10 +12,13 @@ from typing import Any
 import torch
 
 from sanity import __version__
+from sanity.errors import StoreError
 from sanity.files import write_json
 from sanity.layers import Blueprint
 from sanity.masks import Mask, kept
 from sanity.store import Entry
+
+log = logging.getLogger(__name__)
 
 SCHEMA = 1
 PACKAGES = ("torch", "torchvision", "hydra-core", "omegaconf", "safetensors", "numpy")
@@ -56,7 +62,7 @@ class Record:
 
     def add_epoch(self, stage: str, figures: dict[str, Any]) -> None:
         """Append an epoch's figures to ``metrics.jsonl``, where they can be watched live."""
-        with self._metrics.open("a", encoding="utf-8") as file:
+        with self._writing(), self._metrics.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"stage": stage, **figures}) + "\n")
 
     def set_ticket(self, blueprint: Blueprint, mask: Mask) -> None:
@@ -109,11 +115,24 @@ class Record:
     def fail(self, reason: str) -> None:
         """The run ended early; what it had reached stays noted."""
         self.content["reason"] = reason
-        self._write("failed")
+        try:
+            self._write("failed")
+        except StoreError as error:  # the reason itself is still to be told
+            log.warning("%s", error)
 
     def _write(self, status: str) -> None:
         self.content["status"] = status
-        write_json(self.path, self.content)
+        with self._writing():
+            write_json(self.path, self.content)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StoreError(
+                f"the run's directory {self.directory} cannot be written ({error.strerror})"
+            ) from error
 
 
 def _results(epochs: list[dict[str, Any]]) -> dict[str, float]:

@@ -7,7 +7,6 @@ locks are POSIX ``fcntl`` locks: on a shared file system (NFSv4, Lustre with flo
 between hosts, and a lock dies with its process.
 """
 
-import errno
 import hashlib
 import json
 import logging
@@ -27,13 +26,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from sanity.errors import StoreError
-from sanity.files import fsync_directory, sha256, write_json
+from sanity.files import DISK_ERRORS, fsync_directory, sha256, write_json
 
 log = logging.getLogger(__name__)
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM}
 
 # Settings added after results were first stored, with the value that changes nothing. They enter
 # a key only where they differ, so that an added option leaves existing results where they are.

@@ -22,7 +22,7 @@ SETTINGS = {
     "imp": ["pruner.rounds=2"],
     "synflow": ["pruner.iterations=5"],
     "snip": ["pruner.samples_per_class=2"],
-    "grasp": ["pruner.samples_per_class=4", "dataset.limit=320", "seed=3"],
+    "grasp": ["pruner.samples_per_class=4", "dataset.limit=320", "seed=3", "allow_dead=true"],
     "dense": [],
 }
 DATA_CHECKS = {"random_labels", "random_pixels", "corrupted_data", "half_dataset"}
