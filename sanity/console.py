@@ -4,6 +4,7 @@ Bars are drawn only on a terminal; elsewhere (files, SLURM logs) there is a line
 """
 
 import logging
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,11 +31,19 @@ class LogHandler(RichHandler):
             highlighter=None,
         )
 
-    def render_message(self, record: logging.LogRecord, message: str) -> Any:
+    def emit(self, record: logging.LogRecord) -> None:
+        """Beside a bar on a terminal; elsewhere as it is, since rich would wrap it at 80 columns."""
+        if err.is_terminal:
+            super().emit(record)
+        else:
+            print(self.format(record), file=sys.stderr, flush=True)
+
+    def format(self, record: logging.LogRecord) -> str:
         """Name the level of anything above information; the rest speaks for itself."""
-        if record.levelno > logging.INFO:
-            message = f"{record.levelname.lower()}: {message}"
-        return super().render_message(record, message)
+        message = super().format(record)
+        return (
+            f"{record.levelname.lower()}: {message}" if record.levelno > logging.INFO else message
+        )
 
 
 class Bar:

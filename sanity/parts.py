@@ -128,12 +128,21 @@ def build(cfg: DictConfig) -> Parts:
 
 def _method(pruner_values: Values, ratio_values: Values) -> Method:
     pruner = component("pruner", pruner_values, Pruner)
+    if pruner.decides_sparsity and not _is_plain_pool(ratio_values):
+        raise ConfigError(
+            f"pruner ({type(pruner).__name__}): the mask comes with its own sparsity and layer "
+            "ratios: leave out ratio and ratio.sparsity"
+        )
     ratio = component("ratio", ratio_values, Ratio)
     identity = {
         "pruner": components.identity(pruner_values, pruner),
         "ratio": components.identity(ratio_values, ratio),
     }
     return Method(pruner, ratio, identity)
+
+
+def _is_plain_pool(ratio: Values) -> bool:
+    return str(ratio.get("_target_")).endswith(".Global") and ratio.get("sparsity") is None
 
 
 def _donor(ratio: Like) -> Method:

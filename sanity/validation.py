@@ -59,11 +59,6 @@ def _ratio_problems(parts: Parts) -> Iterator[str]:
     pruner, ratio = parts.pruner, parts.ratio
     name = type(pruner).__name__
     if pruner.decides_sparsity:
-        if not isinstance(ratio, Global) or ratio.sparsity is not None:
-            yield (
-                f"pruner ({name}): the mask comes with its own sparsity and layer ratios: leave "
-                "out ratio and ratio.sparsity"
-            )
         return
     if not isinstance(ratio.sparsity, int | float):
         yield f"ratio.sparsity={ratio.sparsity}: must be a number in [0, 1)"

@@ -140,7 +140,7 @@ def train_epoch(
         sizes.append(len(y))
         bar.advance(len(y))
     _refuse_nan(losses, epoch, recipe)
-    loss = float(losses.double().cpu() @ torch.tensor(sizes, dtype=torch.float64))
+    loss = float(losses.cpu().double() @ torch.tensor(sizes, dtype=torch.float64))
     return loss / sum(sizes), 100 * int(correct) / sum(sizes)
 
 
