@@ -75,6 +75,11 @@ def identity(values: Values, part: object) -> Values:
     return values | {"source": hashlib.sha256(inspect.getsource(module).encode()).hexdigest()}
 
 
+def option_name(part: object) -> str:
+    """The option a component is chosen by, which bears the name of its module."""
+    return type(part).__module__.rsplit(".", 1)[-1].rstrip("_")
+
+
 def target_of(name: str, package: ModuleType, base: type, key: str) -> str:
     """The dotted path of the class that ``name`` stands for, unless it is one already."""
     if "." in name:

@@ -32,7 +32,7 @@ class LogHandler(RichHandler):
         )
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Beside a bar on a terminal; elsewhere as it is, since rich would wrap it at 80 columns."""
+        """Beside a bar on a terminal; elsewhere plain, since rich would wrap it at 80 columns."""
         if err.is_terminal:
             super().emit(record)
         else:

@@ -130,7 +130,7 @@ def _method(pruner_values: Values, ratio_values: Values) -> Method:
     pruner = component("pruner", pruner_values, Pruner)
     if pruner.decides_sparsity and not _is_plain_pool(ratio_values):
         raise ConfigError(
-            f"pruner ({type(pruner).__name__}): the mask comes with its own sparsity and layer "
+            f"pruner={components.option_name(pruner)}: the mask comes with its own sparsity and layer "
             "ratios: leave out ratio and ratio.sparsity"
         )
     ratio = component("ratio", ratio_values, Ratio)

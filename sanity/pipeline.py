@@ -146,7 +146,7 @@ def _choices(cfg: DictConfig) -> dict[str, str]:
         chosen = OmegaConf.to_container(hydra.runtime.choices)
         return {group: str(chosen[group]) for group in GROUPS}  # type: ignore[index, call-overload]
     targets = {group: str(cfg[group].get("_target_", "")) for group in GROUPS}
-    return {group: target.split(".")[-2].strip("_") for group, target in targets.items()}
+    return {group: target.split(".")[-2].rstrip("_") for group, target in targets.items()}
 
 
 def _plain(cfg: DictConfig) -> dict[str, Any]:

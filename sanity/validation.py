@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from sanity import masks
-from sanity.checks.base import Check
+from sanity.components import option_name
 from sanity.config import STAGES
 from sanity.connectivity import is_dead
 from sanity.errors import ConfigError
@@ -57,7 +57,7 @@ def uses_data(parts: Parts) -> bool:
 
 def _ratio_problems(parts: Parts) -> Iterator[str]:
     pruner, ratio = parts.pruner, parts.ratio
-    name = type(pruner).__name__
+    name = option_name(pruner)
     if pruner.decides_sparsity:
         return
     if not isinstance(ratio.sparsity, int | float):
@@ -68,7 +68,7 @@ def _ratio_problems(parts: Parts) -> Iterator[str]:
         yield f"ratio.sparsity={ratio.sparsity}: pruner=dense prunes nothing; choose another pruner"
     if pruner.needs_layer_counts and isinstance(ratio, Global):
         yield (
-            f"ratio=global: {name} needs a count for every layer; choose ratio=smart, erk, "
+            f"ratio=global: pruner={name} needs a count for every layer; choose ratio=smart, erk, "
             "uniform or another layer-wise ratio"
         )
     if isinstance(ratio, Like) and parts.donor is not None:
@@ -84,17 +84,17 @@ def _ratio_problems(parts: Parts) -> Iterator[str]:
 
 def _check_problems(parts: Parts) -> Iterator[str]:
     check, pruner, until = parts.check, parts.pruner, parts.settings.until
-    name = _name(check)
+    name = option_name(check)
     if check.target in ("scores", "mask", "weights") and not pruner.prunes:
         yield f"sanity_check={name}: pruner=dense has no mask to check; choose another pruner"
     if check.target == "data" and not (uses_data(parts) or needs_dense(parts)):
         yield (
-            f"sanity_check={name}: {type(pruner).__name__} never sees data, so corrupting it "
+            f"sanity_check={name}: pruner={option_name(pruner)} never sees data, so corrupting it "
             "changes nothing; choose rearrange, shuffle_weights or reinit"
         )
     if check.target == "scores" and (pruner.scores_are_random or pruner.decides_sparsity):
         yield (
-            f"sanity_check={name}: {type(pruner).__name__} has no scores to perturb; choose "
+            f"sanity_check={name}: pruner={option_name(pruner)} has no scores to perturb; choose "
             "rearrange, shuffle_weights or reinit"
         )
     acts = {"scores": "prune", "mask": "prune", "weights": "rewind"}.get(check.target)
@@ -112,11 +112,7 @@ def _refuse_dead_layers(parts: Parts, planned: Allocation) -> None:
         mask[name].zero_()
     if is_dead(parts.factory, mask, parts.input_shape):
         raise ConfigError(
-            f"ratio.sparsity={parts.ratio.sparsity}: {type(parts.ratio).__name__} keeps no weight "
+            f"ratio.sparsity={parts.ratio.sparsity}: ratio={option_name(parts.ratio)} keeps no weight "
             f"of {', '.join(planned.empty)}, which leaves no path from input to output: lower it, "
             "choose another ratio, or train the dead network all the same with allow_dead=true"
         )
-
-
-def _name(check: Check) -> str:
-    return type(check).__module__.rsplit(".", 1)[-1]

@@ -12,6 +12,7 @@ from torch import nn
 from sanity.archs.build import build
 from sanity.archs.checkpoint import fit, load_state_dict
 from sanity.checks.base import Check, Effect
+from sanity.components import option_name
 from sanity.errors import CheckError
 from sanity.parts import Parts
 from sanity.record import Record
@@ -87,9 +88,8 @@ class Lab:
 def happened(check: Check, effect: Effect) -> dict[str, Any]:
     """The effect as it is recorded; raises CheckError if the check changed nothing."""
     if effect.changed == 0:
-        name = type(check).__name__
         raise CheckError(
-            f"sanity_check ({name}): it changed nothing ({dict(effect.counts)}), so its result "
+            f"sanity_check={option_name(check)}: it changed nothing ({dict(effect.counts)}), so its result "
             "would say nothing; choose another check or sparsity"
         )
     return dict(effect.counts)
