@@ -53,13 +53,13 @@ class Bar:
         self._progress, self._task = progress, task
         self._start, self._images, self._text = time.perf_counter(), 0, ""
 
-    def advance(self, images: int) -> None:
-        """One more step over ``images`` images."""
+    def advance(self, images: int = 0) -> None:
+        """One more step, over ``images`` images."""
         if self._progress is None:
             return
         self._images += images
         rate = self._images / max(time.perf_counter() - self._start, 1e-9)
-        text = f"{rate:,.0f} images/s  {self._text}"
+        text = f"{rate:,.0f} images/s  {self._text}" if images else self._text
         self._progress.update(self._task, advance=1, rate=text)
 
     def show(self, text: str) -> None:

@@ -130,8 +130,8 @@ def _method(pruner_values: Values, ratio_values: Values) -> Method:
     pruner = component("pruner", pruner_values, Pruner)
     if pruner.decides_sparsity and not _is_plain_pool(ratio_values):
         raise ConfigError(
-            f"pruner={components.option_name(pruner)}: the mask comes with its own sparsity and layer "
-            "ratios: leave out ratio and ratio.sparsity"
+            f"pruner={components.option_name(pruner)}: the mask comes with its own sparsity and "
+            "layer ratios: leave out ratio and ratio.sparsity"
         )
     ratio = component("ratio", ratio_values, Ratio)
     identity = {

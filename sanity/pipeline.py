@@ -92,10 +92,11 @@ def follow(lab: Lab) -> Outcome:
 def refuse_dead(lab: Lab, pruned: Entry) -> None:
     """Raise TrainingError rather than train, unasked, a network that cannot learn anything."""
     if pruned.facts["dead"] and not lab.parts.settings.allow_dead:
+        empty = ", ".join(pruned.facts["empty"])
         raise TrainingError(
-            f"the ticket is dead: {', '.join(pruned.facts['empty']) or 'its layers'} keep too "
-            "little for any path from input to output; lower ratio.sparsity, choose another "
-            "ratio, or train it all the same with allow_dead=true"
+            f"the ticket is dead: no path of kept weights leads from input to output "
+            f"({'empty: ' + empty if empty else 'none of its layers is empty'}); lower "
+            "ratio.sparsity, choose another ratio, or train it all the same with allow_dead=true"
         )
 
 

@@ -112,7 +112,7 @@ def _refuse_dead_layers(parts: Parts, planned: Allocation) -> None:
         mask[name].zero_()
     if is_dead(parts.factory, mask, parts.input_shape):
         raise ConfigError(
-            f"ratio.sparsity={parts.ratio.sparsity}: ratio={option_name(parts.ratio)} keeps no weight "
-            f"of {', '.join(planned.empty)}, which leaves no path from input to output: lower it, "
-            "choose another ratio, or train the dead network all the same with allow_dead=true"
+            f"ratio.sparsity={parts.ratio.sparsity}: ratio={option_name(parts.ratio)} keeps no "
+            f"weight of {', '.join(planned.empty)}, which leaves no path from input to output: "
+            "lower it, choose another ratio, or train it all the same with allow_dead=true"
         )

@@ -89,7 +89,7 @@ def happened(check: Check, effect: Effect) -> dict[str, Any]:
     """The effect as it is recorded; raises CheckError if the check changed nothing."""
     if effect.changed == 0:
         raise CheckError(
-            f"sanity_check={option_name(check)}: it changed nothing ({dict(effect.counts)}), so its result "
-            "would say nothing; choose another check or sparsity"
+            f"sanity_check={option_name(check)}: it changed nothing ({dict(effect.counts)}), so "
+            "its result would say nothing; choose another check or sparsity"
         )
     return dict(effect.counts)

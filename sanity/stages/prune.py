@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from sanity import masks
+from sanity import console, masks
 from sanity.checks.base import Effect, MaskCheck, ScoreCheck
 from sanity.connectivity import is_dead
 from sanity.masks import Mask
@@ -65,18 +65,21 @@ def _prune(
             network.load_state_dict(trained.weights())
         effects = [lab.data.effect] if pruner.needs_data else []
         invert = _Perturbation(check, lab.seed) if isinstance(check, ScoreCheck) else None
-        mask = find_mask(
-            pruner,
-            network,
-            parts.blueprint,
-            method.allocate(parts.blueprint, {} if donor is None else masks.kept(mask_of(donor))),
-            input_shape=parts.input_shape,
-            generator=generator(lab.seed, "mask"),
-            batches=_batches(lab, method) if pruner.needs_data else [],
-            start=None if previous is None else mask_of(previous),
-            progress=turn.progress,
-            perturb=invert,
-        )
+        lent = {} if donor is None else masks.kept(mask_of(donor))
+        with console.bar(name, pruner.iterations) as bar:
+            mask = find_mask(
+                pruner,
+                network,
+                parts.blueprint,
+                method.allocate(parts.blueprint, lent),
+                input_shape=parts.input_shape,
+                generator=generator(lab.seed, "mask"),
+                batches=_batches(lab, method) if pruner.needs_data else [],
+                start=None if previous is None else mask_of(previous),
+                progress=turn.progress,
+                perturb=invert,
+                on_step=lambda done, steps: bar.advance(),
+            )
         effects += [invert.effect] if invert else []
         if isinstance(check, MaskCheck):
             mask, effect = check.perturb(mask, generator(lab.seed, "check"))
