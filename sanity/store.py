@@ -98,9 +98,8 @@ class Store:
                 f"store_dir={self.root}: cannot be written ({error.strerror})"
             ) from None
 
-    def find(self, stage: str, settings: Mapping[str, Any]) -> Entry | None:
-        """The entry of these settings, verified, or None; a damaged one is moved out of the way."""
-        key = key_of(stage, settings)
+    def get(self, stage: str, key: str) -> Entry | None:
+        """The entry of this key, verified, or None; a damaged one is moved out of the way."""
         path = self.root / stage / key
         if not path.exists():
             return None
@@ -118,12 +117,12 @@ class Store:
 
     def fetch(self, stage: str, settings: Mapping[str, Any], compute: Compute) -> Entry:
         """The entry of these settings: reused where it exists, otherwise computed and stored."""
-        found = self.find(stage, settings)
+        key = key_of(stage, settings)
+        found = self.get(stage, key)
         if found:
             return found
-        key = key_of(stage, settings)
         with self._locked(stage, key):
-            return self.find(stage, settings) or self._create(stage, key, settings, compute)
+            return self.get(stage, key) or self._create(stage, key, settings, compute)
 
     def _create(self, stage: str, key: str, settings: Mapping[str, Any], compute: Compute) -> Entry:
         parent = self.root / stage

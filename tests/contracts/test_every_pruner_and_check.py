@@ -98,9 +98,8 @@ def _compare_tickets(check: str, checked: dict[str, Any], plain: dict[str, Any])
 
 
 def entry(record: dict[str, Any], stage: str, name: str) -> dict[str, torch.Tensor]:
-    path = Path(record["config"]["store_dir"])
-    manifest = path / stage / record["stages"][stage]["key"] / "manifest.json"
-    found = Store(path).find(stage, json.loads(manifest.read_text())["settings"])
+    store = Store(Path(record["config"]["store_dir"]))
+    found = store.get(stage, record["stages"][stage]["key"])
     assert found is not None
     return found.tensors(name)
 
