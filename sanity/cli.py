@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -78,6 +79,9 @@ def _known_keys(parents: Sequence[str], arguments: Sequence[str]) -> list[str]:
     """The keys below ``parents`` in the configuration with the arguments' choices of options."""
     groups = [path.name for path in (PROJECT / "conf").iterdir() if path.is_dir()]
     choices = [text for text in arguments if text.split("=")[0] in groups and "," not in text]
+    if "--config-dir" in arguments[:-1]:
+        own = Path(arguments[list(arguments).index("--config-dir") + 1]).absolute()
+        choices.append(f"hydra.searchpath=[{own.as_uri()}]")
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(PROJECT / "conf"), version_base="1.3"):

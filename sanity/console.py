@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.highlighter import NullHighlighter
 from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -28,7 +29,7 @@ class LogHandler(RichHandler):
             show_path=False,
             show_level=False,
             markup=False,
-            highlighter=None,
+            highlighter=NullHighlighter(),
         )
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig
 from torch import nn
 
+from sanity.components import build, plain
 from sanity.errors import StoreError
 from sanity.masks import Mask
-from sanity.parts import Parts, build
 from sanity.store import Entry, Store
 from sanity.ticket import expand
 
@@ -21,7 +21,6 @@ class Ticket:
 
     network: nn.Module
     mask: Mask
-    parts: Parts
     record: dict[str, Any]
 
 
@@ -34,10 +33,11 @@ def load(path: Path | str) -> Ticket:
     store = Store(Path(record["config"]["store_dir"]))
     mask = _entry(store, record, "prune").tensors("mask")
     weights = expand(_entry(store, record, "train_ticket").tensors("final"), mask)
-    parts = build(OmegaConf.create(record["config"]))
-    network = parts.factory()
+    arch = plain(DictConfig(record["config"]), "arch")
+    arch.pop("init_from", None)
+    network = build("arch", arch)
     network.load_state_dict(weights)
-    return Ticket(network, mask, parts, record)
+    return Ticket(network, mask, record)
 
 
 def _entry(store: Store, record: dict[str, Any], stage: str) -> Entry:

@@ -98,6 +98,7 @@ def build(cfg: DictConfig) -> Parts:
     dataset = datasets.resolve(dataset, Path(settings.data_dir))
     # What only a look at the data tells; the network's YAML refers to it.
     cfg.dataset.num_classes, cfg.dataset.image_size = dataset.num_classes, dataset.image_size
+    cfg.data_dir, cfg.store_dir = settings.data_dir, settings.store_dir  # absolute from here on
     arch = plain(cfg, "arch")
     init_from = _checkpoint(arch.pop("init_from", None))
     factory = functools.partial(components.build, "arch", arch)

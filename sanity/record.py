@@ -50,7 +50,12 @@ class Record:
         return self.directory / "record.json"
 
     def add_stage(self, name: str, entry: Entry) -> None:
-        """Note a stage; the epochs of a reused one are copied to ``metrics.jsonl``."""
+        """Note a stage; the epochs of a reused one are copied to ``metrics.jsonl``.
+
+        Of one that is asked for twice (the snapshot, in IMP's rounds) the first time counts.
+        """
+        if name in self.content["stages"]:
+            return
         self.content["stages"][name] = {
             "key": entry.key,
             "reused": entry.reused,

@@ -61,19 +61,31 @@ def result(content: dict[str, Any]) -> Table:
             table.add_row(label, f"{metrics[name]:.2f}%{note}")
     check = content["check"]
     if check and check["effect"]:
-        effect = ", ".join(
-            f"{_number(value)} {name.replace('_', ' ')}" for name, value in check["effect"].items()
-        )
-        table.add_row("check", f"{check['name']}: {effect}")
+        table.add_row("check", f"{check['name']}: {_effect(check['effect'])}")
     for name, stage in content["stages"].items():
-        how = "reused" if stage["reused"] else "computed"
-        table.add_row(name, f"{how:8}  {stage['seconds']:8.1f} s  {stage['key']}")
+        how = f"reused, took {stage['seconds']:.1f} s" if stage["reused"] else "computed"
+        seconds = "" if stage["reused"] else f"in {stage['seconds']:.1f} s"
+        table.add_row(name, f"{how} {seconds}".ljust(24) + stage["key"])
     return table
+
+
+def _effect(counts: dict[str, float]) -> str:
+    """ "12 of 34 labels changed" for {"labels_changed": 12, "labels": 34}; others as they are."""
+    words = []
+    for name, value in counts.items():
+        noun, _, verb = name.rpartition("_")
+        if noun in counts:
+            words.append(f"{_number(value)} of {_number(counts[noun])} {noun} {verb}")
+        elif not any(other.startswith(f"{name}_") for other in counts):
+            words.append(f"{_number(value)} {name.replace('_', ' ')}")
+    return ", ".join(words)
 
 
 def _title(content: dict[str, Any]) -> str:
     choices = content["choices"]
-    words = [choices["dataset"], choices["arch"], f"{choices['pruner']} x {choices['ratio']}"]
+    lender = content["config"]["ratio"].get("of")
+    ratio = choices["ratio"] if lender is None else f"{choices['ratio']} {lender}"
+    words = [choices["dataset"], choices["arch"], f"{choices['pruner']} x {ratio}"]
     if choices["rewind"] != "init":
         words.append(f"rewind {choices['rewind']}")
     if choices["sanity_check"] != "none":

@@ -58,6 +58,7 @@ def _prune(
     trained = trained if pruner.needs_trained_weights else None
     borrowed = method is parts.donor
     check = None if borrowed else _acting_check(lab, turn)
+    corrupts = parts.check.target == "data"
 
     def compute(directory: Path) -> dict[str, Any]:
         network = lab.initial_network()
@@ -98,7 +99,8 @@ def _prune(
         "seed": lab.seed,
         **method.identity,
         "weights": None if trained is None else trained.key,
-        "data": _data_identity(lab) if pruner.needs_data else None,
+        "dataset": parts.ids.dataset if pruner.needs_data else None,
+        "data_check": parts.ids.check if pruner.needs_data and corrupts else None,
         "donor": None if donor is None else donor.key,
         "previous": None if previous is None else previous.key,
         "progress": list(turn.progress),
@@ -141,12 +143,6 @@ def _batches(lab: Lab, method: Method) -> list[Batch]:
     count = pruner.scoring_batches(lab.parts.blueprint, num_classes)
     hands = deal(images.labels.cpu(), num_classes, pruner.samples_per_class, count, random)
     return [images.augmented(hand, random) for hand in hands]
-
-
-def _data_identity(lab: Lab) -> dict[str, Any]:
-    check = lab.parts.check
-    corrupted = lab.parts.ids.check if check.target == "data" else None
-    return {"dataset": lab.parts.ids.dataset, "check": corrupted}
 
 
 def _facts(lab: Lab, mask: Mask) -> dict[str, Any]:

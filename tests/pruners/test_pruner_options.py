@@ -45,7 +45,7 @@ def test_modules_and_options_bear_the_same_names() -> None:
     package = CONF.parents[1] / "sanity" / "pruners"
     modules = {path.stem for path in package.glob("*.py")}
     assert modules - {"__init__", "base", "scoring", "selection"} == set(PRUNERS)
-    assert len(PRUNERS) == 10
+    assert len(PRUNERS) >= 10
 
 
 @pytest.mark.parametrize("name", PRUNERS)
