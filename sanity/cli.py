@@ -43,9 +43,13 @@ def start(main: Callable[[], Any]) -> None:
     except (HydraException, OmegaConfBaseException) as error:
         _leave(explain(error, sys.argv[1:]), 2)
     except OSError as error:
-        if error.errno not in DISK_ERRORS:
+        if error.errno not in DISK_ERRORS and error.filename is None:
             raise
         _leave(f"{error.filename or 'the run directory'}: {error.strerror}", 1)
+    except ValueError as error:  # Hydra's word for pruner=null
+        if not str(error).startswith("Config group override"):
+            raise
+        _leave(one_line(error), 2)
     except KeyboardInterrupt:
         _leave("interrupted; the same command goes on from the finished stages", INTERRUPTED)
 
@@ -72,6 +76,8 @@ def explain(error: Exception, arguments: Sequence[str]) -> str:
         return one_line(error)
     *parents, name = key[1].split(".")
     known = _known_keys(parents, arguments)
+    if name in known:
+        return f"{key[1]}: new keys are added one by one, with +{key[1]}.name=value"
     return unknown_setting(".".join(parents), name, known) if known else one_line(error)
 
 

@@ -23,6 +23,8 @@ Values = dict[str, Any]
 
 def plain(cfg: DictConfig, group: str) -> Values:
     """The settings of ``group``, resolved; raises ConfigError for one that must still be given."""
+    if OmegaConf.select(cfg, group) is None:
+        raise ConfigError(f"{group}=null: must be one of its options; see --help")
     try:
         values = OmegaConf.to_container(cfg[group], resolve=True, throw_on_missing=True)
     except MissingMandatoryValue as error:
@@ -36,19 +38,30 @@ def plain(cfg: DictConfig, group: str) -> Values:
 
 def component(group: str, values: Values, base: type[T]) -> T:
     """The object that ``values`` describe, which must be a ``base``."""
+    kind = class_of(group, values)
+    if not issubclass(kind, base):
+        wanted = f"{base.__module__}.{base.__name__}"
+        raise ConfigError(f"{group}._target_={values['_target_']}: is no {wanted}")
+    part = build(group, conformed(group, values, kind))
+    assert isinstance(part, base)
+    return part
+
+
+def conformed(group: str, values: Values, kind: type) -> Values:
+    """``values`` with every setting of the type that the class ``kind`` says."""
+    settings = {name: value for name, value in values.items() if name != "_target_"}
+    return {"_target_": values["_target_"], **conform(group, kind, settings)}
+
+
+def class_of(group: str, values: Values) -> type:
+    """The class that ``_target_`` names; raises ConfigError where there is none."""
     target = values.get("_target_")
     if target is None:
         raise ConfigError(f"{group}: its file has no _target_, the class that implements it")
     try:
-        kind = get_class(target)
+        return get_class(target)
     except Exception as error:  # a user's module may fail in any way while it is imported
         raise ConfigError(f"{group}._target_={target}: {one_line(error)}") from error
-    if not issubclass(kind, base):
-        raise ConfigError(f"{group}._target_={target}: is no {base.__module__}.{base.__name__}")
-    settings = {name: value for name, value in values.items() if name != "_target_"}
-    part = build(group, {"_target_": target, **conform(group, kind, settings)})
-    assert isinstance(part, base)
-    return part
 
 
 def build(group: str, values: Values) -> Any:
@@ -65,11 +78,12 @@ def build(group: str, values: Values) -> Any:
 def identity(values: Values, part: object) -> Values:
     """What decides a component's behaviour: its settings, and its source where it is not ours.
 
-    Researchers edit their own pruners; a result of yesterday's code must not pass for today's.
+    ``part`` is the component or its class. Researchers edit their own pruners; a result of
+    yesterday's code must not pass for today's.
     """
     if isinstance(part, Pruner):
         values = part.identity(values)
-    module = inspect.getmodule(type(part))
+    module = inspect.getmodule(part if inspect.isclass(part) else type(part))
     if module is None or module.__name__.split(".")[0] == "sanity":
         return values
     return values | {"source": hashlib.sha256(inspect.getsource(module).encode()).hexdigest()}

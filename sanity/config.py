@@ -2,6 +2,7 @@
 
 import difflib
 import inspect
+import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -51,6 +52,9 @@ def read_settings(cfg: DictConfig) -> Settings:
         raise ConfigError(f"threads={settings.threads}: must be 1 or more, or null")
     if settings.until not in STAGES:
         raise ConfigError(unknown("until", settings.until, STAGES))
+    for name in ("data_dir", "store_dir"):
+        if not getattr(settings, name).strip():
+            raise ConfigError(f"{name}=: must name a directory")
     settings.data_dir = str(Path(settings.data_dir).expanduser().absolute())
     settings.store_dir = str(Path(settings.store_dir).expanduser().absolute())
     return settings
@@ -76,6 +80,8 @@ def conform(group: str, schema: Callable[..., Any], values: Mapping[str, Any]) -
                 allowed = " or ".join(KINDS[kind] for kind in kinds)
                 raise ConfigError(f"{prefix}{name}={value}: must be {allowed}")
             value = float(value)
+        if type(value) is float and not math.isfinite(value):
+            raise ConfigError(f"{prefix}{name}={value}: must be a finite number")
         fitting[name] = value
     for name, parameter in parameters.items():
         if name not in values and parameter.default is parameter.empty and not open_ended:
@@ -103,7 +109,7 @@ def _hint(name: str, choices: Iterable[str]) -> str:
     known = sorted(name for name in choices if not name.startswith("_"))
     close = difflib.get_close_matches(name, known, n=1)
     meant = f" (did you mean {close[0]}?)" if close else ""
-    return f"{meant}; choose from {', '.join(known)}"
+    return f"{meant}; choose from {', '.join(known)}" if known else "; there is none"
 
 
 def make_importable(config_sources: Sequence[Any]) -> None:

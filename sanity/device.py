@@ -24,6 +24,12 @@ def choose(name: str) -> torch.device:
     return device
 
 
+def use_exact_arithmetic() -> None:
+    """Keep fp32 what it says: by default cuDNN rounds convolutions' inputs to 10 bits (TF32)."""
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+
+
 def _best() -> str:
     if torch.cuda.is_available():
         return "cuda"

@@ -5,7 +5,9 @@ import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import torch
 from omegaconf import DictConfig
 from torch import nn
 
@@ -17,11 +19,12 @@ from sanity.checks.base import Check
 from sanity.components import Values, component, plain
 from sanity.config import Settings, conform, read_settings
 from sanity.datasets.base import Dataset
-from sanity.errors import ConfigError
+from sanity.errors import ConfigError, one_line
 from sanity.files import sha256
 from sanity.layers import Blueprint, blueprint
 from sanity.pruners.base import Pruner
-from sanity.ratios.base import Allocation, Budget, Ratio
+from sanity.ratios.base import Allocation, Budget, Ratio, kept_share
+from sanity.ratios.global_ import Global
 from sanity.ratios.like import Like
 from sanity.rewinds.base import Rewind
 from sanity.training.recipe import Recipe
@@ -48,7 +51,12 @@ class Method:
 
     def allocate(self, blueprint: Blueprint, donor: Mapping[str, int]) -> Allocation:
         """The weights to keep in each layer; ``donor`` has those of the pruner of ratio=like."""
-        kept = self.pruner.kept(blueprint.total, self.ratio.sparsity)
+        sparsity = self.ratio.sparsity
+        # Each method rounds its pool in its own way; layer-wise ratios are the same for all.
+        if isinstance(self.ratio, Global) or sparsity is None:
+            kept = self.pruner.kept(blueprint.total, sparsity)
+        else:
+            kept = kept_share(blueprint.total, sparsity)
         budget = Budget(kept, linear_dense=self.pruner.linear_dense, donor=donor)
         return self.ratio.allocate(blueprint, budget)
 
@@ -81,6 +89,38 @@ class Parts:
         return self.method.ratio
 
     @property
+    def uses_trained_weights(self) -> bool:
+        """Whether the mask depends on trained weights, be it through the ratio."""
+        methods = [self.method, self.donor] if self.donor else [self.method]
+        return any(method.pruner.needs_trained_weights for method in methods)
+
+    @property
+    def uses_data(self) -> bool:
+        """Whether the mask depends on training images, be it through trained weights."""
+        methods = [self.method, self.donor] if self.donor else [self.method]
+        return self.uses_trained_weights or any(method.pruner.needs_data for method in methods)
+
+    @property
+    def is_about_dense(self) -> bool:
+        """Whether the dense network is itself what the user asks for."""
+        return self.settings.until == "train_dense" or not self.pruner.prunes
+
+    @property
+    def needs_dense(self) -> bool:
+        """Whether anything asks for a trained dense network."""
+        rewound = self.rewind.source != "init" and self.settings.until != "prune"
+        return self.is_about_dense or self.uses_trained_weights or rewound
+
+    @property
+    def corrupts_dense(self) -> bool:
+        """Whether a data check reaches the dense network: only where pruning looks at it.
+
+        A network that is trained for the rewind alone is no part of the search for the mask.
+        """
+        reached = self.is_about_dense or self.uses_trained_weights
+        return self.check.target == "data" and reached
+
+    @property
     def input_shape(self) -> tuple[int, int, int]:
         """(C, H, W) of the images."""
         side = self.dataset.image_size
@@ -101,16 +141,19 @@ def build(cfg: DictConfig) -> Parts:
     cfg.data_dir, cfg.store_dir = settings.data_dir, settings.store_dir  # absolute from here on
     arch = plain(cfg, "arch")
     init_from = _checkpoint(arch.pop("init_from", None))
+    arch_class = components.class_of("arch", arch)
+    arch = components.conformed("arch", arch, arch_class)
     factory = functools.partial(components.build, "arch", arch)
     method = _method(plain(cfg, "pruner"), plain(cfg, "ratio"))
     rewind = component("rewind", plain(cfg, "rewind"), Rewind)
     check = component("sanity_check", plain(cfg, "sanity_check"), Check)
     recipe = Recipe(**conform("training", Recipe, plain(cfg, "training")))
+    recipe.check()
     return Parts(
         settings=settings,
         factory=factory,
         init_from=init_from,
-        blueprint=_outline(factory),
+        blueprint=_outline(factory, dataset),
         dataset=dataset,
         method=method,
         donor=_donor(method.ratio) if isinstance(method.ratio, Like) else None,
@@ -118,8 +161,9 @@ def build(cfg: DictConfig) -> Parts:
         check=check,
         recipe=recipe,
         ids=Identity(
-            arch=arch | {"init_from": None if init_from is None else sha256(init_from)},
-            dataset=datasets.identity(dataset),
+            arch=components.identity(arch, arch_class)
+            | {"init_from": None if init_from is None else sha256(init_from)},
+            dataset=components.identity(datasets.identity(dataset), dataset),
             rewind=components.identity(plain(cfg, "rewind"), rewind),
             check=components.identity(plain(cfg, "sanity_check"), check),
             recipe=recipe.identity(),
@@ -143,7 +187,8 @@ def _method(pruner_values: Values, ratio_values: Values) -> Method:
 
 
 def _is_plain_pool(ratio: Values) -> bool:
-    return str(ratio.get("_target_")).endswith(".Global") and ratio.get("sparsity") is None
+    plain = ratio.get("sparsity") is None and ratio.get("linear") == "auto"
+    return plain and str(ratio.get("_target_")).endswith(".Global")
 
 
 def _donor(ratio: Like) -> Method:
@@ -152,6 +197,10 @@ def _donor(ratio: Like) -> Method:
     Its settings are spelled out as its own YAML file does, so that both share one stored mask.
     """
     target = components.target_of(ratio.of, sanity.pruners, Pruner, "ratio.of")
+    if not isinstance(ratio.settings, Mapping):
+        raise ConfigError(
+            f"ratio.settings={ratio.settings}: must be the pruner's settings, or {{}}"
+        )
     values = {"_target_": target, **ratio.settings}
     pruner = component("ratio.settings", values, Pruner)
     if dataclasses.is_dataclass(pruner):
@@ -164,15 +213,28 @@ def _donor(ratio: Like) -> Method:
     return _method(values, pool)
 
 
-def _checkpoint(init_from: str | None) -> Path | None:
+def _checkpoint(init_from: Any) -> Path | None:
+    if not isinstance(init_from, str | None):
+        raise ConfigError(f"arch.init_from={init_from}: must be a file's path or null")
     path = None if init_from is None else Path(init_from).expanduser()
     if path is not None and not path.is_file():
         raise ConfigError(f"arch.init_from={init_from}: no such file")
     return path
 
 
-def _outline(factory: Callable[[], nn.Module]) -> Blueprint:
-    outline = blueprint(skeleton(factory))
+def _outline(factory: Callable[[], nn.Module], dataset: Dataset) -> Blueprint:
+    """The network's prunable layers, once it is seen to fit the images and classes."""
+    network = skeleton(factory).eval()
+    outline = blueprint(network)
     if not outline.layers:
         raise ConfigError("arch: the network has no convolution or linear layer to prune")
+    side = dataset.image_size
+    assert side is not None, "known since the data set was resolved"
+    shape = (2, dataset.channels, side, side)
+    try:
+        found = tuple(network(torch.empty(shape, device="meta")).shape)
+    except Exception as error:  # whatever a network says to images that it was not made for
+        raise ConfigError(f"arch: does not take images {shape[1:]}: {one_line(error)}") from error
+    if found != (2, dataset.num_classes):
+        raise ConfigError(f"arch: gives {found[1:]} outputs for {dataset.num_classes} classes")
     return outline

@@ -21,7 +21,7 @@ from sanity.stages.rewind import rewind
 from sanity.stages.train_dense import train_dense
 from sanity.stages.train_ticket import train_ticket
 from sanity.store import Entry, Store
-from sanity.validation import needs_dense, validate
+from sanity.validation import validate
 
 log = logging.getLogger(__name__)
 
@@ -38,39 +38,48 @@ class Outcome:
     start: Entry | None = None
     ticket: Trained | None = None
 
+    @property
+    def reached(self) -> bool:
+        """Whether any stage has a result."""
+        return any((self.dense, self.donor, self.pruned))
+
 
 def run(cfg: DictConfig, directory: Path | None = None) -> float | None:
     """Run one configuration, leave ``record.json`` in ``directory``, return its accuracy.
 
     The accuracy (percent) is the validation set's where there is one, otherwise the test set's;
-    None where ``until`` stops before anything is trained. Raises SanityError for what the user
+    None where ``until`` stops before a ticket is trained. Raises SanityError for what the user
     can mend; the record then says ``failed`` and why.
     """
     directory = directory or _run_directory()
     record = Record(directory, _plain(cfg), _choices(cfg))
+    outcome = Outcome()
     try:
         parts = build(cfg)
         record.content["config"] = _plain(cfg)
         validate(parts)
-        lab = _open(parts, record)
-        outcome = follow(lab)
-        _conclude(lab, outcome)
+        follow(_open(parts, record), outcome)
     except BaseException as error:
+        if outcome.reached:
+            _conclude(record, parts, outcome)
         record.fail(_reason(error))
         raise
+    _conclude(record, parts, outcome)
     record.complete()
     summary.show(record)
     return record.objective
 
 
-def follow(lab: Lab) -> Outcome:
-    """The stages of one run, each taken from the store where its result exists."""
+def follow(lab: Lab, outcome: Outcome) -> None:
+    """The stages of one run, each taken from the store where its result exists.
+
+    What is reached goes into ``outcome``, so that it is known even if a later stage fails.
+    """
     parts, until = lab.parts, lab.parts.settings.until
-    outcome = Outcome()
-    if needs_dense(parts):
+    if parts.needs_dense:
         outcome.dense = train_dense(lab)
     if until == "train_dense" or not parts.pruner.prunes:
-        return outcome
+        return
 
     trained = outcome.dense
     outcome.donor = prune_donor(lab, trained)
@@ -79,14 +88,13 @@ def follow(lab: Lab) -> Outcome:
         outcome.pruned = prune(lab, trained, outcome.pruned, outcome.donor, turn)
         if turn.last and until == "prune":
             break
-        refuse_dead(lab, outcome.pruned)
         outcome.start = rewind(lab, outcome.dense, trained, outcome.pruned, turn)
         if turn.last and until == "rewind":
             break
+        refuse_dead(lab, outcome.pruned)
         trained = train_ticket(lab, outcome.start, outcome.pruned, turn)
         if turn.last:
             outcome.ticket = trained
-    return outcome
 
 
 def refuse_dead(lab: Lab, pruned: Entry) -> None:
@@ -104,14 +112,14 @@ def _open(parts: Parts, record: Record) -> Lab:
     settings = parts.settings
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
+    device.use_exact_arithmetic()
     store = Store(Path(settings.store_dir))
     store.open()
     return Lab(parts, store, device.choose(settings.device), record)
 
 
-def _conclude(lab: Lab, outcome: Outcome) -> None:
+def _conclude(record: Record, parts: Parts, outcome: Outcome) -> None:
     """Note in the record what the stages found."""
-    record, parts = lab.record, lab.parts
     if outcome.pruned is not None:
         record.set_ticket(parts.blueprint, mask_of(outcome.pruned))
     elif outcome.dense is not None and not parts.pruner.prunes:
@@ -145,8 +153,8 @@ def _choices(cfg: DictConfig) -> dict[str, str]:
         hydra = HydraConfig.get()
         make_importable(hydra.runtime.config_sources)
         chosen = OmegaConf.to_container(hydra.runtime.choices)
-        return {group: str(chosen[group]) for group in GROUPS}  # type: ignore[index, call-overload]
-    targets = {group: str(cfg[group].get("_target_", "")) for group in GROUPS}
+        return {group: str(chosen.get(group)) for group in GROUPS}  # type: ignore[union-attr]
+    targets = {group: str(cfg[group]._target_) for group in GROUPS}
     return {group: target.split(".")[-2].rstrip("_") for group, target in targets.items()}
 
 

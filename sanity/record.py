@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,7 +34,7 @@ class Record:
         self.content: dict[str, Any] = {
             "schema": SCHEMA,
             "status": "running",
-            "seed": config["seed"],
+            "seed": config.get("seed"),
             "choices": choices,
             "config": config,
             "stages": {},
@@ -128,7 +129,7 @@ class Record:
     def _write(self, status: str) -> None:
         self.content["status"] = status
         with self._writing():
-            write_json(self.path, self.content)
+            write_json(self.path, _finite(self.content))
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -138,6 +139,15 @@ class Record:
             raise StoreError(
                 f"the run's directory {self.directory} cannot be written ({error.strerror})"
             ) from error
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN or infinity, but the setting that was refused for being one must show."""
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _results(epochs: list[dict[str, Any]]) -> dict[str, float]:

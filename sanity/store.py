@@ -105,8 +105,10 @@ class Store:
             return None
         try:
             return _verified(stage, key, path)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
             reason = str(error) or type(error).__name__
+        except OSError as error:  # unreadable here, which says nothing about its contents
+            raise StoreError(f"store_dir={self.root}: {path}: {error.strerror}") from error
         aside = path.with_name(f"{key}.damaged-{time.time_ns()}")
         try:
             path.rename(aside)

@@ -15,44 +15,27 @@ from sanity.ratios.like import Like
 
 def validate(parts: Parts) -> None:
     """Raise ConfigError naming the setting that is wrong, or that does not fit another."""
-    parts.recipe.check()
     parts.rewind.check(parts.recipe.epochs)
     for problem in (*_ratio_problems(parts), *_check_problems(parts)):
         raise ConfigError(problem)
-    _ask_pruner(parts)
+    _ask_parts(parts)
     if parts.pruner.prunes and parts.donor is None:
-        _refuse_dead_layers(parts, parts.method.allocate(parts.blueprint, {}))
+        planned = parts.method.allocate(parts.blueprint, {})
+        _refuse_idle_check(parts, planned)
+        _refuse_dead_layers(parts, planned)
 
 
-def _ask_pruner(parts: Parts) -> None:
-    """Let the pruners refuse their own settings now, not after the dense network is trained."""
+def _ask_parts(parts: Parts) -> None:
+    """Let pruners and check refuse their own settings now, not after the dense training."""
+    parts.check.validate()
     num_classes = parts.dataset.num_classes
     assert num_classes is not None, "known since the data set was resolved"
     for method in (parts.method, parts.donor):
         if method is not None:
+            method.pruner.validate()
             method.pruner.rounds(method.ratio.sparsity)
             if method.pruner.needs_data:
                 method.pruner.scoring_batches(parts.blueprint, num_classes)
-
-
-def needs_dense(parts: Parts) -> bool:
-    """Whether anything asks for a trained dense network, the user included."""
-    until = parts.settings.until
-    wanted = not parts.pruner.prunes or until == "train_dense" or uses_trained_weights(parts)
-    rewound = parts.rewind.source != "init" and until not in ("train_dense", "prune")
-    return wanted or rewound
-
-
-def uses_trained_weights(parts: Parts) -> bool:
-    """Whether the mask depends on trained weights."""
-    donor = parts.donor is not None and parts.donor.pruner.needs_trained_weights
-    return parts.pruner.needs_trained_weights or donor
-
-
-def uses_data(parts: Parts) -> bool:
-    """Whether the mask depends on training images."""
-    donor = parts.donor is not None and parts.donor.pruner.needs_data
-    return parts.pruner.needs_data or donor or uses_trained_weights(parts)
 
 
 def _ratio_problems(parts: Parts) -> Iterator[str]:
@@ -87,7 +70,7 @@ def _check_problems(parts: Parts) -> Iterator[str]:
     name = option_name(check)
     if check.target in ("scores", "mask", "weights") and not pruner.prunes:
         yield f"sanity_check={name}: pruner=dense has no mask to check; choose another pruner"
-    if check.target == "data" and not (uses_data(parts) or needs_dense(parts)):
+    if check.target == "data" and not (parts.uses_data or parts.is_about_dense):
         yield (
             f"sanity_check={name}: pruner={option_name(pruner)} never sees data, so corrupting it "
             "changes nothing; choose rearrange, shuffle_weights or reinit"
@@ -100,6 +83,16 @@ def _check_problems(parts: Parts) -> Iterator[str]:
     acts = {"scores": "prune", "mask": "prune", "weights": "rewind"}.get(check.target)
     if acts is not None and STAGES.index(until) < STAGES.index(acts):
         yield f"sanity_check={name}: acts in {acts}, but until={until} stops before it"
+
+
+def _refuse_idle_check(parts: Parts, planned: Allocation) -> None:
+    """A mask that keeps everything is the same whatever a check did to find it."""
+    idle = parts.check.target in ("data", "scores", "mask") and not parts.is_about_dense
+    if idle and planned.total == parts.blueprint.total:
+        raise ConfigError(
+            f"sanity_check={option_name(parts.check)}: ratio.sparsity={parts.ratio.sparsity} "
+            "prunes nothing, so there is no mask to check; raise it"
+        )
 
 
 def _refuse_dead_layers(parts: Parts, planned: Allocation) -> None:

@@ -31,6 +31,10 @@ class Check(ABC):
 
     target: ClassVar[Target]
 
+    def validate(self) -> None:
+        """Raise ConfigError for settings that are impossible; asked before any training."""
+        return
+
 
 class DataCheck(Check):
     """Perturbs the data that pruning sees; the ticket and the test set stay on clean data."""

@@ -19,10 +19,14 @@ class HalfDataset(DataCheck):
 
     fraction: float = 0.5
 
-    def corrupt(self, clean: Examples, generator: torch.Generator) -> tuple[Examples, Effect]:
-        """Counts the examples that are gone. Raises ConfigError where a whole class goes."""
+    def validate(self) -> None:
+        """A fraction of 0 or 1 would leave nothing, or change nothing."""
         if not 0 < self.fraction < 1:
             raise ConfigError(f"sanity_check.fraction={self.fraction}: must be between 0 and 1")
+
+    def corrupt(self, clean: Examples, generator: torch.Generator) -> tuple[Examples, Effect]:
+        """Counts the examples that are gone. Raises ConfigError where a whole class goes."""
+        self.validate()
         count = floor_share(len(clean), self.fraction)
         labels = clean.labels[:count]
         lost = sorted(set(clean.labels.tolist()) - set(labels.tolist()))

@@ -1,10 +1,11 @@
 """Named data sets as packed image tensors: what they are, and how their original files are read."""
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -57,11 +58,21 @@ class Dataset(ABC):
     named: ClassVar[bool] = True  # contents are known by the name alone (False for folders)
     sizes: ClassVar[Mapping[str, int]] = {}  # split -> number of images, where it is known
     pixel_digests: ClassVar[Mapping[str, str]] = {}  # split -> sha256 of its pixels, where known
+    label_digests: ClassVar[Mapping[str, str]] = {}  # split -> sha256 of its labels, where known
+
+    @property
+    def own_settings(self) -> dict[str, Any]:
+        """The options that a subclass adds, which decide what it reads."""
+        common = {field.name for field in fields(Dataset)}
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in common}
 
     @property
     def packed_as(self) -> str:
         """The directory below ``data_dir`` that holds the packed files."""
-        return self.name
+        if not self.own_settings:
+            return self.name
+        text = repr(sorted(self.own_settings.items()))
+        return f"{self.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
     def source_digest(self) -> str | None:
         """The state of the original files, to notice changes; None where the name says it all."""

@@ -27,6 +27,10 @@ class Cifar10(Dataset):
         "train": "47af8b02cfcfb6cdf3dbbd1969ad7f1b70f4413f6f80f437b020ee4e5bc8304a",
         "test": "f9b1e2130bab680db56eb06d886f7f1ad0f1183907ceff4659d1735c890f5b04",
     }
+    label_digests: ClassVar[Mapping[str, str]] = {
+        "train": "f5cfe00b0f00968c0cc5ff3b1d2de51b10e33efa277c2986f4e0fa63e58c9f4f",
+        "test": "cbb7365de8ed11f05cc4c3a1e7f78144127c5e851efd83762fb18202461230bb",
+    }
 
     def read(self, data_dir: Path) -> dict[str, Examples]:
         """Read the original pickles below ``data_dir/raw``, downloading them if need be."""

@@ -34,6 +34,10 @@ class Digits(Dataset):
         "train": "d60749cc94ec9587e7d5d65450c0be0331faa8fa45c599bf6bee5051c066aa76",
         "test": "53b2935fe3b9b6fbb64e0a271f3ca3a6e3c14eb5dba6a6bb03893733dcc6941d",
     }
+    label_digests: ClassVar[Mapping[str, str]] = {
+        "train": "24d8e3df5b2b9b19abab7be50eeda667eeb62bd54be26c10b7846bff60a26530",
+        "test": "8dfed5e078a01dad0c39cddcf57ab3423cc399946c4d0a846c0ac3c0a5cbd6a2",
+    }
 
     def read(self, data_dir: Path) -> dict[str, Examples]:
         """Take the images out of scikit-learn and split them."""

@@ -45,7 +45,7 @@ def check_form(dataset: Dataset, split: str, examples: Examples, where: str) -> 
 
 
 def check_known(dataset: Dataset, split: str, examples: Examples, where: str) -> None:
-    """Compare contents of unknown origin with what is published: classes and digest of pixels.
+    """Compare contents of unknown origin with what is published: classes, pixels and labels.
 
     Raises DataError, which begins with ``where``.
     """
@@ -53,12 +53,13 @@ def check_known(dataset: Dataset, split: str, examples: Examples, where: str) ->
         raise DataError(
             f"{where}: only {len(examples.labels.unique())} of {examples.num_classes} classes occur"
         )
-    known = dataset.pixel_digests.get(split)
-    if known is None:
-        return
-    digest = hashlib.sha256(examples.images.contiguous().numpy().data).hexdigest()
-    if digest != known:
-        raise DataError(
-            f"{where}: these are not the images of {dataset.name} (sha256 of the pixels "
-            f"{digest[:12]}..., not {known[:12]}...); {AGAIN}"
-        )
+    for what, known, tensor in (
+        ("pixels", dataset.pixel_digests, examples.images),
+        ("labels", dataset.label_digests, examples.labels),
+    ):
+        digest = hashlib.sha256(tensor.contiguous().numpy().data).hexdigest()
+        if split in known and digest != known[split]:
+            raise DataError(
+                f"{where}: these are not the {what} of {dataset.name} (sha256 {digest[:12]}..., "
+                f"not {known[split][:12]}...); {AGAIN}"
+            )

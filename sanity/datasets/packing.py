@@ -82,6 +82,8 @@ def _adopt(dataset: Dataset, home: Path) -> Packed:
     try:
         write_manifest(home, manifest)
         log.info("%s: checked the packed files found there and wrote %s", home, MANIFEST)
+        if not dataset.label_digests:
+            log.warning("%s: nothing is known to hold its labels against; trust them?", home)
     except OSError as error:  # a read-only directory serves as well, at the cost of a check a run
         log.debug("%s: no manifest written (%s)", home, error)
     return Packed(splits["train"], splits["test"], manifest.fingerprint)

@@ -51,7 +51,9 @@ def resolve(dataset: Dataset, data_dir: Path) -> Dataset:
 def identity(dataset: Dataset) -> dict[str, Any]:
     """What determines the numbers a resolved data set gives, for content-addressed keys."""
     settings = {name: getattr(dataset, name) for name in IDENTITY}
-    if not dataset.named:
+    if dataset.named:
+        settings |= dataset.own_settings
+    else:
         assert dataset.fingerprint is not None, "resolve the data set first"
         settings["fingerprint"] = dataset.fingerprint
     return settings

@@ -33,11 +33,11 @@ def check_sizes(dataset: Dataset, train_size: int | None) -> None:
 
     ``train_size`` is the number of training images, None where it is not known yet.
     """
-    if dataset.limit is not None and dataset.limit < 1:
-        raise ConfigError(f"dataset.limit={dataset.limit}: must be 1 or more, or null for all")
+    if dataset.limit is not None and dataset.limit < 2:
+        raise ConfigError(f"dataset.limit={dataset.limit}: must be 2 or more, or null for all")
     size = dataset.validation_size
-    if size < 0 or (train_size is not None and size >= train_size):
-        most = "" if train_size is None else f" and less than the {train_size} training images"
+    if size < 0 or (train_size is not None and size > train_size - 2):
+        most = "" if train_size is None else f", leaving 2 of the {train_size} training images"
         raise ConfigError(f"dataset.validation_size={size}: must be 0 or more{most}")
 
 

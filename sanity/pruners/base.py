@@ -8,12 +8,16 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from sanity.errors import ConfigError
 from sanity.layers import Blueprint, prunable_weights
 from sanity.masks import Mask
 from sanity.ratios.base import kept_share
 
 Scores = dict[str, Tensor]
 """Layer name -> float tensor of the weight's shape; the largest scores are kept."""
+
+Batches = Sequence[tuple[Tensor, Tensor]]
+"""Pairs of images [B, C, H, W] float and labels [B] int64."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Scoring:
     network: nn.Module
     blueprint: Blueprint
     mask: Mask
-    batches: Sequence[tuple[Tensor, Tensor]]
+    batches: Batches
     generator: torch.Generator
     input_shape: tuple[int, int, int]
 
@@ -60,6 +64,11 @@ class Pruner(ABC):
     @abstractmethod
     def score(self, scoring: Scoring) -> Scores:
         """A finite score for every prunable weight, on any device; the largest are kept."""
+
+    def validate(self) -> None:
+        """Raise ConfigError for settings that are impossible; asked before any training."""
+        if self.iterations < 1:
+            raise ConfigError(f"pruner.iterations={self.iterations}: must be 1 or more")
 
     def rounds(self, sparsity: float | None) -> int:
         """How often the network is pruned and trained again (1, but for IMP)."""

@@ -1,6 +1,6 @@
 """GraSP: keep the weights that preserve gradient flow (Wang et al. 2020)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,12 +10,10 @@ from torch import Tensor, nn
 
 from sanity.errors import ConfigError
 from sanity.layers import Blueprint
-from sanity.pruners.base import Pruner, Scores, Scoring
+from sanity.pruners.base import Batches, Pruner, Scores, Scoring
 from sanity.pruners.scoring import automatic_batches, checked_batches
 from sanity.pruners.snip import summed_gradients
 from sanity.ratios.base import floor_share
-
-Batches = Sequence[tuple[Tensor, Tensor]]
 
 
 def hessian_gradient_product(
@@ -50,10 +48,15 @@ class GraSP(Pruner):
     batches: int | str = "auto"
     temperature: float = 200.0
 
-    def score(self, scoring: Scoring) -> Scores:
-        """w * Hg: the negative of S = -w * Hg, whose lowest stay (Wang et al. 2020, section 4)."""
+    def validate(self) -> None:
+        """A temperature divides, so it must not be 0."""
+        super().validate()
         if self.temperature <= 0:
             raise ConfigError(f"pruner.temperature={self.temperature}: must be above 0")
+
+    def score(self, scoring: Scoring) -> Scores:
+        """w * Hg: the negative of S = -w * Hg, whose lowest stay (Wang et al. 2020, section 4)."""
+        self.validate()
         weights = scoring.weights
         products = hessian_gradient_product(
             scoring.network.train(), weights, scoring.batches, self.temperature

@@ -1,6 +1,6 @@
 """SNIP: connection sensitivity at initialisation (Lee et al. 2019)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,10 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sanity.layers import Blueprint
-from sanity.pruners.base import Pruner, Scores, Scoring
+from sanity.pruners.base import Batches, Pruner, Scores, Scoring
 from sanity.pruners.scoring import automatic_batches, checked_batches
-
-Batches = Sequence[tuple[Tensor, Tensor]]
 
 
 def summed_gradients(

@@ -25,6 +25,10 @@ class Round:
         """The stretch of the way from dense to the final sparsity that this round covers."""
         return (self.number - 1) / self.total, self.number / self.total
 
+    def stream(self, name: str) -> tuple[str | int, ...]:
+        """A random stream of this round; one-shot pruning's has no number."""
+        return (name,) if self.total == 1 else (name, self.number)
+
     def name(self, stage: str) -> str:
         """The stage's name in the record: plain in the last round, numbered before it."""
         return stage if self.last else f"{stage}_{self.number}"

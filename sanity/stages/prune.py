@@ -65,7 +65,7 @@ def _prune(
         if trained is not None:
             network.load_state_dict(trained.weights())
         effects = [lab.data.effect] if pruner.needs_data else []
-        invert = _Perturbation(check, lab.seed) if isinstance(check, ScoreCheck) else None
+        perturb = _Perturbation(check, lab.seed, turn) if isinstance(check, ScoreCheck) else None
         lent = {} if donor is None else masks.kept(mask_of(donor))
         with console.bar(name, pruner.iterations) as bar:
             mask = find_mask(
@@ -74,16 +74,16 @@ def _prune(
                 parts.blueprint,
                 method.allocate(parts.blueprint, lent),
                 input_shape=parts.input_shape,
-                generator=generator(lab.seed, "mask"),
+                generator=generator(lab.seed, *turn.stream("mask")),
                 batches=_batches(lab, method) if pruner.needs_data else [],
                 start=None if previous is None else mask_of(previous),
                 progress=turn.progress,
-                perturb=invert,
+                perturb=perturb,
                 on_step=lambda done, steps: bar.advance(),
             )
-        effects += [invert.effect] if invert else []
+        effects += [perturb.effect] if perturb else []
         if isinstance(check, MaskCheck):
-            mask, effect = check.perturb(mask, generator(lab.seed, "check"))
+            mask, effect = check.perturb(mask, generator(lab.seed, *turn.stream("check")))
             effects.append(effect)
         save_tensors(directory, "mask", mask)
         facts = _facts(lab, mask)
@@ -96,6 +96,7 @@ def _prune(
 
     settings = {
         "arch": parts.ids.arch,
+        "input_shape": list(parts.input_shape),
         "seed": lab.seed,
         **method.identity,
         "weights": None if trained is None else trained.key,
@@ -115,8 +116,8 @@ def _prune(
 class _Perturbation:
     """A check of scores, applied at every scoring; remembers the largest effect it had."""
 
-    def __init__(self, check: ScoreCheck, seed: int) -> None:
-        self._check, self._generator = check, generator(seed, "check")
+    def __init__(self, check: ScoreCheck, seed: int, turn: Round) -> None:
+        self._check, self._generator = check, generator(seed, *turn.stream("check"))
         self.effect: Effect | None = None
 
     def __call__(self, scores: Scores) -> Scores:

@@ -8,7 +8,7 @@ from torch import Tensor
 from sanity.stages.lab import Lab, happened
 from sanity.stages.network import Trained
 from sanity.store import Entry, save_tensors
-from sanity.training.loop import Epoch
+from sanity.training.loop import Epoch, Splits
 
 
 def train_dense(lab: Lab) -> Trained:
@@ -20,10 +20,9 @@ def train_dense(lab: Lab) -> Trained:
     wanted = lab.parts.rewind.start_epoch if lab.parts.rewind.source == "epoch" else None
 
     def compute(directory: Path) -> dict[str, Any]:
-        splits, effect = lab.data.seen_by_pruning, lab.data.effect
         facts: dict[str, Any] = {}
-        if effect is not None:
-            facts["effect"] = happened(lab.parts.check, effect)
+        if lab.parts.corrupts_dense and lab.data.effect is not None:
+            facts["effect"] = happened(lab.parts.check, lab.data.effect)
         network = lab.initial_network()
         save_tensors(directory, "init", network.state_dict())
 
@@ -31,7 +30,7 @@ def train_dense(lab: Lab) -> Trained:
             if epoch.epoch + 1 == wanted:
                 save_tensors(directory, f"epoch_{wanted}", network.state_dict())
 
-        facts |= lab.train(network, splits, "train_dense", remember)
+        facts |= lab.train(network, _splits(lab), "train_dense", remember)
         save_tensors(directory, "final", network.state_dict())
         return facts
 
@@ -49,12 +48,16 @@ def weights_at(lab: Lab, dense: Entry, epoch: int) -> dict[str, Tensor]:
 
     def compute(directory: Path) -> dict[str, Any]:
         network = lab.initial_network()
-        facts = lab.train(network, lab.data.seen_by_pruning, "snapshot", end_epoch=epoch)
+        facts = lab.train(network, _splits(lab), "snapshot", end_epoch=epoch)
         save_tensors(directory, f"epoch_{epoch}", network.state_dict())
         return facts
 
     key = {"dense": dense.key, "epoch": epoch}
     return lab.fetch("snapshot", "snapshot", key, compute).tensors(f"epoch_{epoch}")
+
+
+def _splits(lab: Lab) -> Splits:
+    return lab.data.seen_by_pruning if lab.parts.corrupts_dense else lab.data.clean
 
 
 def settings(lab: Lab) -> dict[str, Any]:
@@ -65,5 +68,5 @@ def settings(lab: Lab) -> dict[str, Any]:
         "seed": lab.seed,
         "dataset": ids.dataset,
         "training": ids.recipe,
-        "check": ids.check if lab.parts.check.target == "data" else None,
+        "check": ids.check if lab.parts.corrupts_dense else None,
     }

@@ -17,6 +17,7 @@ def train_ticket(lab: Lab, start: Entry, pruned: Entry, turn: Round) -> Trained:
     what pruning sees, corrupted data included.
     """
     parts = lab.parts
+    course = turn.number if parts.rewind.source == "final" else 0
     searching = not turn.last and parts.check.target == "data"
 
     def compute(directory: Path) -> dict[str, Any]:
@@ -31,6 +32,7 @@ def train_ticket(lab: Lab, start: Entry, pruned: Entry, turn: Round) -> Trained:
             turn.name("train_ticket"),
             mask=mask,
             start_epoch=parts.rewind.start_epoch,
+            course=course,
         )
         save_tensors(directory, "final", compress(network.state_dict(), mask))
         return facts | {"start_test_accuracy": start_accuracy}
@@ -42,6 +44,7 @@ def train_ticket(lab: Lab, start: Entry, pruned: Entry, turn: Round) -> Trained:
         "dataset": parts.ids.dataset,
         "training": parts.ids.recipe,
         "start_epoch": parts.rewind.start_epoch,
+        "course": course,
         "check": parts.ids.check if searching else None,
     }
     name = turn.name("train_ticket")

@@ -43,10 +43,14 @@ class Images:
         full, rest = divmod(len(self), batch_size)
         return full + (rest > 1)
 
-    def epoch(self, seed: int, epoch: int, batch_size: int) -> Iterator[Batch]:
-        """The shuffled, augmented batches of one epoch; the same for the same seed and epoch."""
-        order = torch.randperm(len(self), generator=generator(seed, "order", epoch))
-        draw = self._draw(len(self), generator(seed, "augmentation", epoch))
+    def epoch(self, seed: int, epoch: int, batch_size: int, course: int = 0) -> Iterator[Batch]:
+        """The shuffled, augmented batches of one epoch, always the same for the same arguments.
+
+        ``course`` tells apart the trainings of a network that goes on from trained weights.
+        """
+        number = (epoch,) if course == 0 else (course, epoch)
+        order = torch.randperm(len(self), generator=generator(seed, "order", *number))
+        draw = self._draw(len(self), generator(seed, "augmentation", *number))
         order = order.to(self.device)
         for step in range(self.steps(batch_size)):
             chosen = slice(step * batch_size, (step + 1) * batch_size)

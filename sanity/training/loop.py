@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from sanity import console
 from sanity.errors import TrainingError
 from sanity.layers import prunable_weights
-from sanity.training.images import Images
+from sanity.training.images import Batch, Images
 from sanity.training.recipe import Recipe
 
 EVALUATION_BATCH = 500
@@ -57,6 +57,7 @@ def train(
     recipe: Recipe,
     *,
     seed: int,
+    course: int = 0,
     mask: Mapping[str, Tensor] | None = None,
     start_epoch: int = 0,
     end_epoch: int | None = None,
@@ -66,7 +67,9 @@ def train(
     """Train ``network`` in place from ``start_epoch`` up to ``end_epoch`` of the schedule.
 
     ``network`` lies on the device of ``splits``. After every step the weights that ``mask``
-    prunes are exactly 0. Raises TrainingError when the loss of an epoch is not a number.
+    prunes are exactly 0. ``course`` is 0 but for networks that go on from trained weights, which
+    should not see the same batches in the same order again. Raises TrainingError when the loss
+    of an epoch is not a number.
     """
     end_epoch = recipe.epochs if end_epoch is None else end_epoch
     stepper = Stepper(network, recipe, mask or {})
@@ -75,7 +78,8 @@ def train(
     with console.bar(label, (end_epoch - start_epoch) * steps) as bar:
         for epoch in range(start_epoch, end_epoch):
             start = time.perf_counter()
-            loss, accuracy = train_epoch(stepper, splits.train, seed, epoch, bar)
+            batches = splits.train.epoch(seed, epoch, recipe.batch_size, course)
+            loss, accuracy = train_epoch(stepper, batches, steps, epoch, bar)
             rate = len(splits.train) / (time.perf_counter() - start)
             result = Epoch(
                 epoch=epoch,
@@ -121,9 +125,9 @@ class Stepper:
 
 
 def train_epoch(
-    stepper: Stepper, images: Images, seed: int, epoch: int, bar: console.Bar
+    stepper: Stepper, batches: Iterable[Batch], steps: int, epoch: int, bar: console.Bar
 ) -> tuple[float, float]:
-    """One pass over the training images: its mean loss and its accuracy (percent).
+    """One pass over the ``steps`` training batches: its mean loss and its accuracy (percent).
 
     Nothing is read back from the device before the end: ``.item()`` would wait for every step.
     """
@@ -131,10 +135,11 @@ def train_epoch(
     stepper.network.train()
     for group in stepper.optimizer.param_groups:
         group["lr"] = recipe.lr_at(epoch)
-    losses = torch.zeros(images.steps(recipe.batch_size), device=images.device)
-    correct = torch.zeros((), dtype=torch.int64, device=images.device)
+    device = next(stepper.network.parameters()).device
+    losses = torch.zeros(steps, device=device)
+    correct = torch.zeros((), dtype=torch.int64, device=device)
     sizes = []
-    for step, (x, y) in enumerate(images.epoch(seed, epoch, recipe.batch_size)):
+    for step, (x, y) in enumerate(batches):
         losses[step], hits = stepper(x, y)
         correct += hits
         sizes.append(len(y))

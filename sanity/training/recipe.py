@@ -44,6 +44,8 @@ class Recipe:
 
     def check(self) -> None:
         """Raise ConfigError for a recipe that cannot be followed."""
+        if not isinstance(self.milestones, list) or not all(map(_is_number, self.milestones)):
+            raise ConfigError(f"training.milestones={self.milestones}: must be a list of numbers")
         rules = {
             "epochs": (self.epochs >= 1, "at least 1"),
             "batch_size": (self.batch_size >= 2, "at least 2 (batch norm needs two images)"),
@@ -61,5 +63,9 @@ class Recipe:
                 raise ConfigError(f"training.{name}={getattr(self, name)}: must be {allowed}")
 
     def identity(self) -> dict[str, Any]:
-        """The settings as they enter the keys of results."""
-        return asdict(self)
+        """The settings as they enter the keys of results, a schedule by what it comes to."""
+        return asdict(self) | {"milestones": self.milestone_epochs()}
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in (int, float) and math.isfinite(float(str(value)))

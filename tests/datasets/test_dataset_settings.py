@@ -1,7 +1,7 @@
 """Settings are checked before any work, completed from the contents, and named for keys."""
 
 import json
-from dataclasses import MISSING, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +118,7 @@ def test_the_identity_is_frozen() -> None:
         (Cifar10(mean=["a", "b", "c"]), r"dataset.mean=.*: must be a list"),  # type: ignore[list-item]
         (Cifar10(crop_padding=-1), r"dataset.crop_padding=-1: must be 0 or more"),
         (Cifar10(validation_size=50_000), r"dataset.validation_size=50000: .* the 50000 training"),
-        (Cifar10(limit=0), r"dataset.limit=0: must be 1 or more"),
+        (Cifar10(limit=0), r"dataset.limit=0: must be 2 or more"),
         (Folder(path="/none", pixel_max=256), r"dataset.pixel_max=256: must be 255 or less"),
         (Folder(path="/none", image_size=0), r"dataset.image_size=0: must be 1 or more"),
         (Folder(path="/none", channels=0), r"dataset.channels=0: must be 1 or more"),
@@ -135,7 +135,7 @@ def test_impossible_settings_are_refused_before_any_work(
 def test_settings_that_only_the_contents_refuse(tmp_path: Path) -> None:
     write_folder(tmp_path / "pets")
     folder = Folder(path=str(tmp_path / "pets"))
-    with pytest.raises(ConfigError, match="less than the 10 training images"):
+    with pytest.raises(ConfigError, match="leaving 2 of the 10 training images"):
         resolve(replace(folder, validation_size=10), tmp_path)
     with pytest.raises(ConfigError, match=r"dataset.channels=4: must be 1 \(grey\) or 3"):
         resolve(replace(folder, channels=4), tmp_path)
@@ -162,3 +162,19 @@ def test_moments_are_those_of_all_pixels(pixel_max: int) -> None:
     shares = images.double() / pixel_max
     assert mean == pytest.approx(shares.mean(dim=(0, 1, 2)).tolist(), abs=1e-6)
     assert std == pytest.approx(shares.std(dim=(0, 1, 2), correction=0).tolist(), abs=1e-6)
+
+
+@dataclass
+class Shifted(Toy):
+    """A data set of somebody's own, with an option that changes what is read."""
+
+    offset: int = 0
+    own_settings = Dataset.own_settings  # the rule, which the toy itself does without
+
+
+def test_options_of_ones_own_are_part_of_key_and_directory(tmp_path: Path) -> None:
+    none, some = Shifted(offset=0), Shifted(offset=9)
+    assert identity(none) != identity(some)
+    assert none.packed_as != some.packed_as
+    assert open_packed(none, tmp_path).fingerprint == open_packed(some, tmp_path).fingerprint
+    assert len(list(tmp_path.glob("toy-*"))) == 2

@@ -41,6 +41,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     for kind in (Cifar10, Cifar100, FashionMnist, TinyImagenet):
         monkeypatch.setattr(kind, "sizes", {})
         monkeypatch.setattr(kind, "pixel_digests", {})
+        monkeypatch.setattr(kind, "label_digests", {})
     monkeypatch.setattr(TinyImagenet, "num_classes", 3)
     opener = fetch.urllib.request.urlopen
 
@@ -123,7 +124,7 @@ def test_images_that_are_not_cifar10s_are_refused(
 ) -> None:
     write_cifar(monkeypatch, torchvision.CIFAR10, tmp_path / "host", tmp_path, 10)
     monkeypatch.setattr(cifar10.Cifar10, "pixel_digests", {"train": "47af8b02cfcf"})
-    with pytest.raises(DataError, match="these are not the images of cifar10"):
+    with pytest.raises(DataError, match="these are not the pixels of cifar10"):
         open_packed(Cifar10(), tmp_path)
     assert not (tmp_path / "cifar10").exists()
 

@@ -277,7 +277,8 @@ def test_files_of_the_wrong_form_are_not_adopted(
     ("fact", "value", "message"),
     [
         ("sizes", {"train": 21}, "20 images instead of 21"),
-        ("pixel_digests", {"test": "0" * 64}, "these are not the images of toy"),
+        ("pixel_digests", {"test": "0" * 64}, "these are not the pixels of toy"),
+        ("label_digests", {"train": "0" * 64}, "these are not the labels of toy"),
     ],
 )
 def test_published_facts_are_held_against_adopted_files(

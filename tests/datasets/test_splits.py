@@ -38,7 +38,7 @@ def test_without_validation_all_examples_are_passed_on_uncopied() -> None:
     assert numbers(test) == list(range(7))
 
 
-@pytest.mark.parametrize("size", [1, 5, 23, 50, 99])
+@pytest.mark.parametrize("size", [1, 5, 23, 50, 98])
 def test_validation_is_balanced_and_disjoint(size: int) -> None:
     train, validation, _ = split(BALANCED, Toy(validation_size=size), seed=0)
     assert validation is not None
@@ -72,9 +72,12 @@ def test_the_limit_keeps_the_first_examples() -> None:
 @pytest.mark.parametrize(
     ("toy", "message"),
     [
-        (Toy(validation_size=100), r"dataset.validation_size=100: .* less than the 100 training"),
+        (
+            Toy(validation_size=100),
+            r"dataset.validation_size=100: .* leaving 2 of the 100 training",
+        ),
         (Toy(validation_size=-1), r"dataset.validation_size=-1: must be 0 or more"),
-        (Toy(limit=0), r"dataset.limit=0: must be 1 or more"),
+        (Toy(limit=0), r"dataset.limit=0: must be 2 or more"),
     ],
 )
 def test_impossible_sizes_are_refused(toy: Toy, message: str) -> None:

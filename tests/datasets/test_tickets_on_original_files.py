@@ -67,6 +67,7 @@ def test_a_lottery_ticket_from_the_original_files(
     for kind in (Cifar10, Cifar100, FashionMnist, TinyImagenet):
         monkeypatch.setattr(kind, "sizes", {})
         monkeypatch.setattr(kind, "pixel_digests", {})
+        monkeypatch.setattr(kind, "label_digests", {})
     own = WRITERS[dataset](monkeypatch, tmp_path)
     arguments = [f"dataset={dataset}", *own, f"data_dir={tmp_path}", "ratio=uniform"]
     record: dict[str, Any] = run("pruner=lt", *arguments)

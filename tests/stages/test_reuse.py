@@ -62,6 +62,51 @@ def test_data_and_store_directories_are_not_part_of_a_key(
     assert keys(first) == keys(second)
 
 
+def test_a_mask_that_depends_on_the_image_size_is_not_shared(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SynFlow sees the size of images, which a network's settings need not mention."""
+    small = ("pruner=synflow", "pruner.iterations=2", "until=prune", "arch.image_size=8")
+    first = run(*small)
+    second = run(*small, "dataset=fashion_mnist", "training=smoke")
+    assert keys(first) != keys(second)
+
+
+def test_layer_wise_counts_are_the_same_for_every_pruner(run: Run) -> None:
+    counts = [
+        run(f"pruner={pruner}", "ratio=smart", "until=prune", "ratio.sparsity=0.55")["ticket"]
+        for pruner in ("random", "magnitude", "grasp", "lt")
+    ]
+    assert all(ticket["layers"] == counts[0]["layers"] for ticket in counts)
+
+
+def test_a_network_trained_for_the_rewind_alone_is_clean(run: Run) -> None:
+    """The scoring batch is corrupted; the weights that the ticket starts from are not."""
+    plain = run("pruner=snip", "pruner.samples_per_class=2", "rewind=learning_rate")
+    checked = run(
+        "pruner=snip",
+        "pruner.samples_per_class=2",
+        "rewind=learning_rate",
+        "sanity_check=corrupted_data",
+    )
+    assert reused(checked) == {"train_dense"}
+    assert keys(checked)["prune"] != keys(plain)["prune"]
+
+
+def test_a_failed_run_keeps_what_it_had_found(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError):
+        run("pruner=random", "training.lr=1e30", "sanity_check=rearrange")
+    record = json.loads((tmp_path / "run0" / "record.json").read_text())
+    assert record["ticket"]["kept"] > 0
+    assert record["check"]["effect"]["positions_moved"] > 0
+
+
+def test_going_on_from_trained_weights_meets_other_batches(run: Run) -> None:
+    again = run("pruner=lt", "rewind=learning_rate", "training.epochs=1")
+    path = Path(again["config"]["store_dir"]) / "train_ticket" / keys(again)["train_ticket"]
+    assert json.loads((path / "manifest.json").read_text())["settings"]["course"] == 1
+
+
 def test_a_grid_trains_the_dense_network_once(run: Run) -> None:
     records = [
         run(f"pruner={pruner}", f"sanity_check={check}", f"ratio.sparsity={sparsity}")
