@@ -1,6 +1,6 @@
 """One run, as the paper tells it: train the dense network, prune it, rewind, train the ticket."""
 
-import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -22,8 +22,6 @@ from sanity.stages.train_dense import train_dense
 from sanity.stages.train_ticket import train_ticket
 from sanity.store import Entry, Store
 from sanity.validation import validate
-
-log = logging.getLogger(__name__)
 
 GROUPS = ("dataset", "arch", "pruner", "ratio", "rewind", "sanity_check")
 
@@ -61,7 +59,8 @@ def run(cfg: DictConfig, directory: Path | None = None) -> float | None:
         follow(_open(parts, record), outcome)
     except BaseException as error:
         if outcome.reached:
-            _conclude(record, parts, outcome)
+            with suppress(SanityError, OSError):  # the error at hand is the one to tell
+                _conclude(record, parts, outcome)
         record.fail(_reason(error))
         raise
     _conclude(record, parts, outcome)

@@ -20,7 +20,8 @@ def load_state_dict(path: Path) -> dict[str, Tensor]:
 
     Reads what torch.save wrote since PyTorch 0.3 (the reference's init.pth.tar and pruned.pth.tar)
     and safetensors; either a bare state dict or one below the key ``state_dict``. DataParallel's
-    prefix ``module.`` is dropped. Raises DataError for anything else, pickled code included.
+    prefix ``module.`` is dropped. Raises DataError for anything else, pickled code and values
+    that are no numbers included.
     """
     path = Path(path).expanduser()
     if not path.is_file():
@@ -29,6 +30,9 @@ def load_state_dict(path: Path) -> dict[str, Tensor]:
     state = content.get("state_dict", content) if isinstance(content, Mapping) else content
     if not _is_state_dict(state):
         raise DataError(f"{path}: holds no state dict, which maps names of parameters to tensors")
+    broken = [name for name, tensor in state.items() if not bool(tensor.isfinite().all())]
+    if broken:
+        raise DataError(f"{path}: holds NaN or infinite values in {_first(broken)}")
     return {name.removeprefix("module."): tensor for name, tensor in state.items()}
 
 

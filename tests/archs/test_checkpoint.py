@@ -195,3 +195,9 @@ def test_fit_names_what_does_not_fit(change: dict[str, Tensor | None], message: 
     with pytest.raises(DataError, match=prefix + message):
         fit(net, state, Path("x.pth"))
     assert all(torch.equal(net.state_dict()[name], tensor) for name, tensor in before.items())
+
+
+def test_a_network_that_diverged_is_no_initialisation(tmp_path: Path) -> None:
+    torch.save({"conv1.weight": torch.tensor([1.0, float("nan")])}, tmp_path / "nan.pth.tar")
+    with pytest.raises(DataError, match=r"nan\.pth\.tar: holds NaN or infinite values in conv1"):
+        load_state_dict(tmp_path / "nan.pth.tar")
