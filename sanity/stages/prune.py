@@ -1,8 +1,11 @@
 """Stage 2: the mask; checks of scores and masks act here."""
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from torch import nn
 
 from sanity import console, masks
 from sanity.checks.base import Effect, MaskCheck, ScoreCheck
@@ -32,7 +35,11 @@ def prune(
     ``trained`` is the network to prune (None = as initialised), ``previous`` the mask it was
     trained under, and ``donor`` the mask whose layer counts ``ratio=like`` copies.
     """
-    return _prune(lab, lab.parts.method, trained, previous, donor, turn, turn.name("prune"))
+    check = _acting_check(lab, turn)
+    search = _Search(lab, lab.parts.method, trained, previous, donor, turn, check)
+    entry = lab.fetch("prune", turn.name("prune"), search.settings(), search.compute)
+    _warn(entry)
+    return entry
 
 
 def prune_donor(lab: Lab, trained: Trained | None) -> Entry | None:
@@ -42,75 +49,88 @@ def prune_donor(lab: Lab, trained: Trained | None) -> Entry | None:
     """
     if lab.parts.donor is None:
         return None
-    return _prune(lab, lab.parts.donor, trained, None, None, ONCE, "prune_donor")
+    search = _Search(lab, lab.parts.donor, trained, None, None, ONCE, check=None)
+    return lab.fetch("prune", "prune_donor", search.settings(), search.compute)
 
 
-def _prune(
-    lab: Lab,
-    method: Method,
-    trained: Trained | None,
-    previous: Entry | None,
-    donor: Entry | None,
-    turn: Round,
-    name: str,
-) -> Entry:
-    parts, pruner = lab.parts, method.pruner
-    trained = trained if pruner.needs_trained_weights else None
-    borrowed = method is parts.donor
-    check = None if borrowed else _acting_check(lab, turn)
-    corrupts = parts.check.target == "data"
+@dataclass(frozen=True)
+class _Search:
+    """One search for a mask: what determines it, and how it is made."""
 
-    def compute(directory: Path) -> dict[str, Any]:
+    lab: Lab
+    method: Method
+    trained: Trained | None
+    previous: Entry | None
+    donor: Entry | None
+    turn: Round
+    check: ScoreCheck | MaskCheck | None
+
+    @property
+    def scored(self) -> Trained | None:
+        """The trained network whose weights are scored; None for pruners at initialisation."""
+        return self.trained if self.method.pruner.needs_trained_weights else None
+
+    def settings(self) -> dict[str, Any]:
+        """All that determines the mask."""
+        parts, reads = self.lab.parts, self.method.pruner.needs_data
+        corrupted = reads and parts.check.target == "data"
+        return {
+            "arch": parts.ids.arch,
+            "input_shape": list(parts.input_shape),
+            "seed": self.lab.seed,
+            **self.method.identity,
+            "weights": None if self.scored is None else self.scored.key,
+            "dataset": parts.ids.dataset if reads else None,
+            "data_check": parts.ids.check if corrupted else None,
+            "donor": None if self.donor is None else self.donor.key,
+            "previous": None if self.previous is None else self.previous.key,
+            "progress": list(self.turn.progress),
+            "check": None if self.check is None else parts.ids.check,
+        }
+
+    def compute(self, directory: Path) -> dict[str, Any]:
+        """Find the mask, let the check perturb it, and say what is left."""
+        lab, check = self.lab, self.check
         network = lab.initial_network()
-        if trained is not None:
-            network.load_state_dict(trained.weights())
-        effects = [lab.data.effect] if pruner.needs_data else []
-        perturb = _Perturbation(check, lab.seed, turn) if isinstance(check, ScoreCheck) else None
-        lent = {} if donor is None else masks.kept(mask_of(donor))
-        with console.bar(name, pruner.iterations) as bar:
-            mask = find_mask(
-                pruner,
-                network,
-                parts.blueprint,
-                method.allocate(parts.blueprint, lent),
-                input_shape=parts.input_shape,
-                generator=generator(lab.seed, *turn.stream("mask")),
-                batches=_batches(lab, method) if pruner.needs_data else [],
-                start=None if previous is None else mask_of(previous),
-                progress=turn.progress,
-                perturb=perturb,
-                on_step=lambda done, steps: bar.advance(),
-            )
-        effects += [perturb.effect] if perturb else []
+        if self.scored is not None:
+            network.load_state_dict(self.scored.weights())
+        effects = [lab.data.effect] if self.method.pruner.needs_data else []
+        perturb = None
+        if isinstance(check, ScoreCheck):
+            perturb = _Perturbation(check, lab.seed, self.turn)
+        mask = self._find(network, perturb)
+        if perturb is not None:
+            effects.append(perturb.effect)
         if isinstance(check, MaskCheck):
-            mask, effect = check.perturb(mask, generator(lab.seed, *turn.stream("check")))
+            chance = generator(lab.seed, *self.turn.stream("check"))
+            mask, effect = check.perturb(mask, chance)
             effects.append(effect)
         save_tensors(directory, "mask", mask)
         facts = _facts(lab, mask)
-        if trained is not None:
+        if self.scored is not None:
             masks.apply(network, mask)
-            _, accuracy = evaluate(network, lab.data.clean.test, parts.recipe)
+            _, accuracy = evaluate(network, lab.data.clean.test, lab.parts.recipe)
             facts["pruned_test_accuracy"] = accuracy
         found = [effect for effect in effects if effect is not None]
-        return facts | ({"effect": happened(parts.check, found[0])} if found else {})
+        return facts | ({"effect": happened(lab.parts.check, found[0])} if found else {})
 
-    settings = {
-        "arch": parts.ids.arch,
-        "input_shape": list(parts.input_shape),
-        "seed": lab.seed,
-        **method.identity,
-        "weights": None if trained is None else trained.key,
-        "dataset": parts.ids.dataset if pruner.needs_data else None,
-        "data_check": parts.ids.check if pruner.needs_data and corrupts else None,
-        "donor": None if donor is None else donor.key,
-        "previous": None if previous is None else previous.key,
-        "progress": list(turn.progress),
-        "check": None if check is None else parts.ids.check,
-    }
-    entry = lab.fetch("prune", name, settings, compute)
-    if not borrowed:
-        _warn(entry)
-    return entry
+    def _find(self, network: nn.Module, perturb: "_Perturbation | None") -> Mask:
+        parts, pruner = self.lab.parts, self.method.pruner
+        lent = {} if self.donor is None else masks.kept(mask_of(self.donor))
+        with console.bar("prune", pruner.iterations) as bar:
+            return find_mask(
+                pruner,
+                network,
+                parts.blueprint,
+                self.method.allocate(parts.blueprint, lent),
+                input_shape=parts.input_shape,
+                generator=generator(self.lab.seed, *self.turn.stream("mask")),
+                batches=_batches(self.lab, self.method) if pruner.needs_data else [],
+                start=None if self.previous is None else mask_of(self.previous),
+                progress=self.turn.progress,
+                perturb=perturb,
+                on_step=lambda done, steps: bar.advance(),
+            )
 
 
 class _Perturbation:
@@ -147,7 +167,7 @@ def _batches(lab: Lab, method: Method) -> list[Batch]:
 
 
 def _facts(lab: Lab, mask: Mask) -> dict[str, Any]:
-    """Whether the mask leaves a network to train."""
+    """Which layers the mask empties, and whether it leaves a network to train."""
     return {
         "empty": [name for name, count in masks.kept(mask).items() if count == 0],
         "dead": is_dead(lab.parts.factory, mask, lab.parts.input_shape),

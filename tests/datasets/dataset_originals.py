@@ -17,7 +17,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sanity.datasets import fashion_mnist
+from sanity.datasets import fashion_mnist, open_packed
 from sanity.datasets.base import Dataset, Examples
 
 
@@ -51,6 +51,20 @@ def toy_examples(count: int, size: int = 4) -> Examples:
         0, 256, (count, size, size, 1), generator=torch.Generator().manual_seed(count)
     )
     return Examples(images.to(torch.uint8), torch.arange(count) % 2, 2)
+
+
+def assert_is_toy(data_dir: Path) -> None:
+    packed = open_packed(Toy(), data_dir)
+    for examples, count in ((packed.train, 20), (packed.test, 10)):
+        assert torch.equal(examples.images, toy_examples(count).images)
+        assert torch.equal(examples.labels, toy_examples(count).labels)
+        assert examples.num_classes == 2
+
+
+def overwrite(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
 
 
 def times_read(data_dir: Path) -> int:
