@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo test lint types unit install clean
+.PHONY: help demo test lint types unit test-slurm install clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,9 @@ types: $(INSTALLED)  ## Check types
 
 unit: $(INSTALLED)  ## Run the tests, a worker a core
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 $(PYTEST)
+
+test-slurm: $(INSTALLED)  ## Run the tests that need a SLURM (slurm-wlm, munge)
+	OMP_NUM_THREADS=1 SANITY_REQUIRE_SLURM=1 $(BIN)/python -m pytest tests/slurm $(PYTEST)
 
 install: $(INSTALLED)  ## Create the environment and install into it
 

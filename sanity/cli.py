@@ -23,14 +23,17 @@ from omegaconf.errors import OmegaConfBaseException
 from sanity.config import PROJECT, unknown_setting
 from sanity.errors import ConfigError, SanityError, one_line
 from sanity.files import DISK_ERRORS
+from sanity.signals import Terminated, raise_on_sigterm
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 WANTS_TRACEBACKS = os.environ.get(FULL_ERROR) == "1"
-INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+INTERRUPTED, TERMINATED = 130, 143  # 128 + SIGINT and SIGTERM, as shells report them
 
 
 def start(main: Callable[[], Any]) -> None:
     """Run a Hydra main function; a known problem ends in one line and exit code 1 or 2."""
+    sys.path.append(str(PROJECT / "sweeps"))  # where Hydra finds our sweeper and launchers
+    raise_on_sigterm()
     if WANTS_TRACEBACKS:
         main()
         return
@@ -51,14 +54,18 @@ def start(main: Callable[[], Any]) -> None:
             raise
         _leave(one_line(error), 2)
     except KeyboardInterrupt:
-        _leave("interrupted; the same command goes on from the finished stages", INTERRUPTED)
+        _leave("interrupted; the same command goes on where it stopped", INTERRUPTED)
+    except Terminated as error:
+        _leave(f"{error}; the same command goes on from the last checkpoint", TERMINATED)
 
 
 def job(function: Callable[[DictConfig], Any], cfg: DictConfig) -> Any:
     """Call ``function``; in a single run a known problem ends it here.
 
-    In a multirun it is Hydra's to report, together with the job's overrides, after all jobs.
+    In a multirun it is the sweeper's to report, with those of all other jobs.
     """
+    if HydraConfig.get().mode == RunMode.RUN and cfg.sweep.plan:
+        _leave("sweep.plan=true: needs a sweep; choose one with sweep=..., or use -m", 2)
     try:
         return function(cfg)
     except SanityError as error:

@@ -40,6 +40,7 @@ class Settings:
     allow_dead: bool
     data_dir: str
     store_dir: str
+    checkpoint_every: float | None
 
 
 def read_settings(cfg: DictConfig) -> Settings:
@@ -50,6 +51,10 @@ def read_settings(cfg: DictConfig) -> Settings:
         raise ConfigError(f"seed={settings.seed}: must be 0 or more")
     if settings.threads is not None and settings.threads < 1:
         raise ConfigError(f"threads={settings.threads}: must be 1 or more, or null")
+    if settings.checkpoint_every is not None and settings.checkpoint_every < 0:
+        raise ConfigError(
+            f"checkpoint_every={settings.checkpoint_every:g}: must be 0 seconds or more, or null"
+        )
     if settings.until not in STAGES:
         raise ConfigError(unknown("until", settings.until, STAGES))
     for name in ("data_dir", "store_dir"):

@@ -69,8 +69,8 @@ class Bar:
 
 
 @contextmanager
-def bar(label: str, steps: int) -> Iterator[Bar]:
-    """A progress bar of ``steps`` steps on a terminal, nothing elsewhere."""
+def bar(label: str, steps: int, done: int = 0) -> Iterator[Bar]:
+    """A progress bar of ``steps`` steps, ``done`` of them, on a terminal; nothing elsewhere."""
     if not err.is_terminal:
         yield Bar(None, None)
         return
@@ -82,4 +82,4 @@ def bar(label: str, steps: int) -> Iterator[Bar]:
         TextColumn("{task.fields[rate]}"),
     )
     with Progress(*columns, console=err, transient=True) as progress:
-        yield Bar(progress, progress.add_task(label, total=steps, rate=""))
+        yield Bar(progress, progress.add_task(label, total=steps, completed=done, rate=""))

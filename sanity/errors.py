@@ -11,6 +11,14 @@ class ConfigError(SanityError):
     """An unknown name or an impossible combination of settings, found before any training."""
 
 
+class CombinationError(ConfigError):
+    """Settings that are fine one by one and mean nothing together; grids leave them out."""
+
+
+class SweepError(SanityError):
+    """A sweep of which jobs failed, or that cannot be launched or read."""
+
+
 class DataError(SanityError):
     """A data set that is missing, truncated, of the wrong form or not the one it claims to be."""
 

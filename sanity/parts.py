@@ -2,6 +2,8 @@
 
 import dataclasses
 import functools
+import hashlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +21,7 @@ from sanity.checks.base import Check
 from sanity.components import Values, component, plain
 from sanity.config import Settings, conform, read_settings
 from sanity.datasets.base import Dataset
-from sanity.errors import ConfigError, one_line
+from sanity.errors import CombinationError, ConfigError, one_line
 from sanity.files import sha256
 from sanity.layers import Blueprint, blueprint
 from sanity.pruners.base import Pruner
@@ -121,10 +123,16 @@ class Parts:
         return self.check.target == "data" and reached
 
     @property
+    def workload(self) -> str:
+        """Names trainings that cost about the same an epoch, whatever their seed and mask."""
+        recipe = (self.recipe.batch_size, self.recipe.precision)
+        text = json.dumps([self.ids.arch, self.ids.dataset, *recipe], sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @property
     def input_shape(self) -> tuple[int, int, int]:
         """(C, H, W) of the images."""
-        side = self.dataset.image_size
-        assert side is not None, "known since the data set was resolved"
+        side = _side(self.dataset)
         return (self.dataset.channels, side, side)
 
 
@@ -153,7 +161,7 @@ def build(cfg: DictConfig) -> Parts:
         settings=settings,
         factory=factory,
         init_from=init_from,
-        blueprint=_outline(factory, dataset),
+        blueprint=_outline(json.dumps(arch), dataset.channels, _side(dataset), _classes(dataset)),
         dataset=dataset,
         method=method,
         donor=_donor(method.ratio) if isinstance(method.ratio, Like) else None,
@@ -174,7 +182,7 @@ def build(cfg: DictConfig) -> Parts:
 def _method(pruner_values: Values, ratio_values: Values) -> Method:
     pruner = component("pruner", pruner_values, Pruner)
     if pruner.decides_sparsity and not _is_plain_pool(ratio_values):
-        raise ConfigError(
+        raise CombinationError(
             f"pruner={components.option_name(pruner)}: the mask comes with its own sparsity and "
             "layer ratios: leave out ratio and ratio.sparsity"
         )
@@ -222,19 +230,31 @@ def _checkpoint(init_from: Any) -> Path | None:
     return path
 
 
-def _outline(factory: Callable[[], nn.Module], dataset: Dataset) -> Blueprint:
-    """The network's prunable layers, once it is seen to fit the images and classes."""
-    network = skeleton(factory).eval()
+def _side(dataset: Dataset) -> int:
+    assert dataset.image_size is not None, "known since the data set was resolved"
+    return dataset.image_size
+
+
+def _classes(dataset: Dataset) -> int:
+    assert dataset.num_classes is not None, "known since the data set was resolved"
+    return dataset.num_classes
+
+
+@functools.lru_cache(maxsize=256)
+def _outline(arch: str, channels: int, side: int, num_classes: int) -> Blueprint:
+    """The network's prunable layers, once it is seen to fit the images and classes.
+
+    ``arch`` is its settings as JSON: the jobs of a sweep ask for the same network again and again.
+    """
+    network = skeleton(functools.partial(components.build, "arch", json.loads(arch))).eval()
     outline = blueprint(network)
     if not outline.layers:
         raise ConfigError("arch: the network has no convolution or linear layer to prune")
-    side = dataset.image_size
-    assert side is not None, "known since the data set was resolved"
-    shape = (2, dataset.channels, side, side)
+    shape = (2, channels, side, side)
     try:
         found = tuple(network(torch.empty(shape, device="meta")).shape)
     except Exception as error:  # whatever a network says to images that it was not made for
         raise ConfigError(f"arch: does not take images {shape[1:]}: {one_line(error)}") from error
-    if found != (2, dataset.num_classes):
-        raise ConfigError(f"arch: gives {found[1:]} outputs for {dataset.num_classes} classes")
+    if found != (2, num_classes):
+        raise ConfigError(f"arch: gives {found[1:]} outputs for {num_classes} classes")
     return outline

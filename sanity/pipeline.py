@@ -1,5 +1,6 @@
 """One run, as the paper tells it: train the dense network, prune it, rewind, train the ticket."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,9 @@ from sanity import device, masks, summary
 from sanity.config import make_importable
 from sanity.errors import SanityError, TrainingError
 from sanity.parts import Parts, build
-from sanity.record import Record
-from sanity.stages.lab import Lab
+from sanity.record import Record, claim
+from sanity.signals import Terminated
+from sanity.stages.lab import Lab, Reached
 from sanity.stages.network import Round, Trained, mask_of
 from sanity.stages.prune import prune, prune_donor
 from sanity.stages.rewind import rewind
@@ -42,21 +44,38 @@ class Outcome:
         return any((self.dense, self.donor, self.pruned))
 
 
-def run(cfg: DictConfig, directory: Path | None = None) -> float | None:
+def run(
+    cfg: DictConfig,
+    directory: Path | None = None,
+    *,
+    planned: Mapping[str, str] | None = None,
+    last: str | None = None,
+) -> float | None:
     """Run one configuration, leave ``record.json`` in ``directory``, return its accuracy.
 
     The accuracy (percent) is the validation set's where there is one, otherwise the test set's;
     None where ``until`` stops before a ticket is trained. Raises SanityError for what the user
     can mend; the record then says ``failed`` and why.
+
+    A sweep gives the ``planned`` keys of the stages by name, and the name of the ``last`` stage
+    where only a part of the run is wanted: unlike ``until`` it changes nothing of what the run is.
     """
     directory = directory or _run_directory()
+    with claim(directory):
+        return _run(cfg, directory, planned, last)
+
+
+def _run(
+    cfg: DictConfig, directory: Path, planned: Mapping[str, str] | None, last: str | None
+) -> float | None:
     record = Record(directory, _plain(cfg), _choices(cfg))
     outcome = Outcome()
     try:
         parts = build(cfg)
         record.content["config"] = _plain(cfg)
         validate(parts)
-        follow(_open(parts, record), outcome)
+        with suppress(Reached):
+            follow(_open(parts, record, planned, last), outcome)
     except BaseException as error:
         if outcome.reached:
             with suppress(SanityError, OSError):  # the error at hand is the one to tell
@@ -107,14 +126,14 @@ def refuse_dead(lab: Lab, pruned: Entry) -> None:
         )
 
 
-def _open(parts: Parts, record: Record) -> Lab:
+def _open(parts: Parts, record: Record, planned: Mapping[str, str] | None, last: str | None) -> Lab:
     settings = parts.settings
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
     device.use_exact_arithmetic()
     store = Store(Path(settings.store_dir))
     store.open()
-    return Lab(parts, store, device.choose(settings.device), record)
+    return Lab(parts, store, device.choose(settings.device), record, planned, last)
 
 
 def _conclude(record: Record, parts: Parts, outcome: Outcome) -> None:
@@ -137,9 +156,13 @@ def _conclude(record: Record, parts: Parts, outcome: Outcome) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    if isinstance(error, KeyboardInterrupt):
+    if isinstance(error, KeyboardInterrupt | SystemExit):
         return "interrupted"
-    return str(error) if isinstance(error, SanityError) else f"{type(error).__name__}: {error}"
+    return (
+        str(error)
+        if isinstance(error, SanityError | Terminated)
+        else f"{type(error).__name__}: {error}"
+    )
 
 
 def _run_directory() -> Path:
@@ -158,4 +181,7 @@ def _choices(cfg: DictConfig) -> dict[str, str]:
 
 
 def _plain(cfg: DictConfig) -> dict[str, Any]:
-    return cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
+    """All settings of the run; the sweep that it may be a part of is none of them."""
+    content = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
+    content.pop("sweep", None)
+    return content

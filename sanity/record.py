@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 
 from sanity import __version__
 from sanity.errors import StoreError
-from sanity.files import write_json
+from sanity.files import is_locked, write_json
 from sanity.layers import Blueprint
 from sanity.masks import Mask, kept
 from sanity.store import Entry
@@ -22,6 +23,8 @@ from sanity.store import Entry
 log = logging.getLogger(__name__)
 
 SCHEMA = 1
+LOCK = ".lock"
+PATIENCE = 2  # seconds; who asks whether a run is at work holds its lock for less
 PACKAGES = ("torch", "torchvision", "hydra-core", "omegaconf", "safetensors", "numpy")
 
 
@@ -139,6 +142,32 @@ class Record:
             raise StoreError(
                 f"the run's directory {self.directory} cannot be written ({error.strerror})"
             ) from error
+
+
+@contextmanager
+def claim(directory: Path) -> Iterator[None]:
+    """Be the only run at work in ``directory``; raises StoreError where there is another.
+
+    The lock file stays; the lock itself ends with its process, however that ends.
+    """
+    lock = FileLock(directory / LOCK)
+    try:
+        lock.acquire(timeout=PATIENCE)
+    except Timeout:
+        raise StoreError(f"another run is at work in {directory}") from None
+    except OSError as error:
+        raise StoreError(
+            f"the run's directory {directory} cannot be written ({error.strerror})"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def is_running(directory: Path) -> bool:
+    """Whether a run is at work in ``directory`` now, on this host or one that shares it."""
+    return is_locked(directory / LOCK)
 
 
 def _finite(value: Any) -> Any:

@@ -1,10 +1,10 @@
 """The content-addressed store: every stage's result, kept under a key of what determines it.
 
 An entry is a directory ``<root>/<stage>/<key>/`` of safetensors and JSON files with a manifest of
-their digests. It is computed in a temporary directory beside it, checksummed, and renamed into
-place under a lock, so that an entry is whole or absent and concurrent runs compute it once. The
-locks are POSIX ``fcntl`` locks: on a shared file system (NFSv4, Lustre with flock) they hold
-between hosts, and a lock dies with its process.
+their digests. It is computed in ``<root>/.work/<stage>-<key>/``, where checkpoints outlive a run
+that is broken off, and renamed into place under a lock: so it is whole or absent, and concurrent
+runs compute it once. The locks are POSIX ``fcntl`` locks: on a shared file system (NFSv4, Lustre
+with flock) they hold between hosts, and a lock dies with its process.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from sanity.errors import StoreError
-from sanity.files import DISK_ERRORS, fsync_directory, sha256, write_json
+from sanity.files import DISK_ERRORS, digest, fsync_directory, sha256, write_json
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +41,20 @@ NEUTRAL: dict[str, Any] = {}
 # on disk, but are no longer taken for the new code's.
 REVISION: dict[str, int] = {}
 
-Compute = Callable[[Path], dict[str, Any]]
-"""Writes a stage's files into the given directory and returns its (JSON) facts."""
+
+@dataclass(frozen=True)
+class Work:
+    """Where a stage is computed: its files go into ``directory``, which is there and empty.
+
+    ``checkpoints`` is the computation's to make and to use; it stays until the result is stored.
+    """
+
+    directory: Path
+    checkpoints: Path
+
+
+Compute = Callable[[Work], dict[str, Any]]
+"""Writes a stage's files and returns its (JSON) facts."""
 
 
 @dataclass(frozen=True)
@@ -127,18 +139,20 @@ class Store:
             return self.get(stage, key) or self._create(stage, key, settings, compute)
 
     def _create(self, stage: str, key: str, settings: Mapping[str, Any], compute: Compute) -> Entry:
-        parent = self.root / stage
+        # Not among the stage's entries: nobody has to list 100,000 of them for what killed runs
+        # left, and there is one place to clean.
+        parent, home = self.root / stage, self.root / ".work" / f"{stage}-{key}"
         try:
             parent.mkdir(exist_ok=True)
-            # Whoever holds the lock may clear what a killed run left behind.
-            for stale in parent.glob(f".{key}-*"):
+            home.mkdir(parents=True, exist_ok=True)
+            for stale in home.glob("result-*"):  # whoever holds the lock may clear it
                 shutil.rmtree(stale, ignore_errors=True)
-            partial = Path(tempfile.mkdtemp(dir=parent, prefix=f".{key}-"))
+            partial = Path(tempfile.mkdtemp(dir=home, prefix="result-"))
         except OSError as error:
             raise StoreError(f"store_dir={self.root}: {error.strerror}") from error
         try:
             start = time.perf_counter()
-            facts = compute(partial)
+            facts = compute(Work(partial, home / "checkpoints"))
             seconds = time.perf_counter() - start
             _seal(partial, stage, key, settings, facts, seconds)
             partial.chmod(0o755)
@@ -146,11 +160,13 @@ class Store:
             fsync_directory(parent)
         except BaseException as error:
             shutil.rmtree(partial, ignore_errors=True)
+            _remove_empty(home / "checkpoints", home)
             if _is_disk_error(error):
                 raise StoreError(
                     f"store_dir={self.root}: the result of {stage} could not be written ({error})"
                 ) from error
             raise
+        shutil.rmtree(home, ignore_errors=True)
         return Entry(stage, key, parent / key, facts, seconds, reused=False)
 
     @contextmanager
@@ -194,14 +210,13 @@ def _seal(
         "facts": facts,
         "files": files,
     }
-    write_json(directory / MANIFEST, manifest | {"digest": _digest(manifest)})
+    write_json(directory / MANIFEST, manifest | {"digest": digest(manifest)})
 
 
 def _verified(stage: str, key: str, path: Path) -> Entry:
     """Read an entry and compare every file with its digest; raises ValueError where one differs."""
     manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-    digest = manifest.pop("digest", None)
-    if digest != _digest(manifest):
+    if manifest.pop("digest", None) != digest(manifest):
         raise ValueError(f"{MANIFEST} does not match its digest")
     if manifest["format"] != FORMAT or manifest["key"] != key or manifest["stage"] != stage:
         raise ValueError(f"{MANIFEST} belongs to another entry or format")
@@ -209,10 +224,6 @@ def _verified(stage: str, key: str, path: Path) -> Entry:
         if sha256(path / name) != file["sha256"]:
             raise ValueError(f"{name} does not match its digest")
     return Entry(stage, key, path, manifest["facts"], manifest["seconds"], reused=True)
-
-
-def _digest(manifest: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def _without_neutral(settings: dict[str, Any], prefix: str) -> dict[str, Any]:
@@ -223,6 +234,13 @@ def _without_neutral(settings: dict[str, Any], prefix: str) -> dict[str, Any]:
             continue
         relevant[name] = _without_neutral(value, f"{path}.") if isinstance(value, dict) else value
     return relevant
+
+
+def _remove_empty(*directories: Path) -> None:
+    """Remove those, inner ones first, that hold nothing."""
+    for directory in directories:
+        with suppress(OSError):  # it holds something, or is not there
+            directory.rmdir()
 
 
 def _is_disk_error(error: BaseException) -> bool:

@@ -1,4 +1,8 @@
-"""Does this combination make sense? Asked once, before any training; the answer says what to do."""
+"""Does this combination make sense? Asked once, before any training; the answer says what to do.
+
+What is wrong by itself is a ConfigError; what only means nothing together, a CombinationError,
+which a grid may leave out.
+"""
 
 from collections.abc import Iterator
 
@@ -6,7 +10,7 @@ from sanity import masks
 from sanity.components import option_name
 from sanity.config import STAGES
 from sanity.connectivity import is_dead
-from sanity.errors import ConfigError
+from sanity.errors import CombinationError, ConfigError
 from sanity.parts import Parts
 from sanity.ratios.base import Allocation
 from sanity.ratios.global_ import Global
@@ -16,8 +20,9 @@ from sanity.ratios.like import Like
 def validate(parts: Parts) -> None:
     """Raise ConfigError naming the setting that is wrong, or that does not fit another."""
     parts.rewind.check(parts.recipe.epochs)
+    _refuse_wrong_sparsity(parts)
     for problem in (*_ratio_problems(parts), *_check_problems(parts)):
-        raise ConfigError(problem)
+        raise CombinationError(problem)
     _ask_parts(parts)
     if parts.pruner.prunes and parts.donor is None:
         planned = parts.method.allocate(parts.blueprint, {})
@@ -38,16 +43,24 @@ def _ask_parts(parts: Parts) -> None:
                 method.pruner.scoring_batches(parts.blueprint, num_classes)
 
 
+def _refuse_wrong_sparsity(parts: Parts) -> None:
+    sparsity = parts.ratio.sparsity
+    if parts.pruner.decides_sparsity:
+        return
+    if not isinstance(sparsity, int | float):
+        raise ConfigError(f"ratio.sparsity={sparsity}: must be a number in [0, 1)")
+    if not 0 <= sparsity < 1:
+        raise ConfigError(
+            f"ratio.sparsity={sparsity}: must be in [0, 1), the share of weights removed"
+        )
+
+
 def _ratio_problems(parts: Parts) -> Iterator[str]:
     pruner, ratio = parts.pruner, parts.ratio
     name = option_name(pruner)
     if pruner.decides_sparsity:
         return
-    if not isinstance(ratio.sparsity, int | float):
-        yield f"ratio.sparsity={ratio.sparsity}: must be a number in [0, 1)"
-    elif not 0 <= ratio.sparsity < 1:
-        yield f"ratio.sparsity={ratio.sparsity}: must be in [0, 1), the share of weights removed"
-    elif not pruner.prunes and ratio.sparsity != 0:
+    if not pruner.prunes and ratio.sparsity != 0:
         yield f"ratio.sparsity={ratio.sparsity}: pruner=dense prunes nothing; choose another pruner"
     if pruner.needs_layer_counts and isinstance(ratio, Global):
         yield (
@@ -89,7 +102,7 @@ def _refuse_idle_check(parts: Parts, planned: Allocation) -> None:
     """A mask that keeps everything is the same whatever a check did to find it."""
     idle = parts.check.target in ("data", "scores", "mask") and not parts.is_about_dense
     if idle and planned.total == parts.blueprint.total:
-        raise ConfigError(
+        raise CombinationError(
             f"sanity_check={option_name(parts.check)}: ratio.sparsity={parts.ratio.sparsity} "
             "prunes nothing, so there is no mask to check; raise it"
         )
@@ -104,7 +117,7 @@ def _refuse_dead_layers(parts: Parts, planned: Allocation) -> None:
     for name in planned.empty:
         mask[name].zero_()
     if is_dead(parts.factory, mask, parts.input_shape):
-        raise ConfigError(
+        raise CombinationError(
             f"ratio.sparsity={parts.ratio.sparsity}: ratio={option_name(parts.ratio)} keeps no "
             f"weight of {', '.join(planned.empty)}, which leaves no path from input to output: "
             "lower it, choose another ratio, or train it all the same with allow_dead=true"

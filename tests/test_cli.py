@@ -139,10 +139,13 @@ def test_ctrl_c_leaves_nothing_half_written_and_the_next_run_goes_on(
     assert (record["status"], record["reason"]) == ("failed", "interrupted")
     store = Path(os.environ["SANITY_STORE_DIR"])
     assert list((store / stage).iterdir()) == []
+    (work,) = (store / ".work").iterdir()
+    assert [path.name for path in work.iterdir()] == ["checkpoints"]
     if stage == "train_ticket":
         again = call(tmp_path, *long, *slow)
         assert again.returncode == 0
         assert again.stdout.count("reused") == 3
+        assert "train_ticket goes on at epoch " in again.stderr
 
 
 def _wait_for_epoch(directory: Path, stage: str) -> Path:

@@ -49,6 +49,8 @@ def test_what_does_not_fit_is_named(values: dict[str, object], message: str) -> 
         ("threads=0", "threads=0: must be 1 or more"),
         ("until=prun", r"until=prun: no such choice \(did you mean prune\?\)"),
         ("allow_dead=7", "allow_dead=7: must be true or false"),
+        ("checkpoint_every=-1", "checkpoint_every=-1: must be 0 seconds or more, or null"),
+        ("checkpoint_every=often", "checkpoint_every=often: must be a number or null"),
     ],
 )
 def test_top_level_settings_are_checked(

@@ -12,7 +12,7 @@ import torch
 
 from sanity import store as store_module
 from sanity.errors import StoreError
-from sanity.store import Store, key_of, save_tensors
+from sanity.store import Store, Work, key_of, save_tensors
 
 SETTINGS = {"arch": {"depth": 8}, "seed": 0}
 
@@ -24,11 +24,11 @@ def store(tmp_path: Path) -> Store:
     return opened
 
 
-def writer(calls: list[int] | None = None) -> Callable[[Path], dict[str, Any]]:
-    def compute(directory: Path) -> dict[str, Any]:
+def writer(calls: list[int] | None = None) -> Callable[[Work], dict[str, Any]]:
+    def compute(work: Work) -> dict[str, Any]:
         if calls is not None:
             calls.append(1)
-        save_tensors(directory, "weights", {"w": torch.arange(4.0)})
+        save_tensors(work.directory, "weights", {"w": torch.arange(4.0)})
         return {"accuracy": 99.5}
 
     return compute
@@ -98,21 +98,61 @@ def test_facts_that_were_edited_by_hand_are_not_believed(store: Store) -> None:
 def test_an_interrupted_computation_leaves_nothing(
     store: Store, error: type[BaseException]
 ) -> None:
-    def interrupted(directory: Path) -> dict[str, Any]:
-        save_tensors(directory, "weights", {"w": torch.zeros(1)})
+    def interrupted(work: Work) -> dict[str, Any]:
+        save_tensors(work.directory, "weights", {"w": torch.zeros(1)})
         raise error
 
     with pytest.raises(error):
         store.fetch("prune", SETTINGS, interrupted)
     assert list((store.root / "prune").iterdir()) == []
+    assert list((store.root / ".work").iterdir()) == []
     assert not store.fetch("prune", SETTINGS, writer()).reused
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError, OSError(28, "full")])
+def test_checkpoints_outlive_an_interrupted_computation_and_go_with_its_result(
+    store: Store, error: BaseException
+) -> None:
+    seen: list[str] = []
+
+    def interrupted(work: Work) -> dict[str, Any]:
+        work.checkpoints.mkdir(exist_ok=True)
+        (work.checkpoints / "half_way").touch()
+        raise error
+
+    def goes_on(work: Work) -> dict[str, Any]:
+        seen.extend(path.name for path in work.checkpoints.iterdir())
+        assert list(work.directory.iterdir()) == []
+        return writer()(work)
+
+    for _ in range(2):
+        with pytest.raises((KeyboardInterrupt, RuntimeError, StoreError)):
+            store.fetch("prune", SETTINGS, interrupted)
+    left = [path.name for path in work_of(store).iterdir()]
+    assert left == ["checkpoints"]
+    store.fetch("prune", SETTINGS, goes_on)
+    assert seen == ["half_way"]
+    assert list((store.root / ".work").iterdir()) == []
+
+
 def test_what_a_killed_run_left_is_cleared(store: Store) -> None:
-    stale = store.root / "prune" / f".{key_of('prune', SETTINGS)}-killed"
+    stale = work_of(store) / "result-killed"
     stale.mkdir(parents=True)
-    store.fetch("prune", SETTINGS, writer())
-    assert not stale.exists()
+    (stale / "weights.safetensors").touch()
+    seen: list[Path] = []
+
+    def compute(work: Work) -> dict[str, Any]:
+        seen.extend(work.directory.parent.iterdir())
+        return writer()(work)
+
+    entry = store.fetch("prune", SETTINGS, compute)
+    assert len(seen) == 1
+    assert stale not in seen
+    assert [path.name for path in entry.path.parent.iterdir()] == [entry.key]
+
+
+def work_of(store: Store) -> Path:
+    return store.root / ".work" / f"prune-{key_of('prune', SETTINGS)}"
 
 
 def test_a_directory_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:
@@ -122,7 +162,7 @@ def test_a_directory_that_cannot_be_written_is_one_clear_line(tmp_path: Path) ->
 
 
 def test_a_full_disk_is_one_clear_line_and_leaves_nothing(store: Store) -> None:
-    def full(directory: Path) -> dict[str, Any]:
+    def full(work: Work) -> dict[str, Any]:
         raise OSError(28, "No space left on device")
 
     with pytest.raises(StoreError, match=r"store_dir=.*prune.*No space left"):
@@ -131,10 +171,10 @@ def test_a_full_disk_is_one_clear_line_and_leaves_nothing(store: Store) -> None:
 
 
 def compute_in_process(root: Path, barrier: Any) -> None:
-    def slow(directory: Path) -> dict[str, Any]:
+    def slow(work: Work) -> dict[str, Any]:
         with (root / "computed").open("a") as file:
             file.write(f"{os.getpid()}\n")
-        return writer()(directory)
+        return writer()(work)
 
     barrier.wait()
     Store(root).fetch("prune", SETTINGS, slow)

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +13,38 @@ from sanity.archs.build import build
 from sanity.archs.checkpoint import fit, load_state_dict
 from sanity.checks.base import Check, Effect
 from sanity.components import option_name
-from sanity.errors import CheckError
+from sanity.errors import CheckError, SweepError, TrainingError
 from sanity.parts import Parts
 from sanity.record import Record
 from sanity.stages.data import Data
-from sanity.store import Entry, Store
+from sanity.store import Compute, Entry, Store, Work, key_of
 from sanity.streams import generator
-from sanity.training.loop import Epoch, Splits, train
+from sanity.training.checkpoint import Checkpoints
+from sanity.training.loop import Splits, train
+from sanity.training.progress import Epoch
 
 log = logging.getLogger(__name__)
+
+
+class Reached(Exception):  # noqa: N818 - no error, but the end that was asked for
+    """The stage that was to be the last is done."""
 
 
 class Lab:
     """Passed from stage to stage; itself it only remembers."""
 
-    def __init__(self, parts: Parts, store: Store, device: torch.device, record: Record) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        store: Store,
+        device: torch.device,
+        record: Record,
+        planned: Mapping[str, str] | None = None,
+        last: str | None = None,
+    ) -> None:
+        """``planned`` are the stages' keys as a sweep expects them; ``last`` ends it early."""
+        self.planned = planned or {}
+        self.last = last
         self.parts = parts
         self.store = store
         self.device = device
@@ -40,23 +57,30 @@ class Lab:
     def seed(self) -> int:
         return self.parts.settings.seed
 
-    def fetch(
-        self,
-        stage: str,
-        name: str,
-        settings: Mapping[str, Any],
-        compute: Callable[[Path], dict[str, Any]],
-    ) -> Entry:
+    def fetch(self, stage: str, name: str, settings: Mapping[str, Any], compute: Compute) -> Entry:
         """The stage's result from the store, computed where it is missing, noted in the record.
 
         ``name`` is the stage's name in this run, such as ``prune_2`` in IMP's second round.
+        Raises SweepError where the stage is no longer the one that was planned, and Reached
+        after the stage that was to be the last.
         """
+        self._refuse_change(stage, name, settings)
         start = time.perf_counter()
         entry = self.store.fetch(stage, settings, compute)
         seconds = time.perf_counter() - start
         log.info("%-14s %s", name, f"reused {entry.key}" if entry.reused else f"{seconds:.1f} s")
         self.record.add_stage(name, entry)
+        if name == self.last:
+            raise Reached(name)
         return entry
+
+    def _refuse_change(self, stage: str, name: str, settings: Mapping[str, Any]) -> None:
+        """A job that waited in a queue must not pass today's code for that of its submission."""
+        if self.planned.get(name, key := key_of(stage, settings)) != key:
+            raise SweepError(
+                f"{name}: what determines it (your own components' code, or the data) has changed "
+                "since the sweep was started: start it again"
+            )
 
     def initial_network(self) -> nn.Module:
         """The network as it is before any training, on the device: drawn, or read from a file."""
@@ -65,24 +89,30 @@ class Lab:
             fit(network, load_state_dict(self.parts.init_from), self.parts.init_from)
         return network.to(self.device)
 
+    def checkpoints(self, work: Work) -> Checkpoints:
+        """The checkpoints of the training that a stage consists of."""
+        return Checkpoints(work.checkpoints, self.parts.settings.checkpoint_every)
+
     def train(
         self,
         network: nn.Module,
         splits: Splits,
         name: str,
-        on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+        checkpoints: Checkpoints,
         **how: Any,
     ) -> dict[str, Any]:
         """Train ``network`` by the run's recipe; the facts of the stage ``name``."""
 
         def note(epoch: Epoch) -> None:
             self.record.add_epoch(name, epoch.as_dict())
-            on_epoch(epoch)
 
-        epochs = train(
-            network, splits, self.parts.recipe, seed=self.seed, label=name, on_epoch=note, **how
-        )
-        return {"epochs": [epoch.as_dict() for epoch in epochs]}
+        how |= {"seed": self.seed, "label": name, "on_epoch": note, "checkpoints": checkpoints}
+        try:
+            epochs = train(network, splits, self.parts.recipe, **how)
+        except TrainingError:
+            checkpoints.clear()  # they may hold what is no number already
+            raise
+        return {"epochs": [epoch.as_dict() for epoch in epochs], "workload": self.parts.workload}
 
 
 def happened(check: Check, effect: Effect) -> dict[str, Any]:

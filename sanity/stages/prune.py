@@ -2,7 +2,6 @@
 
 import logging
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -17,7 +16,7 @@ from sanity.pruners.scoring import deal
 from sanity.pruners.selection import find_mask
 from sanity.stages.lab import Lab, happened
 from sanity.stages.network import Round, Trained, mask_of
-from sanity.store import Entry, save_tensors
+from sanity.store import Entry, Work, save_tensors
 from sanity.streams import generator
 from sanity.training.images import Batch
 from sanity.training.loop import evaluate
@@ -88,7 +87,7 @@ class _Search:
             "check": None if self.check is None else parts.ids.check,
         }
 
-    def compute(self, directory: Path) -> dict[str, Any]:
+    def compute(self, work: Work) -> dict[str, Any]:
         """Find the mask, let the check perturb it, and say what is left."""
         lab, check = self.lab, self.check
         network = lab.initial_network()
@@ -105,7 +104,7 @@ class _Search:
             chance = generator(lab.seed, *self.turn.stream("check"))
             mask, effect = check.perturb(mask, chance)
             effects.append(effect)
-        save_tensors(directory, "mask", mask)
+        save_tensors(work.directory, "mask", mask)
         facts = _facts(lab, mask)
         if self.scored is not None:
             masks.apply(network, mask)

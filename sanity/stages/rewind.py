@@ -1,6 +1,5 @@
 """Stage 3: the weights a ticket starts from; checks of the weights act here."""
 
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -10,7 +9,7 @@ from sanity.checks.base import WeightCheck
 from sanity.stages.lab import Lab, happened
 from sanity.stages.network import Round, Trained, mask_of
 from sanity.stages.train_dense import weights_at
-from sanity.store import Entry, save_tensors
+from sanity.store import Entry, Work, save_tensors
 from sanity.streams import generator
 from sanity.ticket import compress
 
@@ -27,7 +26,7 @@ def rewind(
     checked = isinstance(check, WeightCheck) and turn.last
     source = trained if parts.rewind.source == "final" else dense
 
-    def compute(directory: Path) -> dict[str, Any]:
+    def compute(work: Work) -> dict[str, Any]:
         mask = mask_of(pruned)
         weights = _source_weights(lab, source)
         facts: dict[str, Any] = {}
@@ -36,7 +35,7 @@ def rewind(
             chance = generator(lab.seed, "check")
             weights, effect = check.perturb(weights, mask, lambda: _fresh(lab), chance)
             facts["effect"] = happened(check, effect)
-        save_tensors(directory, "weights", compress(weights, mask))
+        save_tensors(work.directory, "weights", compress(weights, mask))
         return facts
 
     settings = {

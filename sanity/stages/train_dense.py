@@ -1,14 +1,13 @@
 """Stage 1: train the dense network, for pruners and rewinds that need trained weights."""
 
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from sanity.stages.lab import Lab, happened
 from sanity.stages.network import Trained
-from sanity.store import Entry, save_tensors
-from sanity.training.loop import Epoch, Splits
+from sanity.store import Entry, Work, save_tensors
+from sanity.training.loop import Splits
 
 
 def train_dense(lab: Lab) -> Trained:
@@ -18,20 +17,25 @@ def train_dense(lab: Lab) -> Trained:
     training are the same network.
     """
     wanted = lab.parts.rewind.start_epoch if lab.parts.rewind.source == "epoch" else None
+    memory = f"epoch_{wanted}"
 
-    def compute(directory: Path) -> dict[str, Any]:
+    def compute(work: Work) -> dict[str, Any]:
         facts: dict[str, Any] = {}
         if lab.parts.corrupts_dense and lab.data.effect is not None:
             facts["effect"] = happened(lab.parts.check, lab.data.effect)
         network = lab.initial_network()
-        save_tensors(directory, "init", network.state_dict())
+        save_tensors(work.directory, "init", network.state_dict())
+        checkpoints = lab.checkpoints(work)
 
-        def remember(epoch: Epoch) -> None:
-            if epoch.epoch + 1 == wanted:
-                save_tensors(directory, f"epoch_{wanted}", network.state_dict())
+        def remember(epochs: int) -> None:
+            if epochs == wanted:
+                checkpoints.keep(memory, network.state_dict())
 
-        facts |= lab.train(network, _splits(lab), "train_dense", remember)
-        save_tensors(directory, "final", network.state_dict())
+        facts |= lab.train(network, _splits(lab), "train_dense", checkpoints, on_weights=remember)
+        # None where a run with another rewind had passed the epoch: then weights_at goes there.
+        if remembered := checkpoints.kept(memory):
+            save_tensors(work.directory, memory, remembered)
+        save_tensors(work.directory, "final", network.state_dict())
         return facts
 
     return Trained(lab.fetch("train_dense", "train_dense", settings(lab), compute))
@@ -46,10 +50,11 @@ def weights_at(lab: Lab, dense: Entry, epoch: int) -> dict[str, Tensor]:
     if dense.has(f"epoch_{epoch}"):
         return dense.tensors(f"epoch_{epoch}")
 
-    def compute(directory: Path) -> dict[str, Any]:
+    def compute(work: Work) -> dict[str, Any]:
         network = lab.initial_network()
-        facts = lab.train(network, _splits(lab), "snapshot", end_epoch=epoch)
-        save_tensors(directory, f"epoch_{epoch}", network.state_dict())
+        checkpoints = lab.checkpoints(work)
+        facts = lab.train(network, _splits(lab), "snapshot", checkpoints, end_epoch=epoch)
+        save_tensors(work.directory, f"epoch_{epoch}", network.state_dict())
         return facts
 
     key = {"dense": dense.key, "epoch": epoch}

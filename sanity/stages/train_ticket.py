@@ -1,11 +1,10 @@
 """Stage 4: train the ticket, on clean data."""
 
-from pathlib import Path
 from typing import Any
 
 from sanity.stages.lab import Lab
 from sanity.stages.network import Round, Trained, mask_of
-from sanity.store import Entry, save_tensors
+from sanity.store import Entry, Work, save_tensors
 from sanity.ticket import compress, expand
 from sanity.training.loop import evaluate
 
@@ -20,7 +19,7 @@ def train_ticket(lab: Lab, start: Entry, pruned: Entry, turn: Round) -> Trained:
     course = turn.number if parts.rewind.source == "final" else 0
     searching = not turn.last and parts.check.target == "data"
 
-    def compute(directory: Path) -> dict[str, Any]:
+    def compute(work: Work) -> dict[str, Any]:
         splits = lab.data.seen_by_pruning if searching else lab.data.clean
         mask = mask_of(pruned)
         network = lab.initial_network()
@@ -30,11 +29,12 @@ def train_ticket(lab: Lab, start: Entry, pruned: Entry, turn: Round) -> Trained:
             network,
             splits,
             turn.name("train_ticket"),
+            lab.checkpoints(work),
             mask=mask,
             start_epoch=parts.rewind.start_epoch,
             course=course,
         )
-        save_tensors(directory, "final", compress(network.state_dict(), mask))
+        save_tensors(work.directory, "final", compress(network.state_dict(), mask))
         return facts | {"start_test_accuracy": start_accuracy}
 
     settings = {

@@ -43,16 +43,19 @@ class Images:
         full, rest = divmod(len(self), batch_size)
         return full + (rest > 1)
 
-    def epoch(self, seed: int, epoch: int, batch_size: int, course: int = 0) -> Iterator[Batch]:
+    def epoch(
+        self, seed: int, epoch: int, batch_size: int, course: int = 0, start_step: int = 0
+    ) -> Iterator[Batch]:
         """The shuffled, augmented batches of one epoch, always the same for the same arguments.
 
-        ``course`` tells apart the trainings of a network that goes on from trained weights.
+        ``course`` tells apart the trainings of a network that goes on from trained weights. With
+        ``start_step`` the batches before it are left out; the others stay as they are.
         """
         number = (epoch,) if course == 0 else (course, epoch)
         order = torch.randperm(len(self), generator=generator(seed, "order", *number))
         draw = self._draw(len(self), generator(seed, "augmentation", *number))
         order = order.to(self.device)
-        for step in range(self.steps(batch_size)):
+        for step in range(start_step, self.steps(batch_size)):
             chosen = slice(step * batch_size, (step + 1) * batch_size)
             yield self._pick(order[chosen], [part[chosen] for part in draw])
 

@@ -1,20 +1,24 @@
 """Train a network, dense or masked; the whole algorithm in reading order."""
 
+import functools
+import logging
 import math
-import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sanity import console
+from sanity import console, signals
 from sanity.errors import TrainingError
-from sanity.layers import prunable_weights
+from sanity.training.checkpoint import Checkpoints
 from sanity.training.images import Batch, Images
+from sanity.training.progress import Epoch, Progress
 from sanity.training.recipe import Recipe
+from sanity.training.stepper import Stepper, autocast
+
+log = logging.getLogger(__name__)
 
 EVALUATION_BATCH = 500
 
@@ -28,27 +32,8 @@ class Splits:
     test: Images
 
 
-@dataclass(frozen=True)
-class Epoch:
-    """The figures of one epoch; accuracies in percent, losses in nats an image."""
-
-    epoch: int
-    lr: float
-    train_loss: float
-    train_accuracy: float
-    test_loss: float
-    test_accuracy: float
-    validation_loss: float | None
-    validation_accuracy: float | None
-    images_per_second: float
-    seconds: float
-
-    def as_dict(self) -> dict[str, Any]:
-        """The figures as a line of ``metrics.jsonl``; validation only where there is any."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
-
-
 OnEpoch = Callable[[Epoch], None]
+Pause = Callable[[], None]
 
 
 def train(
@@ -63,94 +48,59 @@ def train(
     end_epoch: int | None = None,
     label: str = "train",
     on_epoch: OnEpoch = lambda epoch: None,
+    on_weights: Callable[[int], None] = lambda epochs: None,
+    checkpoints: Checkpoints | None = None,
 ) -> list[Epoch]:
     """Train ``network`` in place from ``start_epoch`` up to ``end_epoch`` of the schedule.
 
     ``network`` lies on the device of ``splits``. After every step the weights that ``mask``
     prunes are exactly 0. ``course`` is 0 but for networks that go on from trained weights, which
-    should not see the same batches in the same order again. Raises TrainingError when the loss
-    of an epoch is not a number.
+    should not see the same batches in the same order again. It goes on from ``checkpoints`` as if
+    it had never stopped: ``on_epoch`` gets the figures of all epochs, ``on_weights`` the number
+    of the finished ones, only when the network is there. TrainingError: a loss is not a number.
     """
     end_epoch = recipe.epochs if end_epoch is None else end_epoch
     stepper = Stepper(network, recipe, mask or {})
     steps = splits.train.steps(recipe.batch_size)
-    history = []
-    with console.bar(label, (end_epoch - start_epoch) * steps) as bar:
-        for epoch in range(start_epoch, end_epoch):
-            start = time.perf_counter()
-            batches = splits.train.epoch(seed, epoch, recipe.batch_size, course)
-            loss, accuracy = train_epoch(stepper, batches, steps, epoch, bar)
-            rate = len(splits.train) / (time.perf_counter() - start)
-            result = Epoch(
-                epoch=epoch,
-                lr=recipe.lr_at(epoch),
-                train_loss=loss,
-                train_accuracy=accuracy,
-                **_judge(network, splits, recipe, epoch),
-                images_per_second=rate,
-                seconds=time.perf_counter() - start,
-            )
-            bar.show(f"epoch {epoch + 1}/{end_epoch}  test {result.test_accuracy:.2f}%")
+    progress = Progress(start_epoch, steps, splits.train.device)
+    _resume(progress, stepper, checkpoints, label, on_epoch)
+    total = (end_epoch - start_epoch) * steps
+    with signals.hold() as held, console.bar(label, total, progress.done) as bar:
+        pause = functools.partial(_pause, held, checkpoints, progress, stepper)
+        for number in range(progress.epoch, end_epoch):
+            batches = splits.train.epoch(seed, number, recipe.batch_size, course, progress.step)
+            train_epoch(stepper, batches, progress, bar, pause)
+            result = _figures(network, splits, recipe, progress, pause)
+            progress.finish(result)
+            bar.show(f"epoch {number + 1}/{end_epoch}  test {result.test_accuracy:.2f}%")
             on_epoch(result)
-            history.append(result)
-    return history
-
-
-class Stepper:
-    """A network, its optimiser and its mask: one call is one step of training."""
-
-    def __init__(self, network: nn.Module, recipe: Recipe, mask: Mapping[str, Tensor]) -> None:
-        self.network, self.recipe = network, recipe
-        self.optimizer = _optimizer(network, recipe)
-        masked = [(w, mask[name]) for name, w in prunable_weights(network).items() if name in mask]
-        self._weights = [weight.detach() for weight, _ in masked]
-        self._keep = [keep.to(weight.device, weight.dtype) for weight, keep in masked]
-        self._prune()
-
-    def __call__(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Learn from one batch; its mean loss and its number of hits, both still on the device."""
-        with autocast(self.recipe, x.device):
-            logits = self.network(x)
-        loss = F.cross_entropy(logits.float(), y)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimizer.step()
-        self._prune()
-        return loss.detach(), (logits.argmax(1) == y).sum()
-
-    def _prune(self) -> None:
-        """Zero what is pruned, in all layers by one fused operation."""
-        if self._weights:
-            torch._foreach_mul_(self._weights, self._keep)
+            on_weights(number + 1)
+            pause()
+    return progress.history
 
 
 def train_epoch(
-    stepper: Stepper, batches: Iterable[Batch], steps: int, epoch: int, bar: console.Bar
-) -> tuple[float, float]:
-    """One pass over the ``steps`` training batches: its mean loss and its accuracy (percent).
+    stepper: Stepper, batches: Iterable[Batch], progress: Progress, bar: console.Bar, pause: Pause
+) -> None:
+    """One pass over the training ``batches`` that are left of the epoch of ``progress``.
 
     Nothing is read back from the device before the end: ``.item()`` would wait for every step.
     """
-    recipe = stepper.recipe
     stepper.network.train()
     for group in stepper.optimizer.param_groups:
-        group["lr"] = recipe.lr_at(epoch)
-    device = next(stepper.network.parameters()).device
-    losses = torch.zeros(steps, device=device)
-    correct = torch.zeros((), dtype=torch.int64, device=device)
-    sizes = []
-    for step, (x, y) in enumerate(batches):
-        losses[step], hits = stepper(x, y)
-        correct += hits
-        sizes.append(len(y))
+        group["lr"] = stepper.recipe.lr_at(progress.epoch)
+    for x, y in batches:
+        loss, hits = stepper(x, y)
+        progress.add(loss, hits, len(y))
         bar.advance(len(y))
-    _refuse_nan(losses, epoch, recipe)
-    loss = float(losses.cpu().double() @ torch.tensor(sizes, dtype=torch.float64))
-    return loss / sum(sizes), 100 * int(correct) / sum(sizes)
+        pause()
+    _refuse_nan(progress.losses, progress.epoch, stepper.recipe)
 
 
 @torch.inference_mode()
-def evaluate(network: nn.Module, images: Images, recipe: Recipe) -> tuple[float, float]:
+def evaluate(
+    network: nn.Module, images: Images, recipe: Recipe, pause: Pause = lambda: None
+) -> tuple[float, float]:
     """Mean loss and accuracy (percent) of ``network`` on all ``images``."""
     network.eval()
     losses, correct = [], torch.zeros((), dtype=torch.int64, device=images.device)
@@ -159,45 +109,63 @@ def evaluate(network: nn.Module, images: Images, recipe: Recipe) -> tuple[float,
             logits = network(x)
         losses.append(F.cross_entropy(logits.float(), y, reduction="sum"))
         correct += (logits.argmax(1) == y).sum()
+        pause()
     loss = float(torch.stack(losses).cpu().double().sum())
     return loss / len(images), 100 * int(correct) / len(images)
 
 
-def _judge(network: nn.Module, splits: Splits, recipe: Recipe, epoch: int) -> dict[str, Any]:
-    """Loss and accuracy on the test set and, where there is one, the validation set."""
-    test_loss, test_accuracy = evaluate(network, splits.test, recipe)
+def _resume(
+    progress: Progress,
+    stepper: Stepper,
+    checkpoints: Checkpoints | None,
+    label: str,
+    on_epoch: OnEpoch,
+) -> None:
+    """Go on from the last checkpoint, if there is one; its epochs are told once more."""
+    state = checkpoints.load(stepper.network) if checkpoints else None
+    if state is not None:
+        progress.restore(state, stepper)
+        log.info("%s goes on at epoch %d, step %d", label, progress.epoch, progress.step)
+    for epoch in progress.history:
+        on_epoch(epoch)
+
+
+def _pause(
+    held: signals.Held, checkpoints: Checkpoints | None, progress: Progress, stepper: Stepper
+) -> None:
+    """Between two steps: save the state if it is time, and let a signal act that has waited."""
+    if checkpoints and (held.pending or checkpoints.due()):
+        checkpoints.save(progress.state(stepper))
+    held.deliver()
+
+
+def _figures(
+    network: nn.Module, splits: Splits, recipe: Recipe, progress: Progress, pause: Pause
+) -> Epoch:
+    """The figures of the epoch that has just been trained."""
+    rate = len(splits.train) / progress.seconds
+    train_loss, train_accuracy = progress.mean()
+    test_loss, test_accuracy = evaluate(network, splits.test, recipe, pause)
     if not math.isfinite(test_loss):
         raise TrainingError(
-            f"the test loss became {test_loss} after epoch {epoch}, learning rate "
-            f"{recipe.lr_at(epoch):g}: lower training.lr"
+            f"the test loss became {test_loss} after epoch {progress.epoch}, learning rate "
+            f"{recipe.lr_at(progress.epoch):g}: lower training.lr"
         )
     validation: tuple[float | None, float | None] = (None, None)
     if splits.validation is not None:
-        validation = evaluate(network, splits.validation, recipe)
-    return {
-        "test_loss": test_loss,
-        "test_accuracy": test_accuracy,
-        "validation_loss": validation[0],
-        "validation_accuracy": validation[1],
-    }
-
-
-def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.SGD:
-    """SGD as in the paper: weight decay on every parameter, no dampening, one fused step."""
-    device = next(network.parameters()).device.type
-    return torch.optim.SGD(
-        network.parameters(),
-        lr=recipe.lr,
-        momentum=recipe.momentum,
-        nesterov=recipe.nesterov,
-        weight_decay=recipe.weight_decay,
-        fused=device in ("cpu", "cuda"),
+        validation = evaluate(network, splits.validation, recipe, pause)
+    return Epoch(
+        epoch=progress.epoch,
+        lr=recipe.lr_at(progress.epoch),
+        train_loss=train_loss,
+        train_accuracy=train_accuracy,
+        test_loss=test_loss,
+        test_accuracy=test_accuracy,
+        validation_loss=validation[0],
+        validation_accuracy=validation[1],
+        images_per_second=rate,
+        seconds=progress.seconds,
     )
-
-
-def autocast(recipe: Recipe, device: torch.device) -> torch.autocast:
-    """The precision that the recipe asks for, where a forward pass is made."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16")
 
 
 def _refuse_nan(losses: Tensor, epoch: int, recipe: Recipe) -> None:

@@ -42,6 +42,8 @@ def test_an_identical_run_computes_nothing(run: Run) -> None:
         ("until=train_dense", {"train_dense"}),
         ("threads=1", ALL),
         ("allow_dead=true", ALL),
+        ("checkpoint_every=0", ALL),
+        ("checkpoint_every=null", ALL),
     ],
 )
 def test_what_comes_before_a_change_is_reused(run: Run, changed: str, expected: set[str]) -> None:

@@ -1,11 +1,14 @@
 """The same run on every device that is there: CUDA and MPS only where the machine has them."""
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
 from conftest import Run
 from options import options
+from resuming import Stopped, disturb
+from torch import nn
 
 from sanity.archs.build import build
 from sanity.archs.resnet import ResNet
@@ -14,8 +17,10 @@ from sanity.datasets.cifar10 import Cifar10
 from sanity.device import choose
 from sanity.errors import ConfigError
 from sanity.streams import generator
+from sanity.training.checkpoint import Checkpoints
 from sanity.training.images import Images
 from sanity.training.loop import Splits, train
+from sanity.training.progress import Epoch
 from sanity.training.recipe import Recipe
 
 DEVICES = [
@@ -68,6 +73,27 @@ def test_masked_training_agrees_with_the_cpu(device: str) -> None:
     assert found[-1].train_loss == pytest.approx(exact[-1].train_loss, rel=1e-2)
     pruned = dict(twin.named_parameters())["conv1.weight"].cpu()[~mask["conv1"]]
     assert bool((pruned == 0).all())
+
+
+@pytest.mark.parametrize("here", DEVICES)
+@pytest.mark.parametrize("there", DEVICES)
+def test_a_training_may_go_on_on_another_device(
+    here: str, there: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = build(lambda: ResNet(8, 10, widths=(4, 8, 8)), generator(0, "init"))
+    exact = train(copy.deepcopy(network), splits(torch.device("cpu")), RECIPE, seed=0)
+    disturb(monkeypatch, 5)
+    with pytest.raises(Stopped):
+        _train_on(here, network, Checkpoints(tmp_path, 0.0))
+    disturb(monkeypatch, -1)
+    found = _train_on(there, network, Checkpoints(tmp_path, 0.0))
+    assert [epoch.epoch for epoch in found] == [0, 1]
+    assert found[-1].train_loss == pytest.approx(exact[-1].train_loss, rel=1e-2)
+
+
+def _train_on(device: str, network: nn.Module, checkpoints: Checkpoints) -> list[Epoch]:
+    twin = copy.deepcopy(network).to(device)
+    return train(twin, splits(torch.device(device)), RECIPE, seed=0, checkpoints=checkpoints)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -71,6 +71,15 @@ def test_epochs_differ_and_repeat(images: Images) -> None:
     assert not torch.equal(epoch(0, 1), epoch(1, 1))
 
 
+def test_an_epoch_entered_late_has_the_same_batches_from_there_on(images: Images) -> None:
+    whole, late = list(images.epoch(0, 2, 16)), list(images.epoch(0, 2, 16, 0, 1))
+    assert len(late) == len(whole) - 1
+    for (x, y), (same_x, same_y) in zip(whole[1:], late, strict=True):
+        assert torch.equal(x, same_x)
+        assert torch.equal(y, same_y)
+    assert list(images.epoch(0, 2, 16, 0, 3)) == []
+
+
 def test_a_last_batch_of_one_image_is_left_out(images: Images) -> None:
     assert images.steps(13) == 3
     assert sum(len(y) for _, y in images.epoch(0, 0, 13)) == 39

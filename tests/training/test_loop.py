@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from sanity.datasets.digits import Digits
 from sanity.errors import TrainingError
 from sanity.layers import prunable_weights
 from sanity.training import loop
+from sanity.training.checkpoint import Checkpoints
 from sanity.training.images import Images
 from sanity.training.loop import Splits, Stepper, evaluate, train
 from sanity.training.recipe import Recipe
@@ -125,9 +127,9 @@ def test_a_loss_that_is_no_number_stops_with_epoch_step_and_rate(
 
 
 def test_nothing_is_read_from_the_device_within_an_epoch(
-    network: nn.Module, splits: Splits, monkeypatch: pytest.MonkeyPatch
+    network: nn.Module, splits: Splits, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Reading a value back waits for the device: allowed between epochs only."""
+    """Reading a value back waits for the device: allowed between epochs and when saving only."""
     reads: list[str] = []
     inside = False
 
@@ -154,8 +156,11 @@ def test_nothing_is_read_from_the_device_within_an_epoch(
 
     monkeypatch.setattr(Images, "epoch", watched)
     monkeypatch.setattr(loop, "_refuse_nan", lambda *args: None)
-    train(network, splits, replace(RECIPE, epochs=1), seed=0)
+    once = replace(RECIPE, epochs=1)
+    train(network, splits, once, seed=0, checkpoints=Checkpoints(tmp_path / "rare", 1000.0))
     assert reads == []
+    train(network, splits, once, seed=0, checkpoints=Checkpoints(tmp_path / "often", 0.0))
+    assert "cpu" in reads  # the spy would have noticed
 
 
 def test_bf16_is_opt_in_and_close(network: nn.Module, splits: Splits) -> None:

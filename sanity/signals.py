@@ -1,0 +1,93 @@
+"""Signals that wait: training stops between two steps, with what it has reached on the disk.
+
+A signal is held until the running step is done and a checkpoint is saved; then it does what it
+would have done at once: end the program (Ctrl-C, kill), requeue a SLURM job, or nothing.
+"""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+ENDING = frozenset({signal.SIGINT, signal.SIGTERM})
+HELD = (*ENDING, *([signal.SIGUSR2] if hasattr(signal, "SIGUSR2") else []))
+
+
+class Terminated(BaseException):
+    """SIGTERM as an exception, so that nothing is left half-written."""
+
+    def __str__(self) -> str:
+        return "stopped by SIGTERM"
+
+
+def raise_on_sigterm() -> None:
+    """Let SIGTERM raise Terminated, unless somebody else (a SLURM job) has plans for it."""
+    if _in_main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _terminate)
+
+
+class Held:
+    """The signals that have come since they are held, first come first."""
+
+    def __init__(self, previous: dict[int, Callable[[int, Any], Any] | int]) -> None:
+        self.pending: list[int] = []
+        self._previous = previous
+
+    def deliver(self) -> None:
+        """Let the signals do what they would have done; returns if that ends nothing."""
+        while self.pending:
+            self._act(self.pending.pop(0))
+
+    def note(self, signum: int, frame: Any) -> None:
+        """The handler meanwhile; who asks for the end a second time does not want to wait."""
+        if signum in ENDING and ENDING.intersection(self.pending):
+            self._act(signum)
+        elif signum not in self.pending:
+            self.pending.append(signum)
+
+    def _act(self, signum: int) -> None:
+        previous = self._previous[signum]
+        if callable(previous):
+            previous(signum, None)
+        elif signum == signal.SIGTERM:
+            raise Terminated
+        elif signum == signal.SIGINT:
+            raise KeyboardInterrupt
+        # By default SIGUSR2 kills; where nobody waits for it, it asks for a checkpoint.
+
+
+@contextmanager
+def hold() -> Iterator[Held]:
+    """Hold SIGINT, SIGTERM and SIGUSR2 in this block; who is in it asks for ``pending``.
+
+    Ignored signals stay ignored. Python lets only the main thread do this: elsewhere nothing is
+    held. What is pending at the end of the block is delivered, unless the program ends anyway.
+    """
+    found = {number: signal.getsignal(number) for number in HELD} if _in_main_thread() else {}
+    # None: set by something other than Python, which could not be asked to act later.
+    previous = {n: handler for n, handler in found.items() if handler not in (signal.SIG_IGN, None)}
+    held = Held(previous)  # type: ignore[arg-type]
+    ending = False
+    try:
+        for number in previous:
+            signal.signal(number, held.note)
+        yield held
+    except Exception:
+        raise
+    except BaseException:
+        ending = True
+        raise
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+        if not ending:
+            held.deliver()
+
+
+def _terminate(signum: int, frame: Any) -> NoReturn:
+    raise Terminated
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()

@@ -1,0 +1,1 @@
+"""Sweeps: grids of runs that share their work, planned, launched and followed."""

@@ -1,0 +1,135 @@
+"""Look after sweeps from another terminal, or after their parent has died.
+
+python -m sanity.sweep list                 the sweeps that used this store
+python -m sanity.sweep status [SWEEP]       how its jobs stand, and why
+python -m sanity.sweep collect [SWEEP]      results.csv and the table of results
+python -m sanity.sweep cancel [SWEEP]       end its jobs on the cluster
+
+SWEEP is a sweep's directory; without it, the latest sweep is meant.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from sanity.config import PROJECT
+from sanity.errors import SweepError
+from sanity.sweep import book as books
+from sanity.sweep import cluster, show
+from sanity.sweep.book import Book
+from sanity.sweep.follow import active_ids, look
+from sanity.sweep.states import State, count
+
+SHOWN = 40  # jobs that are listed without --all
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line asks for; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.command(options))
+    except SweepError as error:
+        print(f"sanity.sweep: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def status(options: argparse.Namespace) -> int:
+    """Show how the jobs stand; the exit code is 0 where all are done or under way."""
+    book = _book(options)
+    states = look(book)
+    if options.json:
+        print(json.dumps([_plain(state) for state in states], indent=2))
+    else:
+        show.show(show.heading(book), show.counts(states))
+        show.show(show.standing(states, None if options.all else SHOWN))
+    return 1 if count(states)["failed"] else 0
+
+
+def collect(options: argparse.Namespace) -> int:
+    """Write ``results.csv`` of the jobs that are done, and show their table."""
+    book = _book(options)
+    states = look(book)
+    path = show.write_results(book, states)
+    show.show(show.heading(book), show.results(states), show.counts(states), f"results: {path}")
+    return 0
+
+
+def cancel(options: argparse.Namespace) -> int:
+    """End a sweep's jobs on the cluster; what they have reached stays in the store."""
+    book = _book(options)
+    active = sorted(set(active_ids(book, cluster.queue()).values())) if book.submitted() else []
+    cluster.cancel(active)
+    show.show(f"cancelled {len(active)} jobs; the same command as before goes on with them")
+    return 0
+
+
+def listing(options: argparse.Namespace) -> int:
+    """One line a sweep: when, how many jobs are done, what it asks, where it lies."""
+    found = books.known(_store(options))
+    if not found:
+        show.show(f"no sweep used {_store(options)}")
+    for directory in found:
+        show.show(show.line(books.read(directory)))
+    return 0
+
+
+def _book(options: argparse.Namespace) -> Book:
+    if options.sweep is not None:
+        return books.read(options.sweep)
+    found = books.known(_store(options))
+    if not found:
+        raise SweepError(f"no sweep used {_store(options)}; name a sweep's directory")
+    return books.read(found[-1])
+
+
+def _store(options: argparse.Namespace) -> Path:
+    default = os.environ.get("SANITY_STORE_DIR", str(PROJECT / "store"))
+    return Path(options.store_dir or default).expanduser().absolute()
+
+
+def _plain(state: State) -> dict[str, object]:
+    return {
+        "job": state.job.number,
+        "state": state.word,
+        "why": state.why,
+        "log": None if state.log is None else str(state.log),
+        "overrides": list(state.job.overrides),
+        "directory": state.job.directory,
+        "metrics": dict(state.metrics),
+    }
+
+
+def _parser() -> argparse.ArgumentParser:
+    assert __doc__ is not None
+    parser = argparse.ArgumentParser(
+        prog="python -m sanity.sweep",
+        description=__doc__.split("\n\n")[0],
+        epilog="SWEEP is a sweep's directory; without it, the latest sweep is meant.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    known: dict[str, Callable[[argparse.Namespace], int]] = {
+        "status": status,
+        "collect": collect,
+        "cancel": cancel,
+        "list": listing,
+    }
+    for name, function in known.items():
+        summary = (function.__doc__ or "").split(";")[0].split("\n")[0]
+        command = commands.add_parser(name, help=summary, description=summary)
+        command.set_defaults(command=function)
+        command.add_argument("--store-dir", help="the store, where it is not the default one")
+        if name != "list":
+            command.add_argument("sweep", nargs="?", type=Path, metavar="SWEEP")
+        if name == "status":
+            command.add_argument("--all", action="store_true", help="list all jobs not done")
+            command.add_argument("--json", action="store_true", help="every job, for programs")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

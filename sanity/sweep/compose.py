@@ -1,0 +1,114 @@
+"""The configurations of many jobs: Hydra composes one of a kind, the others differ in values.
+
+Composing takes Hydra 50 ms. Jobs with the same choices of options and the same settings, that
+differ only in the settings' values, take one composition together.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from sanity.errors import ConfigError
+from sanity.sweep.grid import quoted
+
+REFERENCE = re.compile(r"\$\{([\w.:/@]+)\}")
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A job's configuration (without Hydra's own) and the options chosen in each group."""
+
+    cfg: DictConfig
+    choices: dict[Any, Any]
+
+
+class Composer:
+    """Composes jobs as Hydra would, from the primary configuration ``name``.
+
+    ``common`` are overrides that every job has, Hydra's own included.
+    """
+
+    def __init__(self, loader: ConfigLoader, name: str | None, common: Sequence[str]) -> None:
+        self._loader, self._name, self._common = loader, name, list(common)
+        self._parser = OverridesParser.create(config_loader=loader)
+        self._parsed: dict[str, Override] = {}
+        self._kinds: dict[tuple[str, ...], Composed] = {}
+
+    def __call__(self, overrides: Sequence[str]) -> Composed:
+        """The configuration of a job; raises Hydra's errors for what cannot be composed.
+
+        It is good until the next call, which may return the same object with other values.
+        """
+        values = [text for text in overrides if self._is_value(text)]
+        rest = [text for text in overrides if not self._is_value(text)]
+        kind = (*rest, *(self._parse(text).key_or_group for text in values))
+        if kind not in self._kinds:
+            self._kinds[kind] = self._compose(overrides)
+        found = self._kinds[kind]
+        for text in values:  # every value in which jobs of this kind differ is set anew
+            override = self._parse(text)
+            OmegaConf.update(found.cfg, override.key_or_group, override.value(), merge=True)
+        return found
+
+    def _compose(self, overrides: Sequence[str]) -> Composed:
+        cfg = self._loader.load_configuration(
+            config_name=self._name,
+            overrides=[*self._common, *overrides],
+            run_mode=RunMode.RUN,
+        )
+        choices = OmegaConf.to_container(cfg.hydra.runtime.choices)
+        with open_dict(cfg):
+            del cfg["hydra"]
+        assert isinstance(choices, dict)
+        return Composed(cfg, choices)
+
+    def _is_value(self, text: str) -> bool:
+        """Whether ``text`` sets a value that is there, rather than choosing an option."""
+        override = self._parse(text)
+        plain = override.type == OverrideType.CHANGE and override.package is None
+        return plain and override.key_or_group not in self._groups
+
+    def _parse(self, text: str) -> Override:
+        if text not in self._parsed:
+            self._parsed[text] = self._parser.parse_override(text)
+        return self._parsed[text]
+
+    @cached_property
+    def _groups(self) -> set[str]:
+        return set(self._loader.list_groups(""))
+
+
+def directory_of(template: str, number: int, seed: int, composed: Composed) -> str:
+    """The name that ``hydra.sweep.subdir`` gives the directory of a job.
+
+    Resolved here, so that a job's directory is known before the job has run. Raises ConfigError
+    for a template that refers to what only a running job knows.
+    """
+    known = {"hydra.job.num": number, "hydra.job.id": number, "seed": seed}
+    known |= {f"hydra.runtime.choices.{name}": value for name, value in composed.choices.items()}
+
+    def value(match: re.Match[str]) -> str:
+        name = match[1].replace("hydra:", "hydra.")
+        found = known[name] if name in known else OmegaConf.select(composed.cfg, name)
+        return match[0] if found is None else str(found)
+
+    name = REFERENCE.sub(value, template)
+    if "${" in name:
+        raise ConfigError(
+            f"hydra.sweep.subdir={template}: may refer to hydra.job.num, to "
+            "hydra:runtime.choices.<group> and to settings of the run, and to nothing else"
+        )
+    return name
+
+
+def in_directory(sweep_dir: str, subdirectory: str) -> list[str]:
+    """The overrides that make one of Hydra's launchers run a job in a given directory."""
+    return [f"hydra.sweep.dir={quoted(sweep_dir)}", f"hydra.sweep.subdir={quoted(subdirectory)}"]

@@ -1,0 +1,111 @@
+"""From the description of a grid to the overrides of its jobs.
+
+A grid maps settings to their values and stands for every combination of them; a list of grids is
+their union. Settings swept on the command line replace those of the same name in every grid, or
+multiply with them.
+"""
+
+import itertools
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+
+from sanity.errors import ConfigError
+
+Axes = dict[str, list[str]]
+"""Setting -> one override text (``key=value``) for each of its values."""
+
+SAFE = re.compile(r"[\w.+/:@%-]+")
+
+
+def expand(grid: Any, arguments: Sequence[str], parser: OverridesParser) -> list[list[str]]:
+    """The overrides of every job, without repetitions.
+
+    ``grid`` is the setting ``sweep.grid``: a mapping, a list of mappings, or None; ``arguments``
+    are overrides as typed, with Hydra's syntax for several values (``a,b`` or ``range(3)``).
+    Raises ConfigError for a grid of another form.
+    """
+    typed = _axes(parser.parse_overrides(list(arguments)))
+    replaced = {_name(key) for key in typed}
+    jobs: dict[frozenset[str], list[str]] = {}
+    for number, axes in enumerate(_grids(grid)):
+        own = _axes(
+            _parsed(parser, f"sweep.grid[{number}].{key}", key, values)
+            for key, values in axes.items()
+        )
+        kept = {key: texts for key, texts in own.items() if _name(key) not in replaced}
+        product = {**kept, **typed}
+        for combination in itertools.product(*product.values()):
+            jobs.setdefault(frozenset(combination), list(combination))
+    return list(jobs.values())
+
+
+def quoted(value: str) -> str:
+    """``value`` as Hydra's grammar wants it on the right of an ``=``."""
+    if SAFE.fullmatch(value):
+        return value
+    escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)
+    trailing = len(escaped) - len(escaped.rstrip("\\"))
+    return f"'{escaped}{chr(92) * trailing}'"
+
+
+def _grids(grid: Any) -> list[Mapping[str, Any]]:
+    grids = grid if isinstance(grid, list) else [grid or {}]
+    for one in grids:
+        if not isinstance(one, Mapping):
+            raise ConfigError(
+                f"sweep.grid={one}: must map settings to their values, or be a list of such maps"
+            )
+    return grids
+
+
+def _parsed(parser: OverridesParser, where: str, key: str, values: Any) -> Override:
+    """A line of a grid as an override: a list gives its values, a text is Hydra's own syntax."""
+    if isinstance(values, list) and not values:
+        raise ConfigError(f"{where}: has no value")
+    text = ",".join(map(_text, values)) if isinstance(values, list) else _plain(values)
+    return parser.parse_override(f"{key}={text}")
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else _text(value)
+
+
+def _text(value: Any) -> str:
+    """A YAML value in Hydra's override grammar."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return quoted(value)
+    if isinstance(value, list):
+        return f"[{','.join(map(_text, value))}]"
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{name}:{_text(item)}" for name, item in value.items()) + "}"
+    return str(value)
+
+
+def _name(key: str) -> str:
+    """A setting, however it is given: ``~seed`` and ``++seed`` are about ``seed`` too."""
+    return key.lstrip("+~")
+
+
+def _axes(overrides: Iterable[Override]) -> Axes:
+    axes: Axes = {}
+    for override in overrides:
+        key = override.get_key_element()
+        if not override.is_sweep_override():
+            value = override.get_value_element_as_str()
+            axes[key] = [key if override.is_delete() and not value else f"{key}={value}"]
+        elif override.is_discrete_sweep():
+            axes[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+        else:
+            raise ConfigError(
+                f"{override.input_line}: a grid needs a list of values, such as {key}=0.9,0.95; "
+                "intervals are for optimising sweepers"
+            )
+    return axes

@@ -1,0 +1,125 @@
+"""What runs in a process of its own: a job of a sweep, or a stage that jobs share.
+
+A job is what ``python run.py <overrides> hydra.run.dir=<directory>`` does, so that any job can be
+repeated by hand. Its overrides stand in its ``.hydra/overrides.yaml``.
+"""
+
+import contextlib
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig
+
+from sanity.cli import FULL_ERROR
+from sanity.config import PROJECT
+from sanity.sweep.book import Book
+from sanity.sweep.grid import quoted
+from sanity.sweep.plan import Job, Needed
+
+OUTPUT = "output.log"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One process's work: ``arguments`` are those of run.py, ``last`` the stage to stop after."""
+
+    directory: Path
+    arguments: tuple[str, ...]
+    planned: Mapping[str, str]
+    last: str | None = None
+
+    def __call__(self) -> None:
+        """Run it; raises what it raises, with its traceback in the output."""
+        logging.getLogger("submitit").propagate = False  # it has a handler, and we have one
+        run(self.arguments, self.planned, self.last)
+
+    def checkpoint(self, *_: Any, **__: Any) -> Any:
+        """What submitit queues again before a time limit; stages go on from their checkpoints."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self)
+
+
+def of_job(book: Book, job: Job, config_dir: str | None = None) -> Task:
+    """The task that runs a job in its directory."""
+    return _task(book, job, book.directory_of(job), None, config_dir)
+
+
+def of_stage(book: Book, needed: Needed, config_dir: str | None = None) -> Task:
+    """The task that computes a shared stage and leaves it in the store."""
+    directory = book.stage_directory(needed.stage)
+    return _task(book, needed.job, directory, needed.stage.name, config_dir)
+
+
+def _task(book: Book, job: Job, directory: Path, last: str | None, config_dir: str | None) -> Task:
+    own = config_dir or book.config_dir
+    place = f"hydra.run.dir={quoted(str(directory.absolute()))}"
+    arguments = (*job.overrides, *book.arguments, "hydra.job.name=run", place)
+    arguments = (*(["--config-dir", own] if own else []), *arguments)
+    return Task(directory, arguments, {stage.name: stage.key for stage in job.stages}, last)
+
+
+def run(arguments: Sequence[str], planned: Mapping[str, str], last: str | None) -> None:
+    """Do in this process what ``run.py`` does with these arguments."""
+
+    def main(cfg: DictConfig) -> float | None:
+        from sanity import pipeline
+
+        return pipeline.run(cfg, planned=planned, last=last)
+
+    config_dir = str(PROJECT / "conf")
+    command = hydra.main(version_base="1.3", config_path=config_dir, config_name="config")(main)
+    GlobalHydra.instance().clear()
+    with _set(os.environ, FULL_ERROR, "1"), _arguments([str(PROJECT / "run.py"), *arguments]):
+        command()
+
+
+def run_quietly(task: Task, device: str | None = None) -> bool:
+    """Run a task with its output in ``output.log``; whether it succeeded.
+
+    For workers that share a terminal. Whatever goes wrong is in the log, and known errors are in
+    the record; only an interruption goes further.
+    """
+    task.directory.mkdir(parents=True, exist_ok=True)
+    more = () if device is None else (f"device={device}",)
+    with (
+        (task.directory / OUTPUT).open("a", encoding="utf-8", buffering=1) as file,
+        contextlib.redirect_stdout(file),
+        contextlib.redirect_stderr(file),
+    ):
+        try:
+            run((*task.arguments, *more), task.planned, task.last)
+        except Exception:
+            traceback.print_exc()
+            return False
+    return True
+
+
+@contextlib.contextmanager
+def _set(mapping: Any, name: str, value: str) -> Iterator[None]:
+    before = mapping.get(name)
+    mapping[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del mapping[name]
+        else:
+            mapping[name] = before
+
+
+@contextlib.contextmanager
+def _arguments(arguments: list[str]) -> Iterator[None]:
+    before, sys.argv = sys.argv, arguments
+    try:
+        yield
+    finally:
+        sys.argv = before

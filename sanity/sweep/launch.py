@@ -1,0 +1,136 @@
+"""From a command to a sweep on disk: plan it, find its directory, conclude it."""
+
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from sanity.config import make_importable
+from sanity.errors import ConfigError, SweepError
+from sanity.sweep import book as books
+from sanity.sweep import show
+from sanity.sweep.book import Book
+from sanity.sweep.compose import Composer
+from sanity.sweep.grid import expand, quoted
+from sanity.sweep.plan import Plan, Planner
+from sanity.sweep.states import State, count
+
+log = logging.getLogger(__name__)
+
+OF_THE_SWEEP = (
+    *("hydra/launcher", "hydra.launcher", "hydra/sweeper", "hydra.sweeper"),
+    *("hydra.sweep", "hydra.mode", "hydra.run"),
+)
+FAILED_SHOWN = 20
+
+
+def plan(config: DictConfig, loader: ConfigLoader, arguments: Sequence[str]) -> Plan:
+    """The plan of the grid that ``sweep`` and the command line's ``arguments`` ask for."""
+    own = [text for text in arguments if not _key(text).startswith("sweep")]
+    for name in ("store_dir", "data_dir"):
+        if len(expand(None, [text for text in own if _key(text) == name], _parser(loader))) > 1:
+            raise ConfigError(f"{name}: all jobs of a sweep share one")
+    grid = OmegaConf.select(config, "sweep.grid")
+    grid = OmegaConf.to_container(grid, resolve=True) if OmegaConf.is_config(grid) else grid
+    title = OmegaConf.select(config, "sweep.title") or " ".join(own)
+    return plan_jobs(config, loader, expand(grid, own, _parser(loader)), str(title))
+
+
+def plan_jobs(
+    config: DictConfig, loader: ConfigLoader, jobs: Sequence[Sequence[str]], title: str = ""
+) -> Plan:
+    """The plan of jobs given by their overrides."""
+    make_importable(config.hydra.runtime.config_sources)
+    template = OmegaConf.to_container(config.hydra.sweep, resolve=False)
+    assert isinstance(template, dict)
+    common = [*_common(config), *_places(config)]
+    composer = Composer(loader, config.hydra.job.config_name, common)
+    planner = Planner(composer, str(template["subdir"]))
+    return planner(title, jobs)
+
+
+def open_book(config: DictConfig, plan: Plan) -> Book:
+    """The sweep on disk, written; an unfinished one of the same jobs is gone on with.
+
+    Where ``hydra.sweep.dir`` is given, that is the directory; raises SweepError where another
+    sweep lies there.
+    """
+    identity = books.identity_of(plan)
+    store_dir = absolute(config.store_dir)
+    directory = Path(config.hydra.sweep.dir).absolute()
+    if _given(config, "hydra.sweep.dir"):
+        if (directory / books.NAME).exists() and books.read(directory).identity != identity:
+            raise SweepError(f"hydra.sweep.dir={directory}: holds another sweep; choose another")
+    else:
+        directory = books.earlier(store_dir, identity) or directory
+    book = Book(
+        directory=directory,
+        plan=plan,
+        identity=identity,
+        store_dir=store_dir,
+        launcher=str(OmegaConf.select(config, "hydra.runtime.choices")["hydra/launcher"]),
+        arguments=(*_common(config), *_places(config)),
+        config_dir=_config_dir(config),
+        command=tuple(sys.argv),
+        created=books.now(),
+    )
+    book.write()
+    OmegaConf.save(config, directory / "multirun.yaml")
+    with open_dict(config):
+        config.hydra.sweep.dir = str(directory)
+    return book
+
+
+def conclude(book: Book, states: Sequence[State]) -> None:
+    """Write ``results.csv``, show what came out, and raise SweepError if anything failed."""
+    show.write_results(book, states)
+    show.show(show.results(states), show.counts(states))
+    counts = count(states)
+    if counts["failed"]:
+        show.show(show.failures(states, FAILED_SHOWN))
+    show.show(f"sweep: {book.directory}")
+    missing = len(states) - counts["done"]
+    if missing:
+        raise SweepError(
+            f"{missing:,} of {len(states):,} jobs are not done; the same command goes on with them"
+        )
+
+
+def _common(config: DictConfig) -> list[str]:
+    """Hydra's own overrides that concern every job, such as its logging."""
+    overrides = OmegaConf.to_container(config.hydra.overrides.hydra)
+    assert isinstance(overrides, list)
+    return [str(text) for text in overrides if not _key(str(text)).startswith(OF_THE_SWEEP)]
+
+
+def _places(config: DictConfig) -> list[str]:
+    """The directories, absolute: a job may run from another copy of the code."""
+    return [f"{name}={quoted(str(absolute(config[name])))}" for name in ("data_dir", "store_dir")]
+
+
+def _given(config: DictConfig, key: str) -> bool:
+    return any(_key(str(text)) == key for text in config.hydra.overrides.hydra)
+
+
+def _config_dir(config: DictConfig) -> str | None:
+    sources = config.hydra.runtime.config_sources
+    own = [source.path for source in sources if source.provider == "command-line"]
+    return str(Path(own[0]).absolute()) if own else None
+
+
+def absolute(directory: Any) -> Path:
+    """A directory setting as an absolute path."""
+    return Path(str(directory)).expanduser().absolute()
+
+
+def _parser(loader: ConfigLoader) -> OverridesParser:
+    return OverridesParser.create(config_loader=loader)
+
+
+def _key(text: str) -> str:
+    return text.split("=", 1)[0].lstrip("+~")

@@ -1,0 +1,174 @@
+"""What a sweep comes to before anything is started: its jobs, and the stages that they share."""
+
+import dataclasses
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from sanity.errors import CombinationError, ConfigError
+from sanity.parts import Parts, build
+from sanity.sweep.compose import Composer, directory_of
+from sanity.sweep.keys import Stage, stages_of
+from sanity.validation import validate
+
+READ_FROM_IMAGES = ("dataset.num_classes", "dataset.image_size")
+SEED = re.compile(r"seed=\d+")
+GROUPS = ("dataset", "arch", "pruner", "ratio", "rewind", "sanity_check")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a sweep: the overrides that make it, its directory, and its stages in order.
+
+    ``epochs`` are those of its recipe, ``workload`` names what an epoch of it costs.
+    """
+
+    number: int
+    overrides: tuple[str, ...]
+    directory: str
+    stages: tuple[Stage, ...]
+    choices: Mapping[str, str]
+    sparsity: float | None
+    seed: int
+    epochs: int
+    workload: str
+
+    @property
+    def training(self) -> list[Stage]:
+        """The stages that train a network, in order."""
+        return [stage for stage in self.stages if stage.trains]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A combination of the grid that means nothing, and why."""
+
+    overrides: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Needed:
+    """A stage that a sweep shares: the job whose settings compute it, and what comes before it.
+
+    ``after`` is the shared stage that this one goes on from (IMP's rounds), if any.
+    """
+
+    stage: Stage
+    job: Job
+    after: str | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All jobs of a sweep, and what was left out of its grid."""
+
+    title: str
+    jobs: tuple[Job, ...]
+    left_out: tuple[LeftOut, ...] = ()
+
+    @cached_property
+    def shared(self) -> dict[str, Needed]:
+        """By key: the training stages that several jobs need, and every dense one.
+
+        Each is worth a job of its own, so that no job waits for another in mid-run.
+        """
+        uses = Counter(stage.key for job in self.jobs for stage in {*job.training})
+        found: dict[str, Needed] = {}
+        for job in self.jobs:
+            before = None
+            for stage in job.training:
+                several, last = uses[stage.key] > 1, stage == job.stages[-1]
+                if stage.stage == "train_dense":
+                    worth_a_job = several or not last
+                else:
+                    worth_a_job = several and not last
+                if not worth_a_job:
+                    continue
+                if stage.key not in found or _remembers_more(job, found[stage.key].job):
+                    found[stage.key] = Needed(stage, job, before)
+                before = stage.key
+        return found
+
+    def needs(self, job: Job) -> list[str]:
+        """The keys of the shared stages that ``job`` goes through, in order."""
+        return [stage.key for stage in job.training if stage.key in self.shared]
+
+
+class Planner:
+    """Plans jobs from their overrides; what two jobs have in common is worked out once."""
+
+    def __init__(self, composer: Composer, subdirectory: str) -> None:
+        self._composer, self._subdirectory = composer, subdirectory
+        self._parts: dict[tuple[str, ...], Parts] = {}
+
+    def __call__(self, title: str, grid: Sequence[Sequence[str]]) -> Plan:
+        """The plan of a grid; raises ConfigError for a setting that is wrong in any job.
+
+        Combinations that mean nothing are left out; a grid of nothing else is an error.
+        """
+        jobs: list[Job] = []
+        left_out = []
+        for overrides in grid:
+            try:
+                jobs.append(self._job(len(jobs), overrides))
+            except CombinationError as problem:
+                left_out.append(LeftOut(tuple(overrides), str(problem)))
+            except ConfigError as problem:
+                raise type(problem)(f"{problem} (job: {' '.join(overrides)})") from None
+        if left_out and not jobs:
+            raise ConfigError(left_out[0].reason)
+        return Plan(title, tuple(jobs), tuple(left_out))
+
+    def _job(self, number: int, overrides: Sequence[str]) -> Job:
+        # Seeds change neither what a job is made of nor whether it makes sense.
+        seeds = [text for text in overrides if SEED.fullmatch(text)]
+        rest = tuple(text for text in overrides if text not in seeds)
+        composed = self._composer(rest)
+        if rest not in self._parts:
+            self._parts[rest] = _build(composed.cfg)
+        parts = self._parts[rest]
+        seed = int(seeds[-1].split("=")[1]) if seeds else parts.settings.seed
+        parts = dataclasses.replace(parts, settings=dataclasses.replace(parts.settings, seed=seed))
+        return Job(
+            number=number,
+            overrides=tuple(overrides),
+            directory=directory_of(self._subdirectory, number, seed, composed),
+            stages=stages_of(parts),
+            choices={group: str(composed.choices.get(group)) for group in GROUPS},
+            sparsity=parts.ratio.sparsity,
+            seed=seed,
+            epochs=parts.recipe.epochs,
+            workload=parts.workload,
+        )
+
+
+def _build(cfg: DictConfig) -> Parts:
+    """The parts of a job, once it is seen to make sense; ``cfg`` is left as it is."""
+    before = {name: OmegaConf.select(cfg, name) for name in READ_FROM_IMAGES}
+    try:
+        parts = build(cfg)
+    finally:
+        for name, value in before.items():  # the next job may have other images
+            OmegaConf.update(cfg, name, value)
+    validate(parts)
+    return parts
+
+
+def _remembers_more(job: Job, other: Job) -> bool:
+    """Whether ``job``'s dense training also keeps the weights that a later rewind asks for."""
+    return job.choices["rewind"] == "epoch" != other.choices["rewind"]
+
+
+def differing(jobs: Sequence[Job]) -> Iterator[tuple[Job, dict[str, Any]]]:
+    """Each job with the settings in which the jobs of a sweep differ, by name."""
+    settings = [dict(text.split("=", 1) for text in job.overrides if "=" in text) for job in jobs]
+    names = list(dict.fromkeys(name for one in settings for name in one))
+    varied = [name for name in names if len({one.get(name) for one in settings}) > 1]
+    for job, one in zip(jobs, settings, strict=True):
+        yield job, {name: one[name] for name in varied if name in one}

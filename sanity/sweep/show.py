@@ -1,0 +1,198 @@
+"""Tables a person reads: the plan of a sweep, how its jobs stand, what failed, what came out."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from sanity.files import write_atomically
+from sanity.sweep.book import Book
+from sanity.sweep.cost import Cost
+from sanity.sweep.plan import Job, Plan, differing
+from sanity.sweep.states import WORDS, State, count
+
+METRICS = ("test_accuracy", "best_test_accuracy", "pruned_test_accuracy", "dense_test_accuracy")
+WIDE = 1000  # columns where nobody looks at a terminal: a row is a line there
+STYLES = {"done": "green", "running": "cyan", "failed": "red", "missing": "yellow"}
+
+
+def show(*parts: RenderableType) -> None:
+    """Print tables and lines on stdout; in files and logs, wide enough for a row a line."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=WIDE)
+    for part in parts:
+        console.print(part, highlight=False)
+
+
+def plan(plan: Plan, cost: Cost) -> Group:
+    """The jobs, what was left out of the grid, and the stages: all, in the store, to compute."""
+    lines: list[RenderableType] = [Text(_title(plan), style="bold"), jobs_line(plan)]
+    lines += left_out(plan)
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in ("stage", "of all jobs", "distinct", "in the store", "to compute", "epochs"):
+        table.add_column(name, justify="left" if name == "stage" else "right")
+    for row in cost.rows:
+        figures = (row.asked, row.distinct, row.stored, row.missing)
+        epochs = f"{row.epochs:,}" if row.trains else ""
+        table.add_row(row.stage, *(f"{figure:,}" for figure in figures), epochs)
+    return Group(*lines, table, Text(cost.estimate()))
+
+
+def jobs_line(plan: Plan) -> Text:
+    """How many jobs there are, and what they differ in."""
+    values: dict[str, dict[str, None]] = {}
+    for _, settings in differing(plan.jobs):
+        for name, value in settings.items():
+            values.setdefault(name, {})[value] = None
+    parts = [f"{len(found)} {name}" for name, found in values.items()]
+    note = f": {' x '.join(parts)}" if parts else ""
+    return Text(f"{len(plan.jobs):,} jobs{note}")
+
+
+def left_out(plan: Plan) -> list[RenderableType]:
+    """One line for each reason to leave combinations out."""
+    reasons = Counter(one.reason for one in plan.left_out)
+    lines = [f"left out {count}: {reason}" for reason, count in reasons.items()]
+    return [Text(line, style="dim") for line in lines]
+
+
+def jobs(plan: Plan, limit: int) -> Group:
+    """The jobs by number, with the settings in which they differ."""
+    table = Table(box=box.SIMPLE_HEAD)
+    rows = list(differing(plan.jobs))
+    names = list(dict.fromkeys(name for _, settings in rows for name in settings))
+    for name in ("job", *names):
+        table.add_column(name)
+    for job, settings in rows[:limit]:
+        table.add_row(str(job.number), *(settings.get(name, "") for name in names))
+    more = len(rows) - limit
+    return Group(table, *([Text(f"and {more:,} more jobs")] if more > 0 else []))
+
+
+def heading(book: Book) -> Text:
+    """What a sweep asks, when it was started and how."""
+    return Text(f"{_title(book.plan)}  ({book.launcher}, {book.created})", style="bold")
+
+
+def line(book: Book) -> Text:
+    """A sweep in one line."""
+    return Text(f"{book.created}  {len(book.plan.jobs):>6,} jobs  {_title(book.plan)}  ").append(
+        str(book.directory), style="dim"
+    )
+
+
+def counts(states: Sequence[State]) -> Text:
+    """``57 jobs: 40 done, 2 running, ...`` in one line."""
+    text = Text(f"{len(states):,} jobs:")
+    found = count(states)
+    for word in WORDS:
+        if found[word]:
+            text.append(f"  {found[word]:,} {word}", style=STYLES.get(word, ""))
+    return text
+
+
+def standing(states: Sequence[State], limit: int | None) -> Group:
+    """The jobs that are not done, with what they wait for or why they failed."""
+    rows = [state for state in states if state.word != "done"]
+    shown = rows if limit is None else rows[:limit]
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in ("job", "state", "settings", "why", "log"):
+        table.add_column(name, overflow="fold")
+    settings = {job.number: one for job, one in differing([state.job for state in states])}
+    for state in shown:
+        words = _settings(state.job, settings[state.job.number])
+        word = Text(state.word, style=STYLES.get(state.word, ""))
+        table.add_row(str(state.job.number), word, words, state.why, _near(state.log))
+    parts: list[RenderableType] = [table] if shown else []
+    if len(rows) > len(shown):
+        parts.append(Text(f"and {len(rows) - len(shown):,} more (--all shows them)"))
+    return Group(*parts)
+
+
+def failures(states: Sequence[State], limit: int) -> Group:
+    """The failed jobs: what sets them apart, why they failed, where to look."""
+    failed = [state for state in states if state.word == "failed"]
+    settings = {job.number: one for job, one in differing([state.job for state in states])}
+    table = Table(box=box.SIMPLE_HEAD, title="failed", title_justify="left", title_style="red")
+    for name in ("job", "overrides", "reason", "log"):
+        table.add_column(name, overflow="fold")
+    for state in failed[:limit]:
+        words = _settings(state.job, settings[state.job.number])
+        table.add_row(str(state.job.number), words, state.why, _near(state.log))
+    more = len(failed) - limit
+    return Group(table, *([Text(f"and {more:,} more")] if more > 0 else []))
+
+
+def frame(states: Sequence[State]) -> pd.DataFrame:
+    """A row a finished job: its choices, sparsity, seed, differing settings and metrics."""
+    rows = []
+    for state, (job, settings) in zip(
+        states, differing([state.job for state in states]), strict=True
+    ):
+        if state.word == "done":
+            known = {**job.choices, "sparsity": job.sparsity, "seed": job.seed}
+            more = {name: value for name, value in settings.items() if name not in known}
+            more = {name: value for name, value in more.items() if name != "ratio.sparsity"}
+            rows.append(
+                {"job": job.number, **known, **more, **state.metrics, "directory": job.directory}
+            )
+    return pd.DataFrame(rows)
+
+
+def write_results(book: Book, states: Sequence[State]) -> Path:
+    """Write ``results.csv`` beside the sweep's records; returns its path."""
+    path = book.directory / "results.csv"
+    write_atomically(path, frame(states).to_csv(index=False))
+    return path
+
+
+def results(states: Sequence[State]) -> RenderableType:
+    """Mean test accuracy and its deviation over seeds: a row a method, a column a check."""
+    data = frame(states)
+    if data.empty or "test_accuracy" not in data:
+        return Text("")
+    fixed = {"job", "seed", "sanity_check", "directory"}
+    metrics = {name for state in states for name in state.metrics}
+    names = [name for name in data.columns if name not in fixed | metrics]
+    by = [name for name in names if data[name].nunique(dropna=False) > 1] or ["pruner"]
+    data[by] = data[by].astype(str)
+    groups = data.groupby([*by, "sanity_check"], sort=False)["test_accuracy"]
+    cells = groups.agg(["mean", "std", "count"])
+    table = Table(box=box.SIMPLE_HEAD, title="test accuracy (%), mean ± standard deviation (seeds)")
+    checks = list(dict.fromkeys(data["sanity_check"]))
+    for name in (*by, *checks):
+        table.add_column(name, justify="left" if name in by else "right")
+    for key in dict.fromkeys(tuple(index[:-1]) for index in cells.index):
+        row = [_cell(cells, (*key, check)) for check in checks]
+        table.add_row(*map(str, key), *row)
+    return table
+
+
+def _cell(cells: pd.DataFrame, key: tuple[str, ...]) -> str:
+    if key not in cells.index:
+        return ""
+    mean, deviation, seeds = cells.loc[key]
+    spread = "" if pd.isna(deviation) else f" ±{deviation:.2f}"
+    return f"{mean:.2f}{spread} ({int(seeds)})"
+
+
+def _title(plan: Plan) -> str:
+    return plan.title or "Sweep"
+
+
+def _settings(job: Job, settings: dict[str, str]) -> str:
+    return " ".join(f"{name}={value}" for name, value in settings.items()) or job.directory
+
+
+def _near(path: Path | None) -> str:
+    """A path as one would type it from here."""
+    if path is None:
+        return ""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)

@@ -1,0 +1,63 @@
+"""What our launchers have in common: they launch a planned sweep, from its book."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+if TYPE_CHECKING:
+    from sanity.sweep.book import Book
+    from sanity.sweep.plan import Job
+    from sanity.sweep.states import State
+
+
+class BookLauncher(Launcher):
+    """Launches jobs of a book; under a sweeper of others it writes the book itself."""
+
+    config: DictConfig
+    hydra_context: HydraContext
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Hydra's part: what is to be run, and how it was configured."""
+        del task_function  # a job is run.py with other overrides, in a process of its own
+        self.hydra_context, self.config = hydra_context, config
+
+    @abstractmethod
+    def start(self, book: "Book", jobs: "Sequence[Job]") -> None:
+        """Run ``jobs``, or have them run; called by one process at a time."""
+
+    @abstractmethod
+    def finish(self, book: "Book") -> "Sequence[State] | None":
+        """How the book's jobs stand when all have ended; None where nobody is to wait for them."""
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        """What sweepers of others (Optuna, Ax, ...) call, batch by batch."""
+        from sanity.sweep import launch
+
+        plan = launch.plan_jobs(self.config, self.hydra_context.config_loader, job_overrides)
+        book = launch.open_book(self.config, plan)
+        self.start(book, plan.jobs)
+        return [_returned(state) for state in self.finish(book) or ()]
+
+
+def _returned(state: "State") -> JobReturn:
+    """A job's end as Hydra wants it: the accuracy, or an error for sweepers to see."""
+    from sanity.errors import SweepError
+
+    metrics: Any = state.metrics
+    found = JobReturn(overrides=list(state.job.overrides), cfg=None, hydra_cfg=None)
+    if state.word == "done":
+        found.status = JobStatus.COMPLETED
+        found.return_value = metrics.get("validation_accuracy", metrics.get("test_accuracy"))
+    else:
+        found.status = JobStatus.FAILED
+        found.return_value = SweepError(f"job {state.job.number}: {state.why or state.word}")
+    return found

@@ -1,0 +1,38 @@
+"""hydra/launcher=local: all cores, or all GPUs, of this machine."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from .base import BookLauncher
+
+if TYPE_CHECKING:
+    from sanity.sweep.book import Book
+    from sanity.sweep.plan import Job
+    from sanity.sweep.states import State
+
+
+class LocalLauncher(BookLauncher):
+    """Runs ``n_jobs`` jobs at a time by joblib's workers (null: one a GPU, or one a core)."""
+
+    def __init__(self, n_jobs: int | None = None) -> None:
+        self.n_jobs = n_jobs
+
+    def start(self, book: "Book", jobs: "Sequence[Job]") -> None:
+        """Run ``jobs``; each has the threads and the device that are its share of the machine."""
+        from sanity.errors import ConfigError
+        from sanity.sweep import local
+        from sanity.sweep.progress import progress
+
+        if self.n_jobs is not None and (not isinstance(self.n_jobs, int) or self.n_jobs < 1):
+            raise ConfigError(f"hydra.launcher.n_jobs={self.n_jobs}: must be 1 or more, or null")
+        devices = local.devices() if self.config.device == "auto" else []
+        workers = self.n_jobs or len(devices) or local.cores()
+        total = len(book.plan.jobs)
+        with progress(total, total - len(jobs)) as bar:
+            local.run_jobs(book, jobs, min(workers, len(jobs)), devices, bar)
+
+    def finish(self, book: "Book") -> "Sequence[State]":
+        """How the jobs stand: all have ended."""
+        from sanity.sweep.follow import look
+
+        return look(book)

@@ -1,0 +1,103 @@
+"""hydra/launcher=slurm: submit to SLURM, through hydra-submitit-launcher's parameters."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.types import HydraContext, TaskFunction
+from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
+from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLauncher as Submitit
+from omegaconf import DictConfig, OmegaConf
+
+from .base import BookLauncher
+
+if TYPE_CHECKING:
+    from sanity.sweep.book import Book
+    from sanity.sweep.plan import Job
+    from sanity.sweep.states import State
+    from sanity.sweep.submit import Resources, Submitter
+
+OURS = ("wait", "stage", "array_parallelism", "max_submit", "max_num_timeout")
+COMMON = set(OmegaConf.structured(BaseQueueConf).keys())
+
+
+class SlurmLauncher(BookLauncher, Submitit):
+    """Submits shared stages and jobs, and waits for them unless ``wait`` is false.
+
+    ``stage`` holds the resources of shared stages where they differ from those of jobs.
+    """
+
+    def __init__(self, **params: Any) -> None:
+        Submitit.__init__(self, **params)
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Refuse before anything is planned where there is no SLURM."""
+        from sanity.sweep import cluster
+
+        BookLauncher.setup(
+            self, hydra_context=hydra_context, task_function=task_function, config=config
+        )
+        if not config.sweep.plan:
+            cluster.require()
+
+    def start(self, book: "Book", jobs: "Sequence[Job]") -> None:
+        """Submit what is missing; jobs of which all is in the store are run here, in seconds."""
+        from sanity.sweep import cluster, follow, local
+        from sanity.sweep.progress import progress
+        from sanity.sweep.states import in_store
+
+        cluster.leave_job()
+        stored = [
+            job for job in jobs if all(in_store(book.store_dir, stage) for stage in job.stages)
+        ]
+        if stored:
+            with progress(len(stored)) as bar:
+                local.run_jobs(book, stored, 1, [], bar)
+        missing = [job for job in jobs if job not in stored]
+        self._submitter = self._make_submitter(book)
+        self._waiting = follow.start(self._submitter, missing) if missing else []
+
+    def finish(self, book: "Book") -> "Sequence[State] | None":
+        """Wait for the jobs, or say how to look after them."""
+        from sanity.sweep import follow
+        from sanity.sweep.progress import progress
+
+        if not self.params["wait"]:
+            follow.say_goodbye(book, len(self._waiting))
+            return None
+        with progress(len(book.plan.jobs)) as bar:
+            return follow.wait(self._submitter, self._waiting, bar)
+
+    def _make_submitter(self, book: "Book") -> "Submitter":
+        from sanity.sweep import cluster, snapshot
+        from sanity.sweep.submit import Submitter
+
+        limits = cluster.limits()
+        if (own := self.params["max_submit"]) is not None:
+            limits = replace(limits, submit=own)
+        return Submitter(
+            book=book,
+            snapshot=snapshot.take(book.directory / "code", _path(book.config_dir)),
+            jobs=self._resources({}),
+            stages=self._resources(self.params["stage"] or {}),
+            limits=limits,
+            width=self.params["array_parallelism"],
+        )
+
+    def _resources(self, own: dict[str, Any]) -> "Resources":
+        from sanity.sweep.submit import Resources
+
+        values = {**self.params, **own}
+        named = {
+            name if name in COMMON else f"slurm_{name}": value
+            for name, value in values.items()
+            if name not in OURS and value is not None
+        }
+        return Resources(named, values["max_num_timeout"])
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)

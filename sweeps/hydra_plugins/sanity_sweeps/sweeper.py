@@ -1,0 +1,99 @@
+"""The sweeper: every combination of a grid, or of several, as long as it means something."""
+
+import logging
+import traceback
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from .base import BookLauncher
+
+if TYPE_CHECKING:
+    from sanity.sweep.book import Book
+    from sanity.sweep.plan import Job
+    from sanity.sweep.states import State
+
+SHOWN = 100  # jobs that a plan lists one by one
+
+log = logging.getLogger(__name__)
+
+
+class SanitySweeper(Sweeper):
+    """Plans before anything starts, goes on with what was begun, and reports every failure."""
+
+    config: DictConfig
+    hydra_context: HydraContext
+    launcher: Launcher
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Hydra's part: the configuration, and the launcher that it asks for."""
+        self.hydra_context, self.config = hydra_context, config
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Plan the grid, run what is missing of it, and show what came out."""
+        from sanity.sweep import launch, show
+        from sanity.sweep.cost import cost_of
+        from sanity.sweep.follow import look
+
+        plan = launch.plan(self.config, self.hydra_context.config_loader, arguments)
+        if self.config.sweep.plan:
+            store_dir = launch.absolute(self.config.store_dir)
+            show.show(show.jobs(plan, SHOWN), show.plan(plan, cost_of(plan, store_dir)))
+            return None
+        book = launch.open_book(self.config, plan)
+        show.show(show.jobs_line(plan), *show.left_out(plan))
+        with book.locked():
+            before = look(book)
+            jobs = [state.job for state in before if state.word != "done"]
+            if len(jobs) < len(before):
+                log.info(
+                    "going on in %s: %d jobs are done", book.directory, len(before) - len(jobs)
+                )
+            if jobs:
+                self._start(book, jobs)
+        states = self._finish(book) if jobs else before
+        if states is not None:
+            launch.conclude(book, states)
+        return None
+
+    def _start(self, book: "Book", jobs: "Sequence[Job]") -> None:
+        from sanity.sweep.compose import in_directory
+
+        book.forget_failures(jobs)
+        if isinstance(self.launcher, BookLauncher):
+            self.launcher.start(book, jobs)
+            return
+        place = str(book.directory)
+        overrides = [[*job.overrides, *in_directory(place, job.directory)] for job in jobs]
+        _tell_unknown(self.launcher.launch(overrides, initial_job_idx=jobs[0].number))
+
+    def _finish(self, book: "Book") -> "Sequence[State] | None":
+        from sanity.sweep.follow import look
+
+        if isinstance(self.launcher, BookLauncher):
+            return self.launcher.finish(book)
+        return look(book)
+
+
+def _tell_unknown(returns: Sequence[JobReturn]) -> None:
+    """Hydra keeps a job's exception to itself; what is no known problem needs its traceback."""
+    from sanity.errors import SanityError
+
+    for returned in returns:
+        try:
+            _ = returned.return_value
+        except SanityError:
+            continue
+        except Exception:
+            log.error("%s\n%s", " ".join(returned.overrides or ()), traceback.format_exc())

@@ -1,0 +1,310 @@
+"""Sweeps on a real SLURM: shared stages once, failures seen, nothing lost on the way."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file
+
+from sanity.config import PROJECT
+from sanity.sweep import book as books
+from slurm.cluster import Cluster, started
+
+TINY = ("arch.widths=[4,8,8]", "training=smoke", "dataset.limit=160", "ratio.sparsity=0.8")
+SMALL = {"gpus_per_node": "null", "cpus_per_task": "1", "mem_gb": "1"}
+LONG = (*TINY, "dataset.limit=400", "training.epochs=300", "checkpoint_every=0.3", "threads=1")
+
+
+def command(*arguments: str, **launcher: object) -> list[str]:
+    options = [f"hydra.launcher.{name}={value}" for name, value in (SMALL | launcher).items()]
+    run = [sys.executable, str(PROJECT / "run.py"), "-m", "hydra/launcher=slurm", "device=cpu"]
+    return [*run, *options, *arguments]
+
+
+def sweep(cwd: Path, *arguments: str, **launcher: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments, **launcher), cwd=cwd, capture_output=True, text=True, timeout=300
+    )
+
+
+def look_after(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    run = [sys.executable, "-m", "sanity.sweep", *arguments]
+    return subprocess.run(run, cwd=cwd, capture_output=True, text=True, timeout=120)
+
+
+def states(cwd: Path) -> dict[int, dict[str, Any]]:
+    """What ``status --json`` says of the latest sweep's jobs, by number."""
+    return {row["job"]: row for row in json.loads(look_after(cwd, "status", "--json").stdout)}
+
+
+def book(cwd: Path) -> books.Book:
+    (path,) = cwd.rglob("sweep.json")
+    return books.read(path.parent)
+
+
+def records(cwd: Path) -> list[dict[str, Any]]:
+    return [
+        json.loads(path.read_text()) for path in sorted(cwd.glob("multirun/*/*/[0-9]*/record.json"))
+    ]
+
+
+def stage_records(cwd: Path) -> list[dict[str, Any]]:
+    return [json.loads(path.read_text()) for path in cwd.rglob("stages/*/record.json")]
+
+
+def test_dense_networks_are_trained_once_and_a_rerun_submits_nothing(
+    slurm: Cluster, tmp_path: Path
+) -> None:
+    grid = (*TINY, "pruner=lt,hybrid,snip", "seed=0,1")
+    done = sweep(tmp_path, *grid)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "6 done" in done.stdout
+    found = records(tmp_path)
+    assert [record["status"] for record in found] == ["completed"] * 6
+    dense = [
+        record["stages"]["train_dense"] for record in found if "train_dense" in record["stages"]
+    ]
+    assert len(dense) == 4
+    assert all(stage["reused"] for stage in dense), "jobs train no dense network"
+    computed = [record["stages"]["train_dense"]["reused"] for record in stage_records(tmp_path)]
+    assert computed == [False, False], "one job a seed did"
+    submitted = book(tmp_path).submitted()
+    assert len(submitted) == 8
+    names = {slurm.job(one.id)["JobName"] for one in submitted if one.stage}
+    assert names == {f"train_dense-{stage['key']}" for stage in dense}
+
+    again = sweep(tmp_path, *grid)
+    assert again.returncode == 0
+    assert "6 done" in again.stdout
+    assert book(tmp_path).submitted() == submitted
+    elsewhere = sweep(tmp_path, *grid, f"hydra.sweep.dir={tmp_path}/other")
+    assert elsewhere.returncode == 0, elsewhere.stdout + elsewhere.stderr
+    assert books.read(tmp_path / "other").submitted() == [], "all of it is in the store"
+    assert len(list((tmp_path / "other").glob("*/record.json"))) == 6
+
+
+def test_failures_are_failed_for_slurm_and_reported_one_by_one(
+    slurm: Cluster, tmp_path: Path
+) -> None:
+    done = sweep(tmp_path, *TINY, "pruner=lt,hybrid,snip", "training.lr=0.05,1e30")
+    assert done.returncode == 1
+    assert "3 of 6 jobs are not done" in done.stderr
+    found = states(tmp_path)
+    failed = {number for number, row in found.items() if row["state"] == "failed"}
+    assert failed == {1, 3, 5}, "only the dependents of what failed"
+    ids = book(tmp_path).latest()
+    ends = {number: slurm.states(ids[number])[ids[number]] for number in failed}
+    assert ends == {1: "CANCELLED", 3: "CANCELLED", 5: "FAILED"}
+    assert "its train_dense" in found[1]["why"]
+    for number in failed:
+        assert "the loss became" in found[number]["why"]
+        assert found[number]["why"] in done.stdout
+        log = Path(found[number]["log"]).read_text()
+        assert "Traceback" in log
+        assert "TrainingError: the loss became" in log
+
+
+@pytest.mark.slow
+def test_a_job_that_is_stopped_in_mid_training_ends_as_if_it_had_not_been(
+    slurm: Cluster, tmp_path: Path
+) -> None:
+    """Requeued by hand, preempted by a partition, and cancelled and started again."""
+    process = subprocess.Popen(
+        command(*LONG, "pruner=random", "seed=0,1,2", cpus_per_task=2),
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    metrics = [_metrics(slurm, tmp_path, seed) for seed in (0, 1, 2)]
+    slurm.wait(lambda: all(_epochs(path) > 5 for path in metrics), timeout=120)
+    ids = book(tmp_path).latest()
+    node = slurm.queue()[ids[2]].node
+    slurm.submit("sleep 1", "--partition=high", "--exclusive", f"--nodelist={node}")
+    slurm.requeue(ids[0])
+    slurm.cancel(ids[1])
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == 1, output
+    assert "cancelled before it had ended" in output
+    assert {number: row["state"] for number, row in states(tmp_path).items()} == {
+        0: "done",
+        1: "failed",
+        2: "done",
+    }
+    again = sweep(tmp_path, *LONG, "pruner=random", "seed=0,1,2")
+    assert again.returncode == 0, again.stdout + again.stderr
+
+    logs = [Path(row["log"]).read_text() for row in states(tmp_path).values()]
+    assert all("goes on at epoch" in log for log in logs)
+    undisturbed = tmp_path / "undisturbed"
+    undisturbed.mkdir()
+    alone = [
+        sys.executable,
+        str(PROJECT / "run.py"),
+        "-m",
+        "hydra/launcher=local",
+        *LONG,
+        "pruner=random",
+        "seed=0,1,2",
+    ]
+    environment = os.environ | {
+        "SANITY_STORE_DIR": str(undisturbed / "store"),
+        "OMP_NUM_THREADS": "1",
+    }
+    subprocess.run(
+        [*alone, "device=cpu"], cwd=undisturbed, env=environment, check=True, capture_output=True
+    )
+    for ours, theirs in zip(records(tmp_path), records(undisturbed), strict=True):
+        assert ours["metrics"] == theirs["metrics"]
+        key = ours["stages"]["train_ticket"]["key"]
+        name = f"train_ticket/{key}/final.safetensors"
+        weights = load_file(Path(os.environ["SANITY_STORE_DIR"]) / name)
+        for parameter, value in load_file(undisturbed / "store" / name).items():
+            assert weights[parameter].equal(value)
+    for path in metrics:
+        epochs = [json.loads(line)["epoch"] for line in path.read_text().splitlines()]
+        assert epochs == list(range(300))
+
+
+def _metrics(slurm: Cluster, cwd: Path, seed: int) -> Path:
+    paths = slurm.wait(lambda: list(cwd.glob(f"multirun/*/*/*_s{seed}/metrics.jsonl")), timeout=120)
+    return paths[0]
+
+
+def _epochs(path: Path) -> int:
+    return len(path.read_text().splitlines()) if path.exists() else 0
+
+
+@pytest.mark.slow
+def test_a_killed_parent_loses_nothing(slurm: Cluster, tmp_path: Path) -> None:
+    grid = (*LONG, "training.epochs=20", "pruner=lt,random", "seed=0")
+    parent = subprocess.Popen(command(*grid), cwd=tmp_path, stdout=subprocess.DEVNULL)
+    slurm.wait(lambda: list(tmp_path.rglob("submissions.jsonl")), timeout=60)
+    slurm.wait(lambda: len(book(tmp_path).submitted()) == 3)
+    slurm.wait(lambda: slurm.run("squeue", "-h", "-t", "R"))
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    under_way = states(tmp_path)
+    assert {row["state"] for row in under_way.values()} <= {"pending", "running"}
+    assert under_way[0]["why"] == "for the stages that it goes on from"
+    submitted = book(tmp_path).submitted()
+    again = sweep(tmp_path, *grid)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert book(tmp_path).submitted() == submitted, "what was under way is waited for"
+    collected = look_after(tmp_path, "collect")
+    assert "2 done" in collected.stdout
+    assert len((book(tmp_path).directory / "results.csv").read_text().splitlines()) == 3
+
+
+@pytest.mark.slow
+def test_two_sweeps_at_once_share_a_dense_network(slurm: Cluster, tmp_path: Path) -> None:
+    grids = {"one": "pruner=lt", "two": "pruner=hybrid"}
+    processes = []
+    for name, pruner in grids.items():
+        (tmp_path / name).mkdir()
+        processes.append(
+            subprocess.Popen(
+                command(*LONG, "training.epochs=8", pruner, "seed=3,4"),
+                cwd=tmp_path / name,
+                stdout=subprocess.DEVNULL,
+            )
+        )
+    assert [process.wait(timeout=240) for process in processes] == [0, 0]
+    dense = [record["stages"]["train_dense"] for record in stage_records(tmp_path)]
+    keys = {stage["key"] for stage in dense}
+    assert len(keys) == 2
+    assert sum(not stage["reused"] for stage in dense) == 2, "each was trained once"
+
+
+def test_wait_false_returns_at_once_and_width_holds_for_stages_and_jobs(
+    slurm: Cluster, tmp_path: Path
+) -> None:
+    done = sweep(
+        tmp_path, *TINY, "pruner=lt,random", "seed=0,1,2", wait="false", array_parallelism=2
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "python -m sanity.sweep status" in done.stderr
+    assert slurm.run("squeue", "-h"), "nobody waited"
+    most = 0
+    while entries := slurm.run("squeue", "-h", "-r", "-o", "%T").splitlines():
+        most = max(most, sum(state in ("RUNNING", "COMPLETING") for state in entries))
+        time.sleep(0.2)
+    assert most == 2
+    assert "6 done" in look_after(tmp_path, "status").stdout
+
+
+def test_jobs_get_gpus_of_their_own_and_what_setup_says(slurm: Cluster, tmp_path: Path) -> None:
+    line = f"echo $SLURMD_NODENAME $CUDA_VISIBLE_DEVICES $COLOUR >> {tmp_path}/seen; sleep 2"
+    setup = f"['export COLOUR=green','{line}']"
+    done = sweep(
+        tmp_path,
+        *TINY,
+        "until=prune",
+        "pruner=random",
+        "seed=range(4)",
+        gpus_per_node=1,
+        setup=setup,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    seen = (tmp_path / "seen").read_text().splitlines()
+    assert sorted(seen) == ["n1 0 green", "n1 1 green", "n2 0 green", "n2 1 green"]
+
+
+def test_own_code_is_the_one_of_submission(slurm: Cluster, tmp_path: Path) -> None:
+    """Edited between submission and start: the job runs what it was submitted with."""
+    (tmp_path / "mine" / "pruner").mkdir(parents=True)
+    module = tmp_path / "mine" / "my_pruner.py"
+    module.write_text(
+        "from sanity.pruners.magnitude import Magnitude\n\n\nclass Mine(Magnitude):\n    pass\n"
+    )
+    (tmp_path / "mine" / "pruner" / "mine.yaml").write_text("_target_: my_pruner.Mine\n")
+    options = ("pruner=mine", "seed=0,1", "until=prune", f"--config-dir={tmp_path}/mine")
+    later = "{begin: now+4}"
+    submitted = sweep(tmp_path, *TINY, *options, wait="false", additional_parameters=later)
+    assert submitted.returncode == 0, submitted.stderr
+    module.write_text("raise RuntimeError('half edited')\n")
+    slurm.wait(lambda: not slurm.run("squeue", "-h"), timeout=60)
+    assert "2 done" in look_after(tmp_path, "status").stdout
+
+
+def test_the_clusters_limits_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arrays of at most MaxArraySize, and no more jobs in the queue than are accepted."""
+    with started(max_array=3) as small:
+        for name, text in small.environment().items():
+            monkeypatch.setenv(name, text)
+        grid = (*TINY, "until=prune", "pruner=random", "seed=range(5)")
+        done = sweep(tmp_path, *grid, max_submit=4)
+        assert done.returncode == 0, done.stdout + done.stderr
+        ids = list(book(tmp_path).latest().values())
+        sizes = [
+            sum(one.split("_")[0] == array for one in ids)
+            for array in {one.split("_")[0] for one in ids}
+        ]
+        assert sum(sizes) == 5
+        assert max(sizes) <= 3
+        starts = [small.job(one)["SubmitTime"] for one in ids]
+        assert len(set(starts)) > 1, "the fifth was submitted when there was room"
+
+
+@pytest.mark.slow
+def test_a_hundred_short_jobs(slurm: Cluster, tmp_path: Path) -> None:
+    """What a job costs beside its work: reported with -s, bounded here."""
+    grid = (*TINY, "until=prune", "pruner=random", "seed=range(100)")
+    alone = [sys.executable, str(PROJECT / "run.py"), *TINY, "until=prune", "pruner=random"]
+    start = time.perf_counter()
+    subprocess.run([*alone, "seed=1000"], cwd=tmp_path, check=True, capture_output=True)
+    one = time.perf_counter() - start
+    start = time.perf_counter()
+    done = sweep(tmp_path, *grid)
+    assert done.returncode == 0, done.stderr
+    each = (time.perf_counter() - start) / 100
+    cores = len(os.sched_getaffinity(0))
+    print(f"100 jobs: {each:.2f} s each, run.py alone {one:.2f} s, {cores} cores")
+    assert "100 done" in done.stdout
+    # Eight jobs share the machine's cores; a job costs little more than its run.
+    assert each < 3 * one * max(1, 8 / cores) / 8 + 1
