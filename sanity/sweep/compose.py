@@ -47,8 +47,8 @@ class Composer:
 
         It is good until the next call, which may return the same object with other values.
         """
-        values = [text for text in overrides if self._is_value(text)]
-        rest = [text for text in overrides if not self._is_value(text)]
+        values = self._values(overrides)
+        rest = [text for text in overrides if text not in values]
         kind = (*rest, *(self._parse(text).key_or_group for text in values))
         if kind not in self._kinds:
             self._kinds[kind] = self._compose(overrides)
@@ -70,11 +70,20 @@ class Composer:
         assert isinstance(choices, dict)
         return Composed(cfg, choices)
 
-    def _is_value(self, text: str) -> bool:
-        """Whether ``text`` sets a value that is there, rather than choosing an option."""
-        override = self._parse(text)
-        plain = override.type == OverrideType.CHANGE and override.package is None
-        return plain and override.key_or_group not in self._groups
+    def _values(self, overrides: Sequence[str]) -> list[str]:
+        """Those that set a value that is there, rather than choosing an option.
+
+        Not those that merge with what is there (mappings), or that others add to or delete.
+        """
+        parsed = {text: self._parse(text) for text in overrides}
+        settings = {text: one for text, one in parsed.items() if not self._is_choice(one)}
+        plain = [text for text, one in settings.items() if _is_plain(one)]
+        others = [one.key_or_group for text, one in settings.items() if text not in plain]
+        return [text for text in plain if not _touches(parsed[text].key_or_group, others)]
+
+    def _is_choice(self, override: Override) -> bool:
+        in_group = override.key_or_group in self._groups or "/" in override.key_or_group
+        return in_group and not isinstance(override.value(), dict)
 
     def _parse(self, text: str) -> Override:
         if text not in self._parsed:
@@ -84,6 +93,16 @@ class Composer:
     @cached_property
     def _groups(self) -> set[str]:
         return set(self._loader.list_groups(""))
+
+
+def _is_plain(override: Override) -> bool:
+    plain = override.type == OverrideType.CHANGE and override.package is None
+    return plain and not isinstance(override.value(), dict)
+
+
+def _touches(key: str, others: Sequence[str]) -> bool:
+    """Whether one of ``others`` is the same setting, or part of it, or the other way round."""
+    return any(f"{key}.".startswith(f"{one}.") or f"{one}.".startswith(f"{key}.") for one in others)
 
 
 def directory_of(template: str, number: int, seed: int, composed: Composed) -> str:
@@ -97,8 +116,9 @@ def directory_of(template: str, number: int, seed: int, composed: Composed) -> s
 
     def value(match: re.Match[str]) -> str:
         name = match[1].replace("hydra:", "hydra.")
-        found = known[name] if name in known else OmegaConf.select(composed.cfg, name)
-        return match[0] if found is None else str(found)
+        if name in known:
+            return str(known[name])
+        return str(OmegaConf.select(composed.cfg, name, default=match[0]))
 
     name = REFERENCE.sub(value, template)
     if "${" in name:

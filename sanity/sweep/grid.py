@@ -18,7 +18,8 @@ from sanity.errors import ConfigError
 Axes = dict[str, list[str]]
 """Setting -> one override text (``key=value``) for each of its values."""
 
-SAFE = re.compile(r"[\w.+/:@%-]+")
+SAFE = re.compile(r"(?!(null|true|false|inf|nan)$)[a-z_/][\w.+/:@%-]*", re.ASCII | re.IGNORECASE)
+"""Texts that Hydra takes for texts without quotes; ``1_2`` and ``1e3`` are numbers to it."""
 
 
 def expand(grid: Any, arguments: Sequence[str], parser: OverridesParser) -> list[list[str]]:

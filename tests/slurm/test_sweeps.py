@@ -18,13 +18,29 @@ from slurm.cluster import Cluster, started
 
 TINY = ("arch.widths=[4,8,8]", "training=smoke", "dataset.limit=160", "ratio.sparsity=0.8")
 SMALL = {"gpus_per_node": "null", "cpus_per_task": "1", "mem_gb": "1"}
-LONG = (*TINY, "dataset.limit=400", "training.epochs=300", "checkpoint_every=0.3", "threads=1")
+LONG = (*TINY, "arch=slow", "checkpoint_every=0.3", "threads=1", "pruner=random", "seed=0,1")
+
+
+@pytest.fixture
+def long(tmp_path: Path) -> tuple[str, ...]:
+    """A sweep of two jobs that take ten seconds and no computing: its network sleeps."""
+    (tmp_path / "mine" / "arch").mkdir(parents=True)
+    (tmp_path / "mine" / "arch" / "slow.yaml").write_text(
+        "defaults: [resnet8, _self_]\n_target_: slow.Slow\n"
+    )
+    (tmp_path / "mine" / "slow.py").write_text(
+        "import time\n\nfrom sanity.archs.resnet import ResNet\n\n\n"
+        "class Slow(ResNet):\n    def forward(self, x):\n"
+        "        time.sleep(0 if x.is_meta else 0.02)\n        return super().forward(x)\n"
+    )
+    return (f"--config-dir={tmp_path}/mine", *LONG)
 
 
 def command(*arguments: str, **launcher: object) -> list[str]:
     options = [f"hydra.launcher.{name}={value}" for name, value in (SMALL | launcher).items()]
-    run = [sys.executable, str(PROJECT / "run.py"), "-m", "hydra/launcher=slurm", "device=cpu"]
-    return [*run, *options, *arguments]
+    run = [sys.executable, str(PROJECT / "run.py"), "-m"]
+    # Options stand before or after overrides, never among them.
+    return [*run, *arguments, "hydra/launcher=slurm", "device=cpu", *options]
 
 
 def sweep(cwd: Path, *arguments: str, **launcher: object) -> subprocess.CompletedProcess[str]:
@@ -112,53 +128,28 @@ def test_failures_are_failed_for_slurm_and_reported_one_by_one(
 
 @pytest.mark.slow
 def test_a_job_that_is_stopped_in_mid_training_ends_as_if_it_had_not_been(
-    slurm: Cluster, tmp_path: Path
+    slurm: Cluster, tmp_path: Path, long: tuple[str, ...]
 ) -> None:
-    """Requeued by hand, preempted by a partition, and cancelled and started again."""
-    process = subprocess.Popen(
-        command(*LONG, "pruner=random", "seed=0,1,2", cpus_per_task=2),
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    metrics = [_metrics(slurm, tmp_path, seed) for seed in (0, 1, 2)]
+    """One is requeued by hand, one is preempted by a job of another partition."""
+    grid = (*long, "training.epochs=100")
+    process = subprocess.Popen(command(*grid, cpus_per_task=4), cwd=tmp_path)
+    metrics = [_metrics(slurm, tmp_path, seed) for seed in (0, 1)]
     slurm.wait(lambda: all(_epochs(path) > 5 for path in metrics), timeout=120)
     ids = book(tmp_path).latest()
-    node = slurm.queue()[ids[2]].node
-    slurm.submit("sleep 1", "--partition=high", "--exclusive", f"--nodelist={node}")
+    node = slurm.queue()[ids[1]].node
     slurm.requeue(ids[0])
-    slurm.cancel(ids[1])
-    output, _ = process.communicate(timeout=240)
-    assert process.returncode == 1, output
-    assert "cancelled before it had ended" in output
-    assert {number: row["state"] for number, row in states(tmp_path).items()} == {
-        0: "done",
-        1: "failed",
-        2: "done",
-    }
-    again = sweep(tmp_path, *LONG, "pruner=random", "seed=0,1,2")
-    assert again.returncode == 0, again.stdout + again.stderr
+    slurm.submit("sleep 1", "--partition=high", "--exclusive", f"--nodelist={node}")
+    assert process.wait(timeout=240) == 0
+    for row in states(tmp_path).values():
+        log = Path(row["log"]).read_text()
+        assert log.count("Starting with JobEnvironment") == 2
+        assert "train_ticket goes on at epoch" in log
 
-    logs = [Path(row["log"]).read_text() for row in states(tmp_path).values()]
-    assert all("goes on at epoch" in log for log in logs)
     undisturbed = tmp_path / "undisturbed"
     undisturbed.mkdir()
-    alone = [
-        sys.executable,
-        str(PROJECT / "run.py"),
-        "-m",
-        "hydra/launcher=local",
-        *LONG,
-        "pruner=random",
-        "seed=0,1,2",
-    ]
-    environment = os.environ | {
-        "SANITY_STORE_DIR": str(undisturbed / "store"),
-        "OMP_NUM_THREADS": "1",
-    }
-    subprocess.run(
-        [*alone, "device=cpu"], cwd=undisturbed, env=environment, check=True, capture_output=True
-    )
+    environment = os.environ | {"SANITY_STORE_DIR": str(undisturbed / "store")}
+    run = [sys.executable, str(PROJECT / "run.py"), "-m", *grid, "hydra/launcher=local"]
+    subprocess.run(run, cwd=undisturbed, env=environment, check=True, capture_output=True)
     for ours, theirs in zip(records(tmp_path), records(undisturbed), strict=True):
         assert ours["metrics"] == theirs["metrics"]
         key = ours["stages"]["train_ticket"]["key"]
@@ -168,11 +159,34 @@ def test_a_job_that_is_stopped_in_mid_training_ends_as_if_it_had_not_been(
             assert weights[parameter].equal(value)
     for path in metrics:
         epochs = [json.loads(line)["epoch"] for line in path.read_text().splitlines()]
-        assert epochs == list(range(300))
+        assert epochs == list(range(100))
+
+
+@pytest.mark.slow
+def test_a_cancelled_job_goes_on_when_the_sweep_is_started_again(
+    slurm: Cluster, tmp_path: Path, long: tuple[str, ...]
+) -> None:
+    grid = (*long, "training.epochs=60")
+    process = subprocess.Popen(
+        command(*grid, cpus_per_task=4), cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    )
+    path = _metrics(slurm, tmp_path, seed=1)
+    slurm.wait(lambda: _epochs(path) > 5, timeout=120)
+    slurm.cancel(book(tmp_path).latest()[1])
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "cancelled before it had ended" in output
+    assert [row["state"] for row in states(tmp_path).values()] == ["done", "failed"]
+    again = sweep(tmp_path, *grid)
+    assert again.returncode == 0, again.stdout + again.stderr
+    found = book(tmp_path)
+    assert [one.job for one in found.submitted()] == [0, 1, 1], "only the cancelled one"
+    log = found.cluster_directory / f"{found.latest()[1]}_0_log.out"
+    assert "train_ticket goes on at epoch" in log.read_text()
 
 
 def _metrics(slurm: Cluster, cwd: Path, seed: int) -> Path:
-    paths = slurm.wait(lambda: list(cwd.glob(f"multirun/*/*/*_s{seed}/metrics.jsonl")), timeout=120)
+    paths = slurm.wait(lambda: list(cwd.glob(f"multirun/*/*/*_s{seed}/metrics.jsonl")), timeout=60)
     return paths[0]
 
 
@@ -182,7 +196,7 @@ def _epochs(path: Path) -> int:
 
 @pytest.mark.slow
 def test_a_killed_parent_loses_nothing(slurm: Cluster, tmp_path: Path) -> None:
-    grid = (*LONG, "training.epochs=20", "pruner=lt,random", "seed=0")
+    grid = (*TINY, "training.epochs=20", "pruner=lt,random")
     parent = subprocess.Popen(command(*grid), cwd=tmp_path, stdout=subprocess.DEVNULL)
     slurm.wait(lambda: list(tmp_path.rglob("submissions.jsonl")), timeout=60)
     slurm.wait(lambda: len(book(tmp_path).submitted()) == 3)
@@ -209,7 +223,7 @@ def test_two_sweeps_at_once_share_a_dense_network(slurm: Cluster, tmp_path: Path
         (tmp_path / name).mkdir()
         processes.append(
             subprocess.Popen(
-                command(*LONG, "training.epochs=8", pruner, "seed=3,4"),
+                command(*TINY, "training.epochs=8", pruner, "seed=3,4"),
                 cwd=tmp_path / name,
                 stdout=subprocess.DEVNULL,
             )
@@ -263,9 +277,10 @@ def test_own_code_is_the_one_of_submission(slurm: Cluster, tmp_path: Path) -> No
         "from sanity.pruners.magnitude import Magnitude\n\n\nclass Mine(Magnitude):\n    pass\n"
     )
     (tmp_path / "mine" / "pruner" / "mine.yaml").write_text("_target_: my_pruner.Mine\n")
-    options = ("pruner=mine", "seed=0,1", "until=prune", f"--config-dir={tmp_path}/mine")
+    options = ("pruner=mine", "seed=0,1", "until=prune")
     later = "{begin: now+4}"
-    submitted = sweep(tmp_path, *TINY, *options, wait="false", additional_parameters=later)
+    own = f"--config-dir={tmp_path}/mine"
+    submitted = sweep(tmp_path, own, *TINY, *options, wait="false", additional_parameters=later)
     assert submitted.returncode == 0, submitted.stderr
     module.write_text("raise RuntimeError('half edited')\n")
     slurm.wait(lambda: not slurm.run("squeue", "-h"), timeout=60)
