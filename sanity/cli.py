@@ -25,13 +25,18 @@ from sanity.errors import ConfigError, SanityError, one_line
 from sanity.files import DISK_ERRORS
 from sanity.signals import Terminated, raise_on_sigterm
 
+log = logging.getLogger(__name__)
+
 FULL_ERROR = "HYDRA_FULL_ERROR"
 WANTS_TRACEBACKS = os.environ.get(FULL_ERROR) == "1"
+WITH_VALUE = {"--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn"}
+WITH_VALUE |= {"--cfg", "-c", "--package", "-p", "--info", "-i", "--shell-completion", "-sc"}
 INTERRUPTED, TERMINATED = 130, 143  # 128 + SIGINT and SIGTERM, as shells report them
 
 
 def start(main: Callable[[], Any]) -> None:
     """Run a Hydra main function; a known problem ends in one line and exit code 1 or 2."""
+    sys.argv[1:] = arranged(sys.argv[1:])
     sys.path.append(str(PROJECT / "sweeps"))  # where Hydra finds our sweeper and launchers
     raise_on_sigterm()
     if WANTS_TRACEBACKS:
@@ -59,6 +64,20 @@ def start(main: Callable[[], Any]) -> None:
         _leave(f"{error}; the same command goes on from the last checkpoint", TERMINATED)
 
 
+def arranged(arguments: Sequence[str]) -> list[str]:
+    """Options first, overrides behind them: argparse refuses overrides on both sides of an option.
+
+    So that ``-m`` can be added wherever one's cursor is.
+    """
+    options: list[str] = []
+    overrides: list[str] = []
+    before = ""
+    for text in arguments:
+        (options if text.startswith("-") or before in WITH_VALUE else overrides).append(text)
+        before = text
+    return [*options, *overrides]
+
+
 def job(function: Callable[[DictConfig], Any], cfg: DictConfig) -> Any:
     """Call ``function``; in a single run a known problem ends it here.
 
@@ -71,6 +90,11 @@ def job(function: Callable[[DictConfig], Any], cfg: DictConfig) -> Any:
     except SanityError as error:
         if HydraConfig.get().mode == RunMode.RUN and not WANTS_TRACEBACKS:
             _leave_for(error)
+        log.error("%s", error)  # Hydra keeps it to itself, and the job's log is where to look
+        raise
+    except Exception:
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            log.exception("the job failed")
         raise
 
 

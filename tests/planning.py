@@ -5,6 +5,7 @@ from pathlib import Path
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import create_config_search_path
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.config_search_path import SearchPathQuery
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
@@ -17,7 +18,8 @@ def loader_of(config_dir: Path | None = None) -> ConfigLoader:
     """What finds and composes the configuration; ``config_dir`` is that of --config-dir."""
     search_path = create_config_search_path(str(PROJECT / "conf"))
     if config_dir is not None:
-        search_path.append("command-line", f"file://{config_dir}")
+        last = SearchPathQuery(provider="schema")
+        search_path.prepend("command-line", f"file://{config_dir}", last)
     return ConfigLoaderImpl(search_path)
 
 

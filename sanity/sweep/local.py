@@ -5,7 +5,7 @@ import itertools
 import logging
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 
@@ -67,7 +67,7 @@ def run_jobs(
             "hydra.launcher.n_jobs, and start the sweep again, which goes on from what is done"
         ) from None
     except BaseException:
-        _stop(pool)
+        _stop(pool, running)
         raise
 
 
@@ -114,12 +114,13 @@ class _Queue:
 
 def _work(task: Task, slots: Path, devices: Sequence[str]) -> bool:
     """In a worker: run ``task`` on a device that no other worker of the sweep is using."""
-    with _device(slots, devices) as device:
-        return run_quietly(task, device)
+    with device(slots, devices) as chosen:
+        return run_quietly(task, chosen)
 
 
 @contextlib.contextmanager
-def _device(slots: Path, devices: Sequence[str]) -> Iterator[str | None]:
+def device(slots: Path, devices: Sequence[str]) -> Iterator[str | None]:
+    """One of ``devices`` that no other job of the sweep holds; it is held while in use."""
     for number, device in enumerate(devices):
         lock = FileLock(slots / f"{number}.lock")
         try:
@@ -139,12 +140,10 @@ def _thread_limits(threads: int) -> dict[str, str]:
     return {name: os.environ.get(name, str(threads)) for name in names}
 
 
-def _stop(pool: ProcessPoolExecutor) -> None:
+def _stop(pool: ProcessPoolExecutor, running: Collection[Future[bool]]) -> None:
     """Let workers save their checkpoints, as Ctrl-C does, then end them."""
-    processes = list((getattr(pool, "_processes", None) or {}).values())
-    for process in processes:
+    for process in list((getattr(pool, "_processes", None) or {}).values()):
         with contextlib.suppress(OSError):
             os.kill(process.pid, signal.SIGINT)
-    for process in processes:
-        process.join(GRACE / max(1, len(processes)))
+    wait(running, timeout=GRACE)
     pool.shutdown(wait=False, kill_workers=True)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +18,13 @@ WORDS: tuple[Word, ...] = ("done", "running", "pending", "failed", "missing")
 """``missing``: neither run nor submitted yet. The same command again starts it."""
 
 
+ENDS = {
+    "": "ended without a record",
+    "COMPLETED": "ended without a record",
+    "OUT_OF_MEMORY": "out of memory (raise hydra.launcher.mem_gb)",
+    "TIMEOUT": "out of time (raise hydra.launcher.timeout_min)",
+    "NODE_FAIL": "its node failed",
+}
 UNKNOWN: dict[str, Any] = {"word": "missing", "why": "submitted; SLURM cannot be asked from here"}
 
 
@@ -45,23 +53,16 @@ class Watch:
 
         ``queue`` is None where SLURM cannot be asked: then only what has ended is known.
         """
-        book = self.book
-        ids = book.latest()
-        unknown = queue is None
-        queue, ended = queue or {}, ended or {}
-        stages = {} if unknown else _failed_stages(book, ids, queue)
-        present = {path.name for path in book.directory.iterdir()}
+        present = {path.name for path in self.book.directory.iterdir()}
+        evidence = _Evidence(self.book, self.book.latest(), queue or {}, ended or {}, present)
         found = []
-        for job in book.plan.jobs:
-            if job.number not in self._done:
-                there = job.directory.split("/")[0] in present
-                state = _state(book, job, ids.get(job.number), queue, ended, stages, there)
-                if state.word != "done":
-                    lost = unknown and job.number in ids and state.word != "running"
-                    found.append(replace(state, **UNKNOWN) if lost else state)
-                    continue
+        for job in self.book.plan.jobs:
+            state = self._done.get(job.number) or evidence.of(job)
+            if state.word == "done":
                 self._done[job.number] = state
-            found.append(self._done[job.number])
+            elif queue is None and job.number in evidence.ids and state.word != "running":
+                state = replace(state, **UNKNOWN)
+            found.append(state)
         return found
 
 
@@ -79,57 +80,70 @@ def log_of(book: Book, identifier: str | None, directory: Path) -> Path | None:
     )
 
 
-def _state(
-    book: Book,
-    job: Job,
-    identifier: str | None,
-    queue: Mapping[str, Ticket],
-    ended: Mapping[str, str],
-    stages: Mapping[str, tuple[str, Path | None]],
-    there: bool,
-) -> State:
-    directory = book.directory_of(job)
-    log = log_of(book, identifier, directory)
-    record = _record(directory) if there else None
-    if record and record["status"] == "completed" and _is_of(record, job):
-        return State(job, "done", log=log, metrics=record["metrics"])
-    ticket = queue.get(identifier or "")
-    if ticket is not None and ticket.active:
-        word: Word = "pending" if ticket.state == "PENDING" else "running"
-        return State(job, word, _waiting(ticket) if word == "pending" else "", log)
-    if there and is_locked(directory / ".lock"):
-        return State(job, "running", log=log)
-    if record and record["status"] == "failed":
-        return State(job, "failed", record["reason"], log)
-    for key in book.plan.needs(job):
-        if key in stages:
-            return State(job, "failed", *stages[key])
-    if identifier is not None:
-        end = ticket.state if ticket else ended.get(identifier, "")
-        return State(job, "failed", _end(end), log)
-    if there:
-        return State(job, "missing", "was stopped before it had ended", log)
-    return State(job, "missing")
+@dataclass(frozen=True)
+class _Evidence:
+    """What is known of a sweep's jobs at one moment.
 
+    ``ids`` are SLURM's, by job number or stage key; ``present`` are the names in the sweep's
+    directory.
+    """
 
-def _failed_stages(
-    book: Book, ids: Mapping[int | str, str], queue: Mapping[str, Ticket]
-) -> dict[str, tuple[str, Path | None]]:
-    """The shared stages that were computed by themselves and failed, by key: why, and its log."""
-    failed = {}
-    for key, needed in book.plan.shared.items():
-        directory = book.stage_directory(needed.stage)
-        ticket = queue.get(ids.get(key, ""))
-        started = key in ids or directory.exists()
-        if not started or (ticket and ticket.active) or is_locked(directory / ".lock"):
-            continue
-        record = _record(directory)
-        if in_store(book.store_dir, needed.stage) or (key not in ids and record is None):
-            continue
-        reason = record["reason"] if record and record["status"] == "failed" else "ended early"
-        log = log_of(book, ids.get(key), directory)
-        failed[key] = (f"its {needed.stage.name} {key} failed: {reason}", log)
-    return failed
+    book: Book
+    ids: Mapping[int | str, str]
+    queue: Mapping[str, Ticket]
+    ended: Mapping[str, str]
+    present: set[str]
+
+    def of(self, job: Job) -> State:
+        """The state of a job."""
+        directory, identifier = self.book.directory_of(job), self.ids.get(job.number)
+        there = job.directory.split("/")[0] in self.present
+        log = log_of(self.book, identifier, directory)
+        record = _record(directory) if there else None
+        if record and record["status"] == "completed" and _is_of(record, job):
+            return State(job, "done", log=log, metrics=record["metrics"])
+        if ticket := self._active(job.number):
+            word: Word = "pending" if ticket.state == "PENDING" else "running"
+            return State(job, word, _waiting(ticket) if word == "pending" else "", log)
+        if there and is_locked(directory / ".lock"):
+            return State(job, "running", log=log)
+        if record and record["status"] == "failed":
+            return State(job, "failed", record["reason"], log)
+        for key in self.book.plan.needs(job):
+            if key in self._failed_stages:
+                return State(job, "failed", *self._failed_stages[key])
+        if identifier is not None:
+            return State(job, "failed", self._end(job.number), log)
+        return State(job, "missing", "was stopped before it had ended" if there else "", log)
+
+    @cached_property
+    def _failed_stages(self) -> dict[str, tuple[str, Path | None]]:
+        """The shared stages computed by themselves that failed, by key: why, and the log."""
+        failed = {}
+        for key, needed in self.book.plan.shared.items():
+            directory = self.book.stage_directory(needed.stage)
+            if self._active(key) or in_store(self.book.store_dir, needed.stage):
+                continue
+            record = _record(directory)
+            if (record is None and key not in self.ids) or is_locked(directory / ".lock"):
+                continue
+            failure = record is not None and record["status"] == "failed"
+            reason = record["reason"] if record and failure else self._end(key)
+            log = log_of(self.book, self.ids.get(key), directory)
+            failed[key] = (f"its {needed.stage.name} {key} failed: {reason}", log)
+        return failed
+
+    def _active(self, subject: int | str) -> Ticket | None:
+        ticket = self.queue.get(self.ids.get(subject, ""))
+        return ticket if ticket and ticket.active else None
+
+    def _end(self, subject: int | str) -> str:
+        """How SLURM says that a job ended which left no word itself."""
+        identifier = self.ids.get(subject, "")
+        ticket = self.queue.get(identifier)
+        state = ticket.state if ticket else self.ended.get(identifier, "")
+        word = state.split(" ")[0].rstrip("+")
+        return ENDS.get(word, f"{word.lower()} before it had ended")
 
 
 def in_store(store_dir: Path, stage: Stage) -> bool:
@@ -160,15 +174,3 @@ def _waiting(ticket: Ticket) -> str:
         "None": "",
     }
     return reasons.get(ticket.reason, ticket.reason)
-
-
-def _end(state: str) -> str:
-    words = {
-        "": "ended without a record",
-        "COMPLETED": "ended without a record",
-        "OUT_OF_MEMORY": "out of memory (raise hydra.launcher.mem_gb)",
-        "TIMEOUT": "out of time (raise hydra.launcher.timeout_min)",
-        "NODE_FAIL": "its node failed",
-    }
-    word = state.split(" ")[0].rstrip("+")
-    return words.get(word, f"{word.lower()} before it had ended")

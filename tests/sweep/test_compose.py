@@ -76,12 +76,18 @@ def hydras(loader: ConfigLoader, overrides: Sequence[str]) -> tuple[Any, Any]:
     return plain, choices
 
 
-@pytest.mark.parametrize("common", [[], ["store_dir=/s", "hydra.job.name=run"]])
-def test_every_kind_of_job_is_composed_as_hydra_does(
-    loader: ConfigLoader, common: list[str]
-) -> None:
-    composer = Composer(loader, "config", common)
+def test_every_kind_of_job_is_composed_as_hydra_does(loader: ConfigLoader) -> None:
+    composer = Composer(loader, "config", [])
     for overrides in JOBS:
+        found = composer(overrides)
+        expected = hydras(loader, overrides)
+        assert (OmegaConf.to_container(found.cfg), found.choices) == expected, overrides
+
+
+def test_what_all_jobs_have_in_common_stands_before_their_own(loader: ConfigLoader) -> None:
+    common = ["store_dir=/s", "seed=9", "hydra.job.name=run"]
+    composer = Composer(loader, "config", common)
+    for overrides in ([], ["seed=1"], ["pruner=snip"], ["store_dir=/t"], []):
         found = composer(overrides)
         expected = hydras(loader, [*common, *overrides])
         assert (OmegaConf.to_container(found.cfg), found.choices) == expected, overrides

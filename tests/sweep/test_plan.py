@@ -2,14 +2,13 @@
 
 import time
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import pytest
-from conftest import TINY, Run
+from conftest import TINY
 from hydra.errors import HydraException
-from options import options
+from PIL import Image
 from planning import plan_of
-from safetensors.torch import load_file, save_file
 
 from sanity.errors import CombinationError, ConfigError
 from sanity.sweep.plan import Plan
@@ -52,6 +51,12 @@ def test_a_dense_network_is_shared_with_its_own_baseline() -> None:
 
 def test_a_lone_dense_network_is_the_job_itself() -> None:
     plan = plan_of("pruner=dense", "seed=0,1")
+    assert plan.shared == {}
+
+
+def test_jobs_that_end_in_the_same_ticket_need_no_third_job_for_it() -> None:
+    plan = plan_of("pruner=snip", "threads=1,2")
+    assert len(set(keys(plan, "train_ticket"))) == 1
     assert plan.shared == {}
 
 
@@ -161,64 +166,27 @@ def test_directories_differ_and_follow_the_template() -> None:
     assert [job.directory for job in plan.jobs] == ["0/0_0.05", "1/1_0.05"]
 
 
-KINDS = [
-    *([f"pruner={name}"] for name in options("pruner") if name not in ("from_checkpoint", "dense")),
-    ["pruner=dense", "ratio.sparsity=0"],
-    *([f"sanity_check={name}"] for name in options("sanity_check")),
-    *(["pruner=random", f"ratio={name}"] for name in options("ratio")),
-    *([f"rewind={name}"] for name in options("rewind")),
-    ["pruner=snip", "sanity_check=corrupted_data"],
-    ["pruner=grasp", "sanity_check=half_dataset", "rewind=learning_rate"],
-    ["pruner=hybrid", "sanity_check=random_pixels"],
-    ["pruner=imp", "sanity_check=random_labels", "rewind=epoch"],
-    ["pruner=imp", "sanity_check=reinit", "until=rewind"],
-    ["pruner=random", "ratio=like", "ratio.of=lt", "sanity_check=rearrange"],
-    ["pruner=dense", "ratio.sparsity=0", "sanity_check=random_labels"],
-    ["until=train_dense"],
-    ["pruner=synflow", "until=prune", "seed=2"],
-    ["dataset.validation_size=20", "pruner=snip"],
-]
-QUICK = {
-    "pruner=imp": ["pruner.rounds=2"],
-    "pruner=synflow": ["pruner.iterations=2"],
-    "pruner=snip": ["pruner.samples_per_class=2"],
-    "pruner=grasp": ["pruner.samples_per_class=2"],
-    "rewind=epoch": ["training.epochs=2"],
-}
+def test_jobs_on_other_images_have_their_own_networks(tmp_path: Path) -> None:
+    """They differ in a value alone, so they are composed together; the images tell the classes."""
+    folders = [image_folder(tmp_path / "two", 2), image_folder(tmp_path / "three", 3)]
+    images = ["dataset=folder", "training=smoke", "pruner=random", "ratio.sparsity=0.5"]
+    together = plan_of(*images, f"dataset.path={folders[0]},{folders[1]}", "seed=0,1").jobs
+    apart = [plan_of(*images, f"dataset.path={path}", "seed=0,1").jobs for path in folders]
+    assert [job.stages for job in together] == [job.stages for jobs in apart for job in jobs]
+    assert len({job.stages[0].key for job in together}) == 4
 
 
-@pytest.mark.parametrize("kind", KINDS, ids="-".join)
-def test_a_run_has_the_keys_that_were_planned(run: Run, kind: list[str]) -> None:
-    quick = [text for choice in kind for text in QUICK.get(choice, [])]
-    overrides = [*TINY, "training.epochs=1", "allow_dead=true", *kind, *quick]
-    (job,) = plan_of(*overrides).jobs
-    record = run(*overrides, tiny=False)
-    assert recorded(record) == {stage.name: stage.key for stage in job.stages}
-    assert not any(stage["reused"] for stage in record["stages"].values())
-
-
-def test_the_keys_of_a_foreign_mask_are_planned_too(run: Run, tmp_path: Path) -> None:
-    dense = run("pruner=dense", "ratio.sparsity=0", "training.epochs=1")
-    weights = next(Path(dense["config"]["store_dir"]).glob("train_dense/*/final.safetensors"))
-    halved = tmp_path / "halved.safetensors"
-    prune_half(weights, halved)
-    overrides = [*TINY, "pruner=from_checkpoint", f"pruner.path={halved}", "ratio.sparsity=null"]
-    (job,) = plan_of(*overrides).jobs
-    record = run(*overrides, tiny=False)
-    assert recorded(record) == {stage.name: stage.key for stage in job.stages}
-
-
-def recorded(record: dict[str, Any]) -> dict[str, str]:
-    return {name: stage["key"] for name, stage in record["stages"].items()}
-
-
-def prune_half(source: Path, target: Path) -> None:
-    """Copy a network with every other weight set to 0."""
-    tensors = load_file(source)
-    for tensor in tensors.values():
-        if tensor.dim() > 1:
-            tensor.flatten()[::2] = 0
-    save_file(tensors, target)
+def image_folder(root: Path, classes: int) -> Path:
+    """A tree of noise images of 8x8 pixels, two of each class for training and for testing."""
+    chance = np.random.default_rng(classes)
+    for split in ("train", "test"):
+        for label in range(classes):
+            place = root / split / f"class{label}"
+            place.mkdir(parents=True)
+            for number in range(2):
+                pixels = chance.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(place / f"{number}.png")
+    return root
 
 
 @pytest.mark.slow

@@ -1,12 +1,10 @@
 """The sweeper: every combination of a grid, or of several, as long as it means something."""
 
 import logging
-import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.plugins import Plugins
-from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
@@ -76,7 +74,7 @@ class SanitySweeper(Sweeper):
             return
         place = str(book.directory)
         overrides = [[*job.overrides, *in_directory(place, job.directory)] for job in jobs]
-        _tell_unknown(self.launcher.launch(overrides, initial_job_idx=jobs[0].number))
+        self.launcher.launch(overrides, initial_job_idx=jobs[0].number)
 
     def _finish(self, book: "Book") -> "Sequence[State] | None":
         from sanity.sweep.follow import look
@@ -84,16 +82,3 @@ class SanitySweeper(Sweeper):
         if isinstance(self.launcher, BookLauncher):
             return self.launcher.finish(book)
         return look(book)
-
-
-def _tell_unknown(returns: Sequence[JobReturn]) -> None:
-    """Hydra keeps a job's exception to itself; what is no known problem needs its traceback."""
-    from sanity.errors import SanityError
-
-    for returned in returns:
-        try:
-            _ = returned.return_value
-        except SanityError:
-            continue
-        except Exception:
-            log.error("%s\n%s", " ".join(returned.overrides or ()), traceback.format_exc())

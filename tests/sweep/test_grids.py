@@ -1,0 +1,178 @@
+"""Every ready-made grid is planned as its file and sweeps/README.md say, without running it."""
+
+import functools
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from hydra.types import RunMode
+from options import options
+from planning import loader_of, plan_of
+
+from sanity.config import PROJECT
+from sanity.sweep.cost import cost_of
+from sanity.sweep.plan import Plan
+
+FILES = {path.stem: path for path in (PROJECT / "sweeps").glob("*.yaml")}
+NAMES = sorted(FILES)
+README = (PROJECT / "sweeps" / "README.md").read_text(encoding="utf-8")
+ROW = re.compile(
+    r"^\| \[`(\w+)`\]\((\w+)\.yaml\) \| [^|]+ \| [^|]+ \| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \|$",
+    re.M,
+)
+TABLE = {row[0]: row[1:] for row in ROW.findall(README)}
+OF_THE_PAPER = [name for name in NAMES if "experiment" in FILES[name].read_text(encoding="utf-8")]
+OF_THE_PAPER.remove("battery")  # mentions it as an example
+OTHERS = ("from_checkpoint", "dense")  # needs a file; has no mask to check
+
+OWN_PRUNER = """
+from sanity.pruners.base import Pruner, Scores, Scoring
+
+
+class Own(Pruner):
+    def score(self, scoring: Scoring) -> Scores:
+        return {name: weight.abs() for name, weight in scoring.weights.items()}
+"""
+
+
+@functools.cache
+def planned(name: str) -> Plan:
+    return plan_of(f"sweep={name}")
+
+
+def test_the_readme_lists_every_grid_and_no_other() -> None:
+    assert sorted(TABLE) == NAMES
+    assert all(name == row[0] for name, row in TABLE.items())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_grid_has_a_comment_a_title_and_needs_no_m(name: str) -> None:
+    lines = FILES[name].read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "# @package _global_"
+    assert re.match(r"# [A-Z]", lines[1])
+    assert max(map(len, lines)) <= 100
+    config = loader_of().load_configuration("config", [f"sweep={name}"], run_mode=RunMode.RUN)
+    assert config.hydra.mode == RunMode.MULTIRUN
+    assert len(config.sweep.title) > 10
+    assert planned(name).title == config.sweep.title
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_grid_comes_to_what_the_readme_says(name: str, tmp_path: Path) -> None:
+    plan = planned(name)
+    dense = {stage.key for job in plan.jobs for stage in job.stages if stage.name == "train_dense"}
+    epochs = sum(row.epochs for row in cost_of(plan, tmp_path).rows)
+    assert TABLE[name][1:] == (f"{len(plan.jobs):,}", f"{len(dense):,}", f"{epochs:,}")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_grid_says_how_many_networks_or_masks_it_makes(name: str) -> None:
+    comment = FILES[name].read_text(encoding="utf-8").split("sweep:\n")[0].replace("\n#", "")
+    (count,) = re.findall(r"(\d+) (?:small )?(?:networks|masks)", comment)
+    assert int(count) == len(planned(name).jobs)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_two_jobs_of_a_grid_are_the_same(name: str) -> None:
+    plan = planned(name)
+    assert plan.jobs
+    assert len({job.stages[-1].key for job in plan.jobs}) == len(plan.jobs)
+    assert len({job.directory for job in plan.jobs}) == len(plan.jobs)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_grid_has_three_seeds_of_everything(name: str) -> None:
+    seeds: dict[tuple[str, ...], list[int]] = {}
+    for job in planned(name).jobs:
+        rest = tuple(text for text in job.overrides if not text.startswith("seed="))
+        seeds.setdefault(rest, []).append(job.seed)
+    assert all(found == [0, 1, 2] for found in seeds.values())
+
+
+@pytest.mark.parametrize("name", OF_THE_PAPER)
+def test_a_grid_of_the_paper_has_its_sparsities(name: str) -> None:
+    kinds = {(job.choices["pruner"], job.sparsity) for job in planned(name).jobs}
+    pruners = {pruner for pruner, _ in kinds} - {"dense"}
+    assert kinds - {("dense", 0.0)} == {(p, s) for p in pruners for s in (0.9, 0.95, 0.98)}
+
+
+@pytest.mark.parametrize("name", OF_THE_PAPER)
+def test_a_grid_of_the_paper_can_be_rehearsed_on_digits(name: str) -> None:
+    plan = plan_of(f"sweep={name}", "~experiment", "seed=0")
+    assert {(job.choices["dataset"], job.choices["arch"]) for job in plan.jobs} == {
+        ("digits", "resnet8")
+    }
+    assert len({job.stages[-1].key for job in plan.jobs}) == len(plan.jobs)
+
+
+@pytest.mark.parametrize("name", OF_THE_PAPER)
+def test_a_grid_of_the_paper_can_be_tried_in_two_epochs(name: str) -> None:
+    assert {job.epochs for job in plan_of(f"sweep={name}", "debug=tiny", "seed=0").jobs} == {2}
+
+
+def test_what_the_grids_leave_out_is_known() -> None:
+    left_out = {name: len(planned(name).left_out) for name in NAMES}
+    # random tickets see no data; ascend empties ResNet-32's first convolution at all sparsities
+    assert {name: count for name, count in left_out.items() if count} == {
+        "quickstart": 3,
+        "ratios": 9,
+    }
+    assert all(
+        {"ratio=ascend", "experiment=cifar10_resnet32"} <= set(one.overrides)
+        for one in planned("ratios").left_out
+    )
+
+
+def test_the_battery_has_every_check() -> None:
+    found = {job.choices["sanity_check"] for job in planned("battery").jobs}
+    assert found == set(options("sanity_check"))
+
+
+@pytest.mark.parametrize("pruner", [name for name in options("pruner") if name not in OTHERS])
+def test_the_battery_is_for_every_pruner(pruner: str) -> None:
+    plan = plan_of("sweep=battery", f"pruner={pruner}", "seed=0")
+    found = {job.choices["sanity_check"] for job in plan.jobs}
+    assert {"none", "rearrange", "shuffle_weights", "reinit"} <= found
+    assert {job.choices["pruner"] for job in plan.jobs} == {pruner}
+
+
+def test_the_battery_on_a_cell_of_the_paper() -> None:
+    cell = ("experiment=cifar10_resnet32", "ratio.sparsity=0.9,0.95,0.98")
+    plan = plan_of("sweep=battery", *cell)
+    assert len(plan.jobs) == 81
+    assert {job.choices["arch"] for job in plan.jobs} == {"resnet32"}
+    dense = {stage.key for job in plan.jobs for stage in job.stages if stage.name == "train_dense"}
+    assert len(dense) == 15  # whatever the sparsity: clean, and under four data checks
+
+
+def test_the_battery_is_for_your_own_pruner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])  # the planner adds to it
+    (tmp_path / "pruner").mkdir()
+    (tmp_path / "battery_pruner.py").write_text(OWN_PRUNER)
+    (tmp_path / "pruner" / "mine.yaml").write_text("_target_: battery_pruner.Own\n")
+    plan = plan_of("sweep=battery", "pruner=mine", config_dir=tmp_path)
+    found = {job.choices["sanity_check"] for job in plan.jobs}
+    assert found == {"none", "invert", "rearrange", "shuffle_weights", "reinit"}
+    assert {job.choices["pruner"] for job in plan.jobs} == {"mine"}
+
+
+def test_the_readmes_own_grid_works(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```yaml\n(.*?)```", README, re.S)
+    (tmp_path / "sweep").mkdir()
+    (tmp_path / "sweep" / "depths.yaml").write_text(example)
+    plan = plan_of("sweep=depths", config_dir=tmp_path)
+    assert plan.title == "Depth and positions"
+    assert len(plan.jobs) == 18
+    assert len(plan.shared) == 6  # each dense network is a baseline too
+
+
+def test_the_share_of_work_that_the_readme_promises() -> None:
+    def networks(name: str) -> set[str]:
+        return {job.stages[-1].key for job in planned(name).jobs}
+
+    for name in ("initial_tickets", "hybrid_tickets"):
+        shared = networks(name) & networks("random_tickets")
+        assert len(shared) * 3 == len(planned(name).jobs)
