@@ -3,8 +3,8 @@
 An entry is a directory ``<root>/<stage>/<key>/`` of safetensors and JSON files with a manifest of
 their digests. It is computed in ``<root>/.work/<stage>-<key>/``, where checkpoints outlive a run
 that is broken off, and renamed into place under a lock: so it is whole or absent, and concurrent
-runs compute it once. The locks are POSIX ``fcntl`` locks: on a shared file system (NFSv4, Lustre
-with flock) they hold between hosts, and a lock dies with its process.
+runs compute it once. The locks are ``flock`` locks: on a shared file system (NFSv4, Lustre
+mounted with flock) they hold between hosts, and a lock dies with its process.
 """
 
 import hashlib
