@@ -34,6 +34,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SweepError as error:
         print(f"sanity.sweep: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # head has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        print(f"sanity.sweep: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
 

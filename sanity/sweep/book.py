@@ -4,12 +4,13 @@ Written before anything is started and read by everything that comes later, so t
 followed, collected and gone on with after its parent has died.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,10 @@ NAME = "sweep.json"
 
 @dataclass(frozen=True)
 class Submission:
-    """A job of the cluster (``12``, or ``12_3`` in an array) and what it was submitted for."""
+    """A job of the cluster (``12``, or ``12_3`` in an array) and what it was submitted for.
+
+    Without an id it takes back what was submitted before, which says nothing any more.
+    """
 
     id: str
     job: int | None = None
@@ -47,7 +51,7 @@ class Book:
     """A sweep on disk.
 
     ``arguments`` are overrides that all jobs share besides their own, ``config_dir`` is the
-    user's own configuration directory, if there is one.
+    user's own configuration directory, if there is one, ``config_name`` the primary file.
     """
 
     directory: Path
@@ -57,6 +61,7 @@ class Book:
     launcher: str
     arguments: tuple[str, ...]
     config_dir: str | None
+    config_name: str | None
     command: tuple[str, ...]
     created: str
 
@@ -72,6 +77,7 @@ class Book:
             "launcher": self.launcher,
             "arguments": list(self.arguments),
             "config_dir": self.config_dir,
+            "config_name": self.config_name,
             "store_dir": str(self.store_dir),
             "left_out": [dataclasses.asdict(one) for one in self.plan.left_out],
             "jobs": [dataclasses.asdict(job) for job in self.plan.jobs],
@@ -96,30 +102,57 @@ class Book:
 
     def submitted(self) -> list[Submission]:
         """All submissions so far, oldest first."""
-        path = self.cluster_directory / "submissions.jsonl"
-        if not path.exists():
-            return []
-        lines = path.read_text(encoding="utf-8").splitlines()
-        return [Submission(**json.loads(line)) for line in lines]
+        return [one for one in self._noted() if one.id]
 
     def latest(self) -> dict[int | str, str]:
         """The id under which each job (by number) and stage (by key) was last submitted."""
-        return {one.subject: one.id for one in self.submitted()}
+        ids = {one.subject: one.id for one in self._noted()}
+        return {subject: identifier for subject, identifier in ids.items() if identifier}
 
     def note_submissions(self, submissions: Sequence[Submission]) -> None:
         """Append submissions to the book."""
         self.cluster_directory.mkdir(parents=True, exist_ok=True)
         lines = [json.dumps(dataclasses.asdict(one)) for one in submissions]
-        with (self.cluster_directory / "submissions.jsonl").open("a", encoding="utf-8") as file:
-            file.write("".join(f"{line}\n" for line in lines))
+        with self._submissions.open("a", encoding="utf-8") as file:
+            # The first line break ends what a killed parent may have left half-written.
+            file.write("".join(f"\n{line}" for line in lines) + "\n")
+
+    def withdraw(self, jobs: Sequence[Job], active: Collection[int | str] = ()) -> None:
+        """Forget the submissions of jobs that are to run again, and of their stages.
+
+        How those ended must not be taken for how the next ones do. ``active`` ones have not ended.
+        """
+        keys = {key for job in jobs for key in self.plan.needs(job)}
+        past = (self.latest().keys() & {*keys, *(job.number for job in jobs)}) - {*active}
+        self.take_back(past)
+
+    def take_back(self, subjects: Collection[int | str]) -> None:
+        """Forget the latest submissions of jobs (by number) and stages (by key)."""
+        stages = [Submission("", stage=one) for one in subjects if isinstance(one, str)]
+        jobs = [Submission("", job=one) for one in subjects if isinstance(one, int)]
+        if stages or jobs:
+            self.note_submissions([*stages, *jobs])
 
     def forget_failures(self, jobs: Sequence[Job]) -> None:
         """Remove the failed records of jobs that are about to run again, and of their stages."""
         directories = [self.directory_of(job) for job in jobs]
         for key in {key for job in jobs for key in self.plan.needs(job)}:
             directories.append(self.stage_directory(self.plan.shared[key].stage))
-        for directory in directories:
-            (directory / "record.json").unlink(missing_ok=True)
+        for path in (directory / "record.json" for directory in directories):
+            if _failed(path):  # one that was running a moment ago may be complete by now
+                path.unlink(missing_ok=True)
+
+    @property
+    def _submissions(self) -> Path:
+        return self.cluster_directory / "submissions.jsonl"
+
+    def _noted(self) -> list[Submission]:
+        found = []
+        text = self._submissions.read_text(encoding="utf-8") if self._submissions.exists() else ""
+        for line in text.splitlines():
+            with contextlib.suppress(ValueError, TypeError):  # a line that is being written
+                found.append(Submission(**json.loads(line)))
+        return found
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -170,14 +203,25 @@ def earlier(store_dir: Path, identity: str) -> Path | None:
 
 def known(store_dir: Path) -> list[Path]:
     """The directories of all sweeps that used this store and still exist, oldest first."""
-    notes = sorted((store_dir / ".sweeps").glob("*.json"), key=lambda path: path.stat().st_mtime)
-    found = [Path(json.loads(note.read_text(encoding="utf-8"))["directory"]) for note in notes]
-    return [directory for directory in found if (directory / NAME).exists()]
+    found = []
+    for note in (store_dir / ".sweeps").glob("*.json"):
+        with contextlib.suppress(OSError, ValueError, KeyError):  # a sweep that cannot be read
+            directory = Path(json.loads(note.read_text(encoding="utf-8"))["directory"])
+            if (directory / NAME).exists():
+                found.append((note.stat().st_mtime, directory))
+    return [directory for _, directory in sorted(found)]
 
 
 def now() -> str:
     """The time as it is written into books."""
     return time.strftime("%Y-%m-%dT%H:%M:%S%z")
+
+
+def _failed(record: Path) -> bool:
+    try:
+        return bool(json.loads(record.read_text(encoding="utf-8"))["status"] == "failed")
+    except (OSError, ValueError, KeyError, TypeError):  # says nothing, so it hides nothing
+        return False
 
 
 def _note(store_dir: Path, identity: str) -> Path:
@@ -195,6 +239,7 @@ def _book(directory: Path, content: dict[str, Any]) -> Book:
         launcher=content["launcher"],
         arguments=tuple(content["arguments"]),
         config_dir=content["config_dir"],
+        config_name=content.get("config_name"),
         command=tuple(content["command"]),
         created=content["created"],
     )

@@ -1,6 +1,7 @@
 """What SLURM is asked and told, by its own commands."""
 
 import contextlib
+import getpass
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ ACTIVE |= {"REQUEUE_HOLD", "REQUEUE_FED", "RESIZING", "SIGNALING", "STAGE_OUT", 
 """States of a job that has not ended, or will be started again."""
 
 DEFAULT_ARRAY = 1001  # SLURM's own default of MaxArraySize
+DEFAULTS = ("SQUEUE_", "SACCT_", "SCANCEL_")  # variables that stand for options
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,11 @@ class Limits:
 
 @dataclass(frozen=True)
 class Ticket:
-    """A job in the queue: its state and why it is in it, in SLURM's words."""
+    """A job in the queue: its state and why it is in it, in SLURM's words, and its name."""
 
     state: str
     reason: str
+    name: str = ""
 
     @property
     def active(self) -> bool:
@@ -55,8 +58,11 @@ def require() -> None:
 def leave_job() -> None:
     """Forget the variables of a job that this process itself runs in, if it does.
 
-    srun and sbatch take them for options of the jobs that are submitted from here.
+    srun and sbatch take them for options of the jobs that are submitted from here. Outside of a
+    job such variables are the user's own.
     """
+    if "SLURM_JOB_ID" not in os.environ:
+        return
     for name in list(os.environ):
         if name.startswith(("SLURM_", "SRUN_", "SBATCH_")) and name != "SLURM_CONF":
             del os.environ[name]
@@ -84,9 +90,9 @@ def room(limits: Limits, queue: Mapping[str, Ticket]) -> int:
 def queue() -> dict[str, Ticket]:
     """The user's jobs that are queued or ended a short while ago, by id (``12`` or ``12_3``)."""
     # One line a task (--array): lines of many tasks mix up what each of them waits for.
-    text = _ask("squeue", "--noheader", "--me", "--array", "--states=all", "--format=%i|%T|%r")
-    lines = (line.strip().split("|", 2) for line in text.splitlines())
-    return {name: Ticket(state, reason) for name, state, reason in lines}
+    text = _ask("squeue", "--noheader", "--me", "--array", "--states=all", "--format=%i|%T|%r|%j")
+    lines = (line.strip().split("|", 3) for line in text.splitlines())
+    return {line[0]: Ticket(*line[1:]) for line in lines if len(line) == 4}
 
 
 def ended(ids: Iterable[str]) -> dict[str, str]:
@@ -125,27 +131,33 @@ def condense(indices: Iterable[int]) -> str:
 def set_dependency(job: str, tasks: Iterable[int] | None, dependency: str) -> None:
     """Let a held job, or some tasks of a held array, wait for other jobs."""
     which = job if tasks is None else f"{job}_[{condense(tasks)}]"
-    _ask("scontrol", "update", f"JobId={which}", f"Dependency={dependency}")
+    _change("update", f"JobId={which}", f"Dependency={dependency}")
 
 
 def set_throttle(array: str, running: int) -> None:
-    """Let at most so many tasks of an array run at once.
-
-    scontrol changes it and fails all the same, once any task of the array has ended.
-    """
+    """Let at most so many tasks of an array run at once; that it cannot be set stops nothing."""
     with contextlib.suppress(SweepError):
-        _ask("scontrol", "update", f"JobId={array}", f"ArrayTaskThrottle={running}")
+        _change("update", f"JobId={array}", f"ArrayTaskThrottle={running}")
 
 
 def release(job: str) -> None:
     """Let a held job, or array, start."""
-    _ask("scontrol", "release", job)
+    _change("release", job)
 
 
 def cancel(jobs: Sequence[str]) -> None:
     """End jobs, queued or running."""
-    if jobs:
-        _ask("scancel", *jobs)
+    arrays: dict[str, list[int]] = {}
+    names = []
+    for one in jobs:
+        main, _, task = one.partition("_")
+        if task:  # one request an array, where thousands of tasks would be one each
+            arrays.setdefault(main, []).append(int(task))
+        else:
+            names.append(one)
+    names += [f"{main}_[{condense(tasks)}]" for main, tasks in arrays.items()]
+    if names:
+        _ask("scancel", *names)
 
 
 def _indices(part: str) -> range:
@@ -158,17 +170,28 @@ def _association_limits() -> list[int]:
     """MaxSubmitJobs of the user's associations; the smallest is the one to keep to."""
     if shutil.which("sacctmgr") is None:
         return []
-    who = f"user={os.environ.get('USER', '')}"
     try:
+        who = f"user={getpass.getuser()}"
         text = _ask("sacctmgr", "-nP", "show", "assoc", who, "format=MaxSubmitJobs,GrpSubmitJobs")
-    except SweepError:  # no accounting, no such limit
+    except (SweepError, OSError, KeyError):  # no accounting, or no such user: no such limit
         return []
     return [int(number) for number in re.findall(r"\d+", text)]
 
 
+def _change(*command: str) -> None:
+    """Tell scontrol; it fails where a task of an array has ended, and changes the others."""
+    try:
+        _ask("scontrol", *command)
+    except SweepError as error:
+        if not re.search(r": (No error|Job has already finished)$", str(error)):
+            raise
+
+
 def _ask(*command: str) -> str:
+    # A user's own defaults (a partition, a format) must not hide jobs.
+    environment = {name: text for name, text in os.environ.items() if not name.startswith(DEFAULTS)}
     # Without it squeue shortens the list of an array's pending tasks.
-    environment = os.environ | {"SLURM_BITSTR_LEN": "0"}
+    environment["SLURM_BITSTR_LEN"] = "0"
     try:
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, timeout=300, check=False

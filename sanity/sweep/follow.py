@@ -1,6 +1,7 @@
 """Follow a submitted sweep until its jobs have ended, submitting the rest as there is room."""
 
 import logging
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +11,7 @@ from sanity.sweep.book import Book
 from sanity.sweep.cluster import Ticket
 from sanity.sweep.plan import Job
 from sanity.sweep.progress import Progress
-from sanity.sweep.states import State, Watch, count
+from sanity.sweep.states import NO_RECORD, State, Watch, count
 from sanity.sweep.submit import Submitter
 from sanity.sweep.throttle import rebalance
 
@@ -30,8 +31,9 @@ def start(submitter: Submitter, jobs: Sequence[Job]) -> list[Job]:
     """Submit what is neither queued nor running; returns what the cluster has no room for."""
     queue = cluster.queue()
     active = active_ids(submitter.book, queue)
-    _drop_held(active, queue)
+    _drop_held(submitter.array_name, active, queue)
     fresh = [job for job in jobs if job.number not in active]
+    submitter.book.withdraw(fresh, active)
     return submitter.submit(fresh, active, cluster.room(submitter.limits, queue)) if fresh else []
 
 
@@ -45,30 +47,51 @@ def wait(submitter: Submitter, waiting: list[Job], progress: Progress) -> list[S
     stages = -1
     while True:
         queue = _patient_queue()
-        progress.show(count(watch.look(queue)))
+        states = watch.look(queue)
+        progress.show(count(states))
         active = active_ids(book, queue)
+        waiting = _without_failed(waiting, states)
         if not active and not waiting:
             return settled(book)
         if waiting:
-            waiting = _submit_more(
-                submitter, waiting, active, cluster.room(submitter.limits, queue)
-            )
+            waiting = _submit_more(submitter, waiting, queue)
         before, stages = stages, sum(isinstance(key, str) for key in active)
         if submitter.width is not None and stages != before:
             rebalance(book.latest(), queue, submitter.width)
         time.sleep(min(15.0, 1.0 + len(book.plan.jobs) / 500))
 
 
+def _without_failed(waiting: Sequence[Job], states: Sequence[State]) -> list[Job]:
+    """A stage that failed would do so again, for every job that still waits for room."""
+    failed = {
+        state.job.number
+        for state in states
+        # A shared file system may be late to show what a stage has left.
+        if state.word == "failed" and not state.why.endswith(NO_RECORD)
+    }
+    return [job for job in waiting if job.number not in failed]
+
+
 def _submit_more(
-    submitter: Submitter, waiting: list[Job], active: Mapping[int | str, str], room: int
+    submitter: Submitter, waiting: list[Job], queue: Mapping[str, Ticket]
 ) -> list[Job]:
-    """Submit of ``waiting`` what there is room for, unless another parent is doing so."""
-    if room == 0:
+    """Submit of ``waiting`` what there is room for, unless another parent is doing so.
+
+    Raises SweepError where the cluster will not accept even one job, and nothing is to end first.
+    """
+    if cluster.room(submitter.limits, queue) == 0:
         return waiting
     with submitter.book.locked():
+        queue = _patient_queue()  # another parent may have submitted meanwhile
         latest = submitter.book.latest()
         waiting = [job for job in waiting if job.number not in latest]
-        return submitter.submit(waiting, active, room) if waiting else []
+        if not waiting:
+            return []
+        room, active = cluster.room(submitter.limits, queue), active_ids(submitter.book, queue)
+        left = submitter.submit(waiting, active, room)
+    if submitter.refused and not any(ticket.active for ticket in queue.values()):
+        raise SweepError(f"hydra/launcher=slurm: {submitter.refused}")
+    return left
 
 
 def say_goodbye(book: Book, waiting: int) -> None:
@@ -83,7 +106,7 @@ def settled(book: Book) -> list[State]:
     deadline = time.monotonic() + SETTLE
     while True:
         states = look(book)
-        late = [state for state in states if state.why == "ended without a record"]
+        late = [state for state in states if state.why == NO_RECORD]
         if not late or time.monotonic() > deadline:
             return states
         time.sleep(1.0)
@@ -102,11 +125,34 @@ def look(book: Book) -> list[State]:
     return Watch(book).look(queue, cluster.ended(one for one in submitted if one not in queue))
 
 
-def _drop_held(active: dict[int | str, str], queue: Mapping[str, Ticket]) -> None:
-    """Cancel what a parent left held when it died in mid-submission, to submit it anew."""
-    held = {key: one for key, one in active.items() if queue[one].reason == "JobHeldUser"}
-    cluster.cancel(sorted(held.values()))
-    for key in held:
+def without_cluster(book: Book, jobs: Sequence[Job]) -> None:
+    """Let jobs run elsewhere than on SLURM; raises SweepError where it still has any of them."""
+    if not book.submitted():
+        return
+    try:
+        active = active_ids(book, cluster.queue())
+    except SweepError:  # SLURM cannot be asked from here
+        active = {}
+    if active:
+        raise SweepError(
+            f"SLURM still has {len(active)} jobs of this sweep: go on with hydra/launcher=slurm, "
+            f"or end them first: python -m sanity.sweep cancel {shlex.quote(str(book.directory))}"
+        )
+    book.withdraw(jobs)
+
+
+def _drop_held(array_name: str, active: dict[int | str, str], queue: Mapping[str, Ticket]) -> None:
+    """Cancel what a parent left held when it died in mid-submission, to submit it anew.
+
+    By its name: the parent may have died before it could note the ids.
+    """
+    held = {
+        one
+        for one, ticket in queue.items()
+        if ticket.active and ticket.name == array_name and ticket.reason == "JobHeldUser"
+    }
+    cluster.cancel(sorted(held))
+    for key in [key for key, one in active.items() if one in held]:
         del active[key]
 
 

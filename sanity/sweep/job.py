@@ -63,7 +63,9 @@ def _task(book: Book, job: Job, directory: Path, last: str | None, config_dir: s
     own = config_dir or book.config_dir
     place = f"hydra.run.dir={quoted(str(directory.absolute()))}"
     arguments = (*job.overrides, *book.arguments, "hydra.job.name=run", place)
-    arguments = (*(["--config-dir", own] if own else []), *arguments)
+    options = {"--config-dir": own, "--config-name": book.config_name}
+    given = [text for name, value in options.items() if value for text in (name, value)]
+    arguments = (*given, *arguments)
     return Task(directory, arguments, {stage.name: stage.key for stage in job.stages}, last)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from sanity.config import make_importable
@@ -35,6 +36,7 @@ def plan(config: DictConfig, loader: ConfigLoader, arguments: Sequence[str]) -> 
     for name in ("store_dir", "data_dir"):
         if len(expand(None, [text for text in own if _key(text) == name], _parser(loader))) > 1:
             raise ConfigError(f"{name}: all jobs of a sweep share one")
+    _refuse_lost_settings(config, loader)
     grid = OmegaConf.select(config, "sweep.grid")
     grid = OmegaConf.to_container(grid, resolve=True) if OmegaConf.is_config(grid) else grid
     title = OmegaConf.select(config, "sweep.title") or " ".join(own)
@@ -76,6 +78,7 @@ def open_book(config: DictConfig, plan: Plan) -> Book:
         launcher=str(OmegaConf.select(config, "hydra.runtime.choices")["hydra/launcher"]),
         arguments=(*_common(config), *_places(config)),
         config_dir=_config_dir(config),
+        config_name=config.hydra.job.config_name,
         command=tuple(sys.argv),
         created=books.now(),
     )
@@ -98,6 +101,25 @@ def conclude(book: Book, states: Sequence[State]) -> None:
     if missing:
         raise SweepError(
             f"{missing:,} of {len(states):,} jobs are not done; the same command goes on with them"
+        )
+
+
+def _refuse_lost_settings(config: DictConfig, loader: ConfigLoader) -> None:
+    """A job does not read the sweep's file: what it sets beside its grid would be lost unseen."""
+    chosen = OmegaConf.select(config, "hydra.runtime.choices").get("sweep")
+    if chosen is None:
+        return
+    name, common = config.hydra.job.config_name, _common(config)
+    plain, with_sweep = (
+        loader.load_configuration(name, [*common, *more], RunMode.RUN)
+        for more in ([], [f"sweep={chosen}"])
+    )
+    ours = ("hydra", "sweep")
+    lost = [str(key) for key in with_sweep if key not in ours and with_sweep[key] != plain.get(key)]
+    if lost:
+        raise ConfigError(
+            f"sweep={chosen}: sets {lost[0]} beside sweep.grid, where jobs do not see it; put it "
+            "into the grid, as a setting with one value"
         )
 
 

@@ -123,6 +123,13 @@ class Planner:
                 raise type(problem)(f"{problem} (job: {' '.join(overrides)})") from None
         if left_out and not jobs:
             raise ConfigError(left_out[0].reason)
+        for directory, uses in Counter(job.directory for job in jobs).items():
+            if uses == 1:
+                continue
+            raise ConfigError(
+                f"hydra.sweep.subdir={self._subdirectory}: gives {uses} jobs the directory "
+                f"{directory}; let it contain ${{hydra.job.num}}"
+            )
         return Plan(title, tuple(jobs), tuple(left_out))
 
     def _job(self, number: int, overrides: Sequence[str]) -> Job:

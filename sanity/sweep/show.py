@@ -23,9 +23,10 @@ STYLES = {"done": "green", "running": "cyan", "failed": "red", "missing": "yello
 
 def show(*parts: RenderableType) -> None:
     """Print tables and lines on stdout; in files and logs, wide enough for a row a line."""
-    console = Console()
+    # Settings and paths may hold brackets and colons: nothing of them is markup.
+    console = Console(markup=False, emoji=False)
     if not console.is_terminal:
-        console = Console(width=WIDE)
+        console = Console(width=WIDE, markup=False, emoji=False)
     for part in parts:
         console.print(part, highlight=False)
 
@@ -160,7 +161,7 @@ def results(states: Sequence[State]) -> RenderableType:
     fixed = {"job", "seed", "sanity_check", "directory"}
     metrics = {name for state in states for name in state.metrics}
     names = [name for name in data.columns if name not in fixed | metrics]
-    by = [name for name in names if data[name].nunique(dropna=False) > 1] or ["pruner"]
+    by = _telling(data, names) or ["pruner"]
     data[by] = data[by].astype(str)
     groups = data.groupby([*by, "sanity_check"], sort=False)["test_accuracy"]
     cells = groups.agg(["mean", "std", "count"])
@@ -172,6 +173,16 @@ def results(states: Sequence[State]) -> RenderableType:
         row = [_cell(cells, (*key, check)) for check in checks]
         table.add_row(*map(str, key), *row)
     return table
+
+
+def _telling(data: pd.DataFrame, names: Sequence[str]) -> list[str]:
+    """The columns that tell methods apart, without those that follow from the others."""
+    chosen: list[str] = []
+    for name in sorted(names, key=lambda name: name != "pruner"):
+        found = len(data[[*chosen, name]].drop_duplicates())
+        if found > (len(data[chosen].drop_duplicates()) if chosen else 1):
+            chosen.append(name)
+    return [name for name in names if name in chosen]
 
 
 def _cell(cells: pd.DataFrame, key: tuple[str, ...]) -> str:

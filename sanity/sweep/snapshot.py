@@ -1,6 +1,7 @@
 """The code as it is at submission, kept beside the sweep: jobs may start days later."""
 
 import hashlib
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from sanity.config import PROJECT
 
 PARTS = ("run.py", "conf", "sanity", "sweeps")
 OWN = (".py", ".yaml", ".yml")  # what is taken of a user's own --config-dir
+FOREIGN = {"sweep.json", "record.json", "pyvenv.cfg"}  # what marks a directory of something else
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,18 @@ def _sources(config_dir: Path | None) -> Iterator[tuple[str, Path]]:
     for path in sorted((PROJECT / "conf" / "sweep").glob("*.yaml")):
         yield str(path.relative_to(PROJECT)), path
     if config_dir is not None:
-        for path in sorted(config_dir.rglob("*")):
-            hidden = any(part.startswith(".") for part in path.relative_to(config_dir).parts)
-            if path.is_file() and path.suffix in OWN and not hidden:
-                yield str(Path("own") / path.relative_to(config_dir)), path
+        for path in _own(config_dir):
+            yield str(Path("own") / path.relative_to(config_dir)), path
+
+
+def _own(directory: Path) -> Iterator[Path]:
+    """The code and configuration in ``directory``, which may be where one works (``.``).
+
+    Sweeps lie there too, with copies of their own: those are none of it.
+    """
+    for place, folders, names in os.walk(directory):
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__pycache__")))
+        if not FOREIGN.isdisjoint(names):
+            folders.clear()
+            continue
+        yield from (Path(place, name) for name in sorted(names) if Path(name).suffix in OWN)

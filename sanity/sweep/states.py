@@ -18,9 +18,10 @@ WORDS: tuple[Word, ...] = ("done", "running", "pending", "failed", "missing")
 """``missing``: neither run nor submitted yet. The same command again starts it."""
 
 
+NO_RECORD = "ended without a record"
 ENDS = {
-    "": "ended without a record",
-    "COMPLETED": "ended without a record",
+    "": NO_RECORD,
+    "COMPLETED": NO_RECORD,
     "OUT_OF_MEMORY": "out of memory (raise hydra.launcher.mem_gb)",
     "TIMEOUT": "out of time (raise hydra.launcher.timeout_min)",
     "NODE_FAIL": "its node failed",
@@ -105,7 +106,7 @@ class _Evidence:
         if ticket := self._active(job.number):
             word: Word = "pending" if ticket.state == "PENDING" else "running"
             return State(job, word, _waiting(ticket) if word == "pending" else "", log)
-        if there and is_locked(directory / ".lock"):
+        if there and _is_running(directory):
             return State(job, "running", log=log)
         if record and record["status"] == "failed":
             return State(job, "failed", record["reason"], log)
@@ -125,10 +126,11 @@ class _Evidence:
             if self._active(key) or in_store(self.book.store_dir, needed.stage):
                 continue
             record = _record(directory)
-            if (record is None and key not in self.ids) or is_locked(directory / ".lock"):
+            if (record is None and key not in self.ids) or _is_running(directory):
                 continue
-            failure = record is not None and record["status"] == "failed"
-            reason = record["reason"] if record and failure else self._end(key)
+            if record and record["status"] == "completed":  # the store has lost it since
+                continue
+            reason = record["reason"] if record else self._end(key)
             log = log_of(self.book, self.ids.get(key), directory)
             failed[key] = (f"its {needed.stage.name} {key} failed: {reason}", log)
         return failed
@@ -149,6 +151,13 @@ class _Evidence:
 def in_store(store_dir: Path, stage: Stage) -> bool:
     """Whether the store holds the stage's result (which is verified when it is used)."""
     return (store_dir / stage.stage / stage.key / "manifest.json").exists()
+
+
+def _is_running(directory: Path) -> bool:
+    try:
+        return is_locked(directory / ".lock")
+    except OSError:  # another user's, who alone may take the lock
+        return False
 
 
 def _record(directory: Path) -> dict[str, Any] | None:

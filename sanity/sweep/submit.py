@@ -5,9 +5,10 @@ then told which stages they wait for, and released. Everything is in the book be
 so that a parent may die at any time.
 """
 
+import contextlib
+import hashlib
 import itertools
 import logging
-import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,14 +20,12 @@ from sanity.sweep.book import Book, Submission
 from sanity.sweep.cluster import Limits
 from sanity.sweep.job import of_job, of_stage
 from sanity.sweep.plan import Job, Needed
+from sanity.sweep.sbatch import Full, sbatch
 from sanity.sweep.snapshot import Snapshot
 from sanity.sweep.states import in_store
 from sanity.sweep.throttle import Throttled, lanes
 
 log = logging.getLogger(__name__)
-
-FULL = re.compile(r"limit|temporarily unable to accept|MaxJobCount", re.IGNORECASE)
-"""What sbatch says where no more jobs are accepted for now."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,7 @@ class Submitter:
     """Submits jobs of one sweep, within what the cluster accepts.
 
     ``width`` is how many jobs of the sweep may run at once, stages included (None: any number).
+    ``refused`` is why the cluster did not accept even one job, where it did not.
     """
 
     book: Book
@@ -50,7 +50,10 @@ class Submitter:
     stages: Resources
     limits: Limits
     width: int | None
-    _ids: dict[int | str, str] = field(default_factory=dict)
+    refused: str = field(default="", init=False)
+    _ids: dict[int | str, str] = field(default_factory=dict, init=False)
+    _loose: set[str] = field(default_factory=set, init=False)
+    _most: int = field(default=10**9, init=False)
 
     def submit(self, jobs: Sequence[Job], active: Mapping[int | str, str], room: int) -> list[Job]:
         """Submit ``jobs`` and the stages that they lack; returns those for which there is no room.
@@ -58,15 +61,37 @@ class Submitter:
         ``active`` are the ids of this sweep's submissions that have not ended, ``room`` is how
         many jobs the cluster would still accept.
         """
-        self._ids = dict(active)
+        self._ids, self._loose, self.refused = dict(active), set(), ""
+        room = min(room, self._most)
         fitting = self._fitting(jobs, room)
+        needed = self._missing(fitting or jobs[:1])
         try:
-            self._submit_stages(self._missing(fitting))
+            # Where there is no room for a job and its stages together, the stages go first.
+            self._submit_stages(needed[:room])
             for chunk in _chunks(fitting, self.limits.array):
                 self._submit_array(chunk)
-        except _Full as full:
-            log.info("the cluster accepts no more jobs for now: %s", full)
+        except Full as full:
+            self._try_fewer(len(needed) + len(fitting), str(full))
+        except BaseException:
+            self._take_back()
+            raise
+        else:
+            self._most = min(2 * self._most, 10**9)
         return [job for job in jobs if job.number not in self._ids]
+
+    def _take_back(self) -> None:
+        """Leave nothing half-submitted: held arrays would stay so, stages would have no jobs."""
+        loose = [one for one in self._ids.items() if one[1] in self._loose]
+        with contextlib.suppress(SweepError):
+            cluster.cancel([identifier for _, identifier in loose])
+            self.book.take_back([subject for subject, _ in loose])
+
+    def _try_fewer(self, tried: int, reason: str) -> None:
+        """Ask for less room next time: there are limits of which the cluster tells only then."""
+        log.info("the cluster accepts no more jobs for now: %s", reason)
+        if len(self._ids) == 0 and min(tried, self._most) <= 1:
+            self.refused = reason
+        self._most = max(1, min(tried, self._most) // 2)
 
     def _fitting(self, jobs: Sequence[Job], room: int) -> list[Job]:
         """As many of ``jobs`` as there is room for, with the stages that they lack."""
@@ -89,17 +114,19 @@ class Submitter:
 
     def _submit_stages(self, needed: Sequence[Needed]) -> None:
         """One job a stage, named after it: of all sweeps, one at a time computes it."""
-        width = lanes(len(needed), self.width)
-        for number, one in enumerate(needed):
+        line = [one for key, one in self._ids.items() if isinstance(key, str)]
+        width = lanes(len(line) + len(needed), self.width)
+        for one in needed:
             waits = ["singleton"]
             if one.after in self._ids:
                 waits.append(f"afterok:{self._ids[one.after]}")
-            if number >= width:
-                waits.append(f"afterany:{self._ids[needed[number - width].stage.key]}")
+            if len(line) >= width:
+                waits.append(f"afterany:{line[-width]}")
             task = of_stage(self.book, one, self._config_dir)
             name = f"{one.stage.name}-{one.stage.key}"
             extra = {"dependency": ",".join(waits)}
             identifier = self._sbatch([task], self.stages, name, extra)[0]
+            line.append(identifier)
             self._note([Submission(identifier, stage=one.stage.key)])
 
     def _submit_array(self, jobs: Sequence[Job]) -> None:
@@ -111,8 +138,7 @@ class Submitter:
             place = self.book.directory.absolute()
             tasks = [Throttled(task, place, self.width) for task in tasks]
             throttle = max(1, self.width - lanes(stages, self.width))
-        name = f"sweep-{self.book.identity[:8]}"
-        ids = self._sbatch(tasks, self.jobs, name, {"hold": True}, throttle)
+        ids = self._sbatch(tasks, self.jobs, self.array_name, {"hold": True}, throttle)
         self._note([Submission(one, job=job.number) for one, job in zip(ids, jobs, strict=True)])
         array = ids[0].split("_")[0]
         waits: dict[str, list[int]] = {}
@@ -122,6 +148,13 @@ class Submitter:
             if dependency:
                 cluster.set_dependency(array, indices if len(ids) > 1 else None, dependency)
         cluster.release(array)
+        self._loose.clear()
+
+    @property
+    def array_name(self) -> str:
+        """The name of the sweep's arrays, which no other sweep's have."""
+        place = f"{self.book.identity} {self.book.directory.absolute()}"
+        return f"sweep-{hashlib.sha256(place.encode()).hexdigest()[:12]}"
 
     def _dependency(self, job: Job, behind: str | None) -> str:
         stages = [self._ids[key] for key in self.book.plan.needs(job) if key in self._ids]
@@ -136,11 +169,12 @@ class Submitter:
     def _last_array(self) -> str | None:
         """The array submitted before: throttled ones follow each other."""
         ids = [one for key, one in self._ids.items() if isinstance(key, int)]
-        return ids[-1].split("_")[0] if ids else None
+        return max((one.split("_")[0] for one in ids), key=int, default=None)
 
     def _note(self, submissions: Sequence[Submission]) -> None:
         self.book.note_submissions(submissions)
         self._ids |= {one.subject: one.id for one in submissions}
+        self._loose |= {one.id for one in submissions}
 
     @property
     def _config_dir(self) -> str | None:
@@ -154,58 +188,31 @@ class Submitter:
         extra: Mapping[str, Any],
         throttle: int = 1,
     ) -> list[str]:
-        import submitit
-        from submitit.core.utils import FailedJobError, FailedSubmissionError
-
-        folder = self.book.cluster_directory
-        parameters = dict(resources.parameters)
-        parameters["slurm_setup"] = [*(parameters.get("slurm_setup") or []), *self._setup()]
-        parameters["slurm_additional_parameters"] = {
-            "requeue": True,
-            "kill-on-invalid-dep": "yes",
-            **(parameters.get("slurm_additional_parameters") or {}),
-            **extra,
+        own = resources.parameters
+        options = {"requeue": True, "kill-on-invalid-dep": "yes"}
+        options |= {**(own.get("slurm_additional_parameters") or {}), **extra}
+        parameters = {
+            **own,
+            "name": name,
+            "slurm_setup": [*(own.get("slurm_setup") or []), *self._setup()],
+            "slurm_additional_parameters": options,
+            "slurm_array_parallelism": throttle,
         }
-        try:
-            executor = submitit.AutoExecutor(
-                folder, cluster="slurm", slurm_max_num_timeout=resources.max_num_timeout
-            )
-            executor.update_parameters(
-                **parameters,
-                name=name,
-                stderr_to_stdout=True,
-                slurm_array_parallelism=throttle,
-                # A requeued job goes on with its log; srun would begin it anew.
-                slurm_srun_args=["--open-mode=append"],
-            )
-            with executor.batch():
-                jobs = [executor.submit(task) for task in tasks]
-        except (FailedJobError, FailedSubmissionError) as error:
-            reason = _reason(str(error))
-            if FULL.search(reason):
-                raise _Full(reason) from None
-            raise SweepError(f"hydra/launcher=slurm: {reason}") from None
-        except (ValueError, NameError, TypeError) as error:
-            raise SweepError(f"hydra/launcher=slurm: {error}") from None
-        return [job.job_id for job in jobs]
+        return sbatch(self.book.cluster_directory, tasks, parameters, resources.max_num_timeout)
 
     def _setup(self) -> list[str]:
-        """Lines of the batch script that make a job import the code as it is now."""
+        """Lines of the batch script: the code as it is now, and no more threads than cores.
+
+        Where SLURM binds no cores, each job would start a thread for every core of its node.
+        """
         paths = [str(self.snapshot.code), str(self.snapshot.code / "sweeps")]
         joined = shlex.quote(":".join(paths))
-        return [f"export PYTHONPATH={joined}${{PYTHONPATH:+:$PYTHONPATH}}"]
-
-
-class _Full(Exception):  # noqa: N818 - a state of the cluster, not an error
-    """The cluster accepts no more jobs of this user for now."""
+        return [
+            f"export PYTHONPATH={joined}${{PYTHONPATH:+:$PYTHONPATH}}",
+            "export OMP_NUM_THREADS=${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}",
+        ]
 
 
 def _chunks(jobs: Sequence[Job], size: int) -> Iterable[list[Job]]:
     iterator = iter(jobs)
     return iter(lambda: list(itertools.islice(iterator, size)), [])
-
-
-def _reason(message: str) -> str:
-    """sbatch's own line of what submitit says of it."""
-    lines = [line for line in message.splitlines() if "sbatch:" in line or "error" in line.lower()]
-    return (lines or message.splitlines() or ["sbatch failed"])[-1].strip()

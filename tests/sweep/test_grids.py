@@ -11,6 +11,7 @@ from options import options
 from planning import loader_of, plan_of
 
 from sanity.config import PROJECT
+from sanity.errors import ConfigError
 from sanity.sweep.cost import cost_of
 from sanity.sweep.plan import Plan
 
@@ -176,3 +177,11 @@ def test_the_share_of_work_that_the_readme_promises() -> None:
     for name in ("initial_tickets", "hybrid_tickets"):
         shared = networks(name) & networks("random_tickets")
         assert len(shared) * 3 == len(planned(name).jobs)
+
+
+def test_a_setting_beside_the_grid_is_refused_since_jobs_would_not_see_it(tmp_path: Path) -> None:
+    (tmp_path / "sweep").mkdir()
+    text = "# @package _global_\nsweep:\n  grid: {seed: [0, 1]}\ntraining:\n  epochs: 3\n"
+    (tmp_path / "sweep" / "lost.yaml").write_text(text)
+    with pytest.raises(ConfigError, match="sweep=lost: sets training beside"):
+        plan_of("sweep=lost", config_dir=tmp_path)

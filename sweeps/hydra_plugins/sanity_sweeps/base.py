@@ -2,6 +2,8 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from copy import deepcopy
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.utils import JobReturn, JobStatus
@@ -40,11 +42,23 @@ class BookLauncher(Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """What sweepers of others (Optuna, Ax, ...) call, batch by batch."""
+        from sanity.errors import ConfigError
         from sanity.sweep import launch
+        from sanity.sweep.follow import look
 
         plan = launch.plan_jobs(self.config, self.hydra_context.config_loader, job_overrides)
-        book = launch.open_book(self.config, plan)
-        self.start(book, plan.jobs)
+        if plan.left_out:  # the sweeper counts on an answer to each of its questions
+            raise ConfigError(plan.left_out[0].reason)
+        config = deepcopy(self.config)  # each batch is a sweep, numbered from 0
+        config.hydra.sweep.dir = str(Path(config.hydra.sweep.dir) / f"batch_{initial_job_idx}")
+        book = launch.open_book(config, plan)
+        with book.locked():
+            jobs = [state.job for state in look(book) if state.word != "done"]
+            book.forget_failures(jobs)
+            if jobs:
+                self.start(book, jobs)
+        if not jobs:
+            return [_returned(state) for state in look(book)]
         return [_returned(state) for state in self.finish(book) or ()]
 
 

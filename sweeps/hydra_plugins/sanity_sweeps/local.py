@@ -20,11 +20,12 @@ class LocalLauncher(BookLauncher):
     def start(self, book: "Book", jobs: "Sequence[Job]") -> None:
         """Run ``jobs``; each has the threads and the device that are its share of the machine."""
         from sanity.errors import ConfigError
-        from sanity.sweep import local
+        from sanity.sweep import follow, local
         from sanity.sweep.progress import progress
 
         if self.n_jobs is not None and (not isinstance(self.n_jobs, int) or self.n_jobs < 1):
             raise ConfigError(f"hydra.launcher.n_jobs={self.n_jobs}: must be 1 or more, or null")
+        follow.without_cluster(book, jobs)
         devices = local.devices() if self.config.device == "auto" else []
         workers = self.n_jobs or len(devices) or local.cores()
         total = len(book.plan.jobs)

@@ -36,10 +36,12 @@ class SlurmLauncher(BookLauncher, Submitit):
     ) -> None:
         """Refuse before anything is planned where there is no SLURM."""
         from sanity.sweep import cluster
+        from sanity.sweep.requests import check
 
         BookLauncher.setup(
             self, hydra_context=hydra_context, task_function=task_function, config=config
         )
+        check(self.params)
         if not config.sweep.plan:
             cluster.require()
 
@@ -56,7 +58,8 @@ class SlurmLauncher(BookLauncher, Submitit):
         if stored:
             with progress(len(stored)) as bar:
                 local.run_jobs(book, stored, 1, [], bar)
-        missing = [job for job in jobs if job not in stored]
+        here = {job.number for job in stored}
+        missing = [job for job in jobs if job.number not in here]
         self._submitter = self._make_submitter(book)
         self._waiting = follow.start(self._submitter, missing) if missing else []
 

@@ -67,11 +67,13 @@ class SanitySweeper(Sweeper):
 
     def _start(self, book: "Book", jobs: "Sequence[Job]") -> None:
         from sanity.sweep.compose import in_directory
+        from sanity.sweep.follow import without_cluster
 
         book.forget_failures(jobs)
         if isinstance(self.launcher, BookLauncher):
             self.launcher.start(book, jobs)
             return
+        without_cluster(book, jobs)
         place = str(book.directory)
         overrides = [[*job.overrides, *in_directory(place, job.directory)] for job in jobs]
         self.launcher.launch(overrides, initial_job_idx=jobs[0].number)
