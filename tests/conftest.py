@@ -1,6 +1,7 @@
 """Shared by all tests: one thread, private directories, tiny runs without Hydra's main."""
 
 import json
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,10 @@ TINY = (
     "ratio.sparsity=0.8",
     "device=cpu",
 )
+
+# Started in the background by a script, everything would inherit deafness to Ctrl-C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Compose = Callable[..., DictConfig]
 Run = Callable[..., dict[str, Any]]
