@@ -24,6 +24,7 @@ from sanity.config import PROJECT, unknown_setting
 from sanity.errors import ConfigError, SanityError, one_line
 from sanity.files import DISK_ERRORS
 from sanity.signals import Terminated, raise_on_sigterm
+from sanity.trackers import pending
 
 log = logging.getLogger(__name__)
 
@@ -40,12 +41,12 @@ def start(main: Callable[[], Any]) -> None:
     sys.path.append(str(PROJECT / "sweeps"))  # where Hydra finds our sweeper and launchers
     raise_on_sigterm()
     if WANTS_TRACEBACKS:
-        main()
+        _run(main)
         return
     os.environ[FULL_ERROR] = "1"
     logging.raiseExceptions = False  # a log file on a full disk must not bury the run's own word
     try:
-        main()
+        _run(main)
     except SanityError as error:
         _leave_for(error)
     except (HydraException, OmegaConfBaseException) as error:
@@ -62,6 +63,14 @@ def start(main: Callable[[], Any]) -> None:
         _leave("interrupted; the same command goes on where it stopped", INTERRUPTED)
     except Terminated as error:
         _leave(f"{error}; the same command goes on from the last checkpoint", TERMINATED)
+
+
+def _run(main: Callable[[], Any]) -> None:
+    """Call ``main``; trackers then have their time to show the rest, however it ended."""
+    try:
+        main()
+    finally:
+        pending.settle()
 
 
 def arranged(arguments: Sequence[str]) -> list[str]:

@@ -26,16 +26,18 @@ Values = dict[str, Any]
 
 def plain(cfg: DictConfig, group: str) -> Values:
     """The settings of ``group``, resolved; raises ConfigError for one that must still be given."""
-    if OmegaConf.select(cfg, group) is None:
+    chosen = OmegaConf.select(cfg, group)
+    if chosen is None:
         raise ConfigError(f"{group}=null: must be one of its options; see --help")
+    if not isinstance(chosen, DictConfig):
+        raise ConfigError(f"{group}={chosen}: must be one of its options; see --help")
     try:
-        values = OmegaConf.to_container(cfg[group], resolve=True, throw_on_missing=True)
+        values = OmegaConf.to_container(chosen, resolve=True, throw_on_missing=True)
     except MissingMandatoryValue as error:
         raise ConfigError(f"{error.full_key}: must be given") from None
     except OmegaConfBaseException as error:
         raise ConfigError(one_line(error)) from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"{group}={values}: must be one of its options; see --help")
+    assert isinstance(values, dict)
     return {str(name): value for name, value in values.items()}
 
 

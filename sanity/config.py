@@ -3,6 +3,7 @@
 import difflib
 import inspect
 import math
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -25,8 +26,16 @@ KINDS: dict[type, str] = {
 }
 
 
+HOME = "SANITY_PROJECT"
+"""The variable by which a job that runs from a copy of the code finds the project itself."""
+
+
+def _below_project(name: str) -> str:
+    return str(Path(os.environ.get(HOME) or PROJECT) / name)
+
+
 # ${sanity.project:data} is a path below the project, wherever a run is started from.
-OmegaConf.register_new_resolver("sanity.project", lambda name: str(PROJECT / name), replace=True)
+OmegaConf.register_new_resolver("sanity.project", _below_project, replace=True)
 
 
 @dataclass

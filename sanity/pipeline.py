@@ -10,19 +10,21 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from sanity import device, masks, summary
+from sanity import device, masks, summary, trackers
 from sanity.config import make_importable
 from sanity.errors import SanityError, TrainingError
 from sanity.parts import Parts, build
 from sanity.record import Record, claim
 from sanity.signals import Terminated
 from sanity.stages.lab import Lab, Reached
-from sanity.stages.network import Round, Trained, mask_of
+from sanity.stages.network import Round, Trained
 from sanity.stages.prune import prune, prune_donor
 from sanity.stages.rewind import rewind
 from sanity.stages.train_dense import train_dense
 from sanity.stages.train_ticket import train_ticket
 from sanity.store import Entry, Store
+from sanity.trackers.audience import Audience
+from sanity.trackers.ledger import SHOWN, Ledger
 from sanity.validation import validate
 
 GROUPS = ("dataset", "arch", "pruner", "ratio", "rewind", "sanity_check")
@@ -68,14 +70,17 @@ def run(
 def _run(
     cfg: DictConfig, directory: Path, planned: Mapping[str, str] | None, last: str | None
 ) -> float | None:
-    record = Record(directory, _plain(cfg), _choices(cfg))
+    record = Record(directory, _plain(cfg), _choices(cfg), _sweep(cfg))
     outcome = Outcome()
     try:
+        shown_by = trackers.build(cfg)
         parts = build(cfg)
         record.content["config"] = _plain(cfg)
         validate(parts)
+        lab = _open(parts, record, planned, last)
+        record.listener = Audience(shown_by, Ledger(lab.store.root / SHOWN))
         with suppress(Reached):
-            follow(_open(parts, record, planned, last), outcome)
+            follow(lab, outcome)
     except BaseException as error:
         if outcome.reached:
             with suppress(SanityError, OSError):  # the error at hand is the one to tell
@@ -104,6 +109,7 @@ def follow(lab: Lab, outcome: Outcome) -> None:
     rounds = parts.pruner.rounds(parts.ratio.sparsity)
     for turn in (Round(number, rounds) for number in range(1, rounds + 1)):
         outcome.pruned = prune(lab, trained, outcome.pruned, outcome.donor, turn)
+        lab.note_mask(outcome.pruned)
         if turn.last and until == "prune":
             break
         outcome.start = rewind(lab, outcome.dense, trained, outcome.pruned, turn)
@@ -138,9 +144,7 @@ def _open(parts: Parts, record: Record, planned: Mapping[str, str] | None, last:
 
 def _conclude(record: Record, parts: Parts, outcome: Outcome) -> None:
     """Note in the record what the stages found."""
-    if outcome.pruned is not None:
-        record.set_ticket(parts.blueprint, mask_of(outcome.pruned))
-    elif outcome.dense is not None and not parts.pruner.prunes:
+    if outcome.dense is not None and not parts.pruner.prunes:
         record.set_ticket(parts.blueprint, masks.full(parts.blueprint))
     dense = outcome.dense.entry if outcome.dense else None
     ticket = outcome.ticket.entry if outcome.ticket else None
@@ -178,6 +182,12 @@ def _choices(cfg: DictConfig) -> dict[str, str]:
         return {group: str(chosen.get(group)) for group in GROUPS}  # type: ignore[union-attr]
     targets = {group: str(cfg[group]._target_) for group in GROUPS}
     return {group: target.split(".")[-2].rstrip("_") for group, target in targets.items()}
+
+
+def _sweep(cfg: DictConfig) -> str | None:
+    """The sweep that the run is a part of, by name; itself it is told."""
+    name = OmegaConf.select(cfg, "sweep.name")
+    return None if name is None else str(name)
 
 
 def _plain(cfg: DictConfig) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """``record.json`` and ``metrics.jsonl``: what a run did, for trackers and reports to read."""
 
+import hashlib
 import json
 import logging
 import math
@@ -8,8 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 import torch
 from filelock import FileLock, Timeout
 
@@ -28,17 +30,42 @@ PATIENCE = 2  # seconds; who asks whether a run is at work holds its lock for le
 PACKAGES = ("torch", "torchvision", "hydra-core", "omegaconf", "safetensors", "numpy")
 
 
+class Listener(Protocol):
+    """Who is told what a record is told, as it happens; none of it may raise or take time."""
+
+    def begin(self, content: dict[str, Any], stage: str, key: str, perturbed: bool) -> None:
+        """A stage is about to be computed."""
+
+    def epoch(self, stage: str, figures: dict[str, Any]) -> None:
+        """An epoch has ended, or is told again: after a checkpoint, or of a reused stage."""
+
+    def stage(self, content: dict[str, Any], stage: str) -> None:
+        """A stage has its result, computed or reused."""
+
+    def end(self, content: dict[str, Any]) -> None:
+        """The run has ended; ``content`` is what its record says."""
+
+
 class Record:
     """Gathers a run's facts and writes ``record.json`` once, when the run has ended."""
 
-    def __init__(self, directory: Path, config: dict[str, Any], choices: dict[str, str]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        config: dict[str, Any],
+        choices: dict[str, str],
+        sweep: str | None = None,
+    ) -> None:
+        """``sweep`` names the sweep that the run is a part of, if it is one of several."""
         self.directory = directory
+        self.listener: Listener | None = None
         self._metrics = directory / "metrics.jsonl"
         self.content: dict[str, Any] = {
             "schema": SCHEMA,
             "status": "running",
             "seed": config.get("seed"),
             "choices": choices,
+            **({} if sweep is None else {"sweep": sweep}),
             "config": config,
             "stages": {},
             "ticket": None,
@@ -53,7 +80,12 @@ class Record:
     def path(self) -> Path:
         return self.directory / "record.json"
 
-    def add_stage(self, name: str, entry: Entry) -> None:
+    def begin_stage(self, name: str, key: str, perturbed: bool) -> None:
+        """A stage is about to be computed; ``perturbed``: by the sanity check."""
+        if self.listener:
+            self.listener.begin(self.content, name, key, perturbed)
+
+    def add_stage(self, name: str, entry: Entry, perturbed: bool) -> None:
         """Note a stage; the epochs of a reused one are copied to ``metrics.jsonl``.
 
         Of one that is asked for twice (the snapshot, in IMP's rounds) the first time counts.
@@ -64,15 +96,20 @@ class Record:
             "key": entry.key,
             "reused": entry.reused,
             "seconds": round(entry.seconds, 3),
+            **({"perturbed": True} if perturbed else {}),
         }
         if entry.reused:
             for epoch in entry.facts.get("epochs", []):
                 self.add_epoch(name, epoch)
+        if self.listener:
+            self.listener.stage(self.content, name)
 
     def add_epoch(self, stage: str, figures: dict[str, Any]) -> None:
         """Append an epoch's figures to ``metrics.jsonl``, where they can be watched live."""
         with self._writing(), self._metrics.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"stage": stage, **figures}) + "\n")
+        if self.listener:
+            self.listener.epoch(stage, figures)
 
     def set_ticket(self, blueprint: Blueprint, mask: Mask) -> None:
         """Note how many weights each layer of the ticket keeps."""
@@ -85,6 +122,7 @@ class Record:
                 {"name": layer.name, "total": layer.total, "kept": counts[layer.name]}
                 for layer in blueprint.layers
             ],
+            "digest": mask_digest(mask),
         }
 
     def set_check(self, name: str, effect: dict[str, Any] | None) -> None:
@@ -131,8 +169,12 @@ class Record:
 
     def _write(self, status: str) -> None:
         self.content["status"] = status
-        with self._writing():
-            write_json(self.path, _finite(self.content))
+        try:
+            with self._writing():
+                write_json(self.path, _finite(self.content))
+        finally:
+            if self.listener:
+                self.listener.end(self.content)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -142,6 +184,15 @@ class Record:
             raise StoreError(
                 f"the run's directory {self.directory} cannot be written ({error.strerror})"
             ) from error
+
+
+def mask_digest(mask: Mask) -> str:
+    """The SHA-256 of which weights a mask keeps, in hex: the same for masks that are the same."""
+    found = hashlib.sha256()
+    for name in sorted(mask):
+        found.update(f"{name}\0{tuple(mask[name].shape)}\0".encode())
+        found.update(np.packbits(mask[name].cpu().numpy()).tobytes())
+    return found.hexdigest()
 
 
 @contextmanager

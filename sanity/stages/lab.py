@@ -64,19 +64,30 @@ class Lab:
         Raises SweepError where the stage is no longer the one that was planned, and Reached
         after the stage that was to be the last.
         """
-        self._refuse_change(stage, name, settings)
+        key = key_of(stage, settings)
+        self._refuse_change(name, key)
+        perturbed = any(settings.get(field) is not None for field in ("check", "data_check"))
+
+        def begin(work: Work) -> dict[str, Any]:
+            self.record.begin_stage(name, key, perturbed)
+            return compute(work)
+
         start = time.perf_counter()
-        entry = self.store.fetch(stage, settings, compute)
+        entry = self.store.fetch(stage, settings, begin)
         seconds = time.perf_counter() - start
         log.info("%-14s %s", name, f"reused {entry.key}" if entry.reused else f"{seconds:.1f} s")
-        self.record.add_stage(name, entry)
+        self.record.add_stage(name, entry, perturbed)
         if name == self.last:
             raise Reached(name)
         return entry
 
-    def _refuse_change(self, stage: str, name: str, settings: Mapping[str, Any]) -> None:
+    def note_mask(self, pruned: Entry) -> None:
+        """Note in the record what the mask keeps, before its ticket is trained."""
+        self.record.set_ticket(self.parts.blueprint, pruned.tensors("mask"))
+
+    def _refuse_change(self, name: str, key: str) -> None:
         """A job that waited in a queue must not pass today's code for that of its submission."""
-        if self.planned.get(name, key := key_of(stage, settings)) != key:
+        if self.planned.get(name, key) != key:
             raise SweepError(
                 f"{name}: what determines it (your own components' code, or the data) has changed "
                 "since the sweep was started: start it again"

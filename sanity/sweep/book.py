@@ -87,6 +87,11 @@ class Book:
         note.parent.mkdir(parents=True, exist_ok=True)
         write_json(note, {"directory": str(self.directory.absolute()), "title": self.plan.title})
 
+    @property
+    def naming(self) -> list[str]:
+        """The override that tells a job the name of its sweep."""
+        return [text for text in self.arguments if text.startswith("sweep.name=")]
+
     def directory_of(self, job: Job) -> Path:
         """Where a job runs and leaves its record."""
         return self.directory / job.directory

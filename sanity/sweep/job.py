@@ -19,10 +19,11 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from sanity.cli import FULL_ERROR
-from sanity.config import PROJECT
+from sanity.config import HOME, PROJECT
 from sanity.sweep.book import Book
 from sanity.sweep.grid import quoted
 from sanity.sweep.plan import Job, Needed
+from sanity.trackers import pending
 
 OUTPUT = "output.log"
 
@@ -35,9 +36,11 @@ class Task:
     arguments: tuple[str, ...]
     planned: Mapping[str, str]
     last: str | None = None
+    project: str = str(PROJECT)  # where it was submitted, which is not where it runs
 
     def __call__(self) -> None:
         """Run it; raises what it raises, with its traceback in the output."""
+        os.environ.setdefault(HOME, self.project)
         logging.getLogger("submitit").propagate = False  # it has a handler, and we have one
         run(self.arguments, self.planned, self.last)
 
@@ -81,7 +84,10 @@ def run(arguments: Sequence[str], planned: Mapping[str, str], last: str | None) 
     command = hydra.main(version_base="1.3", config_path=config_dir, config_name="config")(main)
     GlobalHydra.instance().clear()
     with _set(os.environ, FULL_ERROR, "1"), _arguments([str(PROJECT / "run.py"), *arguments]):
-        command()
+        try:
+            command()
+        finally:
+            pending.settle()
 
 
 def run_quietly(task: Task, device: str | None = None) -> bool:

@@ -49,6 +49,9 @@ class _Outline(Lab):
         facts = {"empty": [], "dead": False}
         return Entry(stage, found.key, Path(), facts, seconds=0.0, reused=True)
 
+    def note_mask(self, pruned: Entry) -> None:
+        """There is no mask to look at."""
+
 
 def stages_of(parts: Parts) -> tuple[Stage, ...]:
     """The stages of a run in order. They depend on settings alone, so nothing is computed."""

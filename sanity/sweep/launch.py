@@ -76,7 +76,7 @@ def open_book(config: DictConfig, plan: Plan) -> Book:
         identity=identity,
         store_dir=store_dir,
         launcher=str(OmegaConf.select(config, "hydra.runtime.choices")["hydra/launcher"]),
-        arguments=(*_common(config), *_places(config)),
+        arguments=(*_common(config), *_places(config), f"sweep.name={quoted(_name(config, identity))}"),
         config_dir=_config_dir(config),
         config_name=config.hydra.job.config_name,
         command=tuple(sys.argv),
@@ -121,6 +121,14 @@ def _refuse_lost_settings(config: DictConfig, loader: ConfigLoader) -> None:
             f"sweep={chosen}: sets {lost[0]} beside sweep.grid, where jobs do not see it; put it "
             "into the grid, as a setting with one value"
         )
+
+
+def _name(config: DictConfig, identity: str) -> str:
+    """What trackers call the sweep: the same for the same jobs, another one for others."""
+    if config.sweep.name is not None:
+        return str(config.sweep.name)
+    chosen = OmegaConf.select(config, "hydra.runtime.choices").get("sweep")
+    return f"{chosen or 'sweep'}-{identity[:6]}"
 
 
 def _common(config: DictConfig) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from sanity import trackers
 from sanity.errors import CombinationError, ConfigError
 from sanity.parts import Parts, build
 from sanity.sweep.compose import Composer, directory_of
@@ -158,6 +159,7 @@ class Planner:
 def _build(cfg: DictConfig) -> Parts:
     """The parts of a job, once it is seen to make sense; ``cfg`` is left as it is."""
     before = {name: OmegaConf.select(cfg, name) for name in READ_FROM_IMAGES}
+    trackers.build(cfg)  # a wrong setting of theirs would fail every job
     try:
         parts = build(cfg)
     finally:

@@ -43,6 +43,7 @@ class BookLauncher(Launcher):
     ) -> Sequence[JobReturn]:
         """What sweepers of others (Optuna, Ax, ...) call, batch by batch."""
         from sanity.errors import ConfigError
+        from sanity.files import digest
         from sanity.sweep import launch
         from sanity.sweep.follow import look
 
@@ -50,6 +51,8 @@ class BookLauncher(Launcher):
         if plan.left_out:  # the sweeper counts on an answer to each of its questions
             raise ConfigError(plan.left_out[0].reason)
         config = deepcopy(self.config)  # each batch is a sweep, numbered from 0
+        if config.sweep.name is None:  # but for trackers all batches are one
+            config.sweep.name = f"sweep-{digest(str(config.hydra.sweep.dir))[:6]}"
         config.hydra.sweep.dir = str(Path(config.hydra.sweep.dir) / f"batch_{initial_job_idx}")
         book = launch.open_book(config, plan)
         with book.locked():

@@ -75,7 +75,9 @@ class SanitySweeper(Sweeper):
             return
         without_cluster(book, jobs)
         place = str(book.directory)
-        overrides = [[*job.overrides, *in_directory(place, job.directory)] for job in jobs]
+        overrides = [
+            [*job.overrides, *book.naming, *in_directory(place, job.directory)] for job in jobs
+        ]
         self.launcher.launch(overrides, initial_job_idx=jobs[0].number)
 
     def _finish(self, book: "Book") -> "Sequence[State] | None":

@@ -1,0 +1,175 @@
+"""Tells trackers what a run does, in threads of their own: they never hold it up or fail it."""
+
+import logging
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from queue import SimpleQueue
+from typing import Any
+
+from sanity.errors import one_line
+from sanity.trackers import pending
+from sanity.trackers.base import Curve, Ending, Problem, Tracker, Training
+from sanity.trackers.ledger import Claim, Ledger
+from sanity.trackers.training import TICKET, conclude, describe, is_shown
+
+log = logging.getLogger(__name__)
+
+Figures = dict[str, Any]
+
+
+class Audience:
+    """Hears what a run's record is told (a ``record.Listener``) and passes on its trainings.
+
+    What is trained now is shown epoch by epoch; what is reused is shown whole when the run has
+    ended, unless it was shown before.
+    """
+
+    def __init__(self, trackers: Sequence[Tracker], ledger: Ledger, *, anew: bool = False) -> None:
+        """``anew``: show again what was shown before."""
+        self._tellers = [Teller(tracker, ledger) for tracker in trackers]
+        self._epochs: dict[str, list[Figures]] = defaultdict(list)
+        self._open: dict[str, Training] = {}
+        self._anew = anew
+
+    def begin(self, content: dict[str, Any], stage: str, key: str, perturbed: bool) -> None:
+        """Start the curve of a stage that is trained now."""
+        if is_shown(stage) and self._tellers:
+            self._open[stage] = training = describe(deepcopy(content), stage, key, perturbed)
+            for teller in self._tellers:
+                teller.open(training)
+
+    def epoch(self, stage: str, figures: Figures) -> None:
+        """Pass on an epoch of what is trained now; remember those of all."""
+        self._epochs[stage].append(dict(figures))
+        if stage in self._open:
+            for teller in self._tellers:
+                teller.add(self._open[stage], dict(figures))
+
+    def stage(self, content: dict[str, Any], stage: str) -> None:
+        """A training is done; the last ticket's waits for the figures of the whole run."""
+        if stage in self._open and stage != TICKET:
+            self._finish(content, stage)
+
+    def end(self, content: dict[str, Any]) -> None:
+        """Finish what is open, and show what was reused and nobody has shown."""
+        content = deepcopy(content)
+        for stage in list(self._open):
+            self._finish(content, stage)
+        for stage, facts in content["stages"].items():
+            if is_shown(stage) and facts["reused"] and self._tellers:
+                training = describe(content, stage, facts["key"], facts.get("perturbed", False))
+                ending = conclude(content, stage, self._epochs[stage])
+                for teller in self._tellers:
+                    teller.show(training, self._epochs[stage], ending, anew=self._anew)
+        for teller in self._tellers:
+            teller.stop()
+
+    def _finish(self, content: dict[str, Any], stage: str) -> None:
+        training = self._open.pop(stage)
+        ending = conclude(deepcopy(content), stage, self._epochs[stage])
+        for teller in self._tellers:
+            teller.finish(training, ending)
+
+
+class Teller:
+    """Speaks to one tracker, in a thread that starts when there is something to say.
+
+    A tracker that fails is a warning, one a run, and what it has not shown can be sent later.
+    """
+
+    def __init__(self, tracker: Tracker, ledger: Ledger) -> None:
+        self._tracker, self._ledger = tracker, ledger
+        self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._curves: dict[str, tuple[Curve, Claim]] = {}
+        self._warned = False
+        self.label, self.patience = tracker.name, tracker.patience
+
+    def open(self, training: Training) -> None:
+        """Start a curve, or go on with it."""
+        self._say(lambda: self._start(training, anew=True))
+
+    def add(self, training: Training, figures: Figures) -> None:
+        """Add an epoch to an open curve."""
+        self._say(lambda: self._on_curve(training, lambda curve: curve.add(figures)))
+
+    def finish(self, training: Training, ending: Ending) -> None:
+        """End an open curve."""
+        self._say(lambda: self._end(training, ending))
+
+    def show(
+        self, training: Training, epochs: Sequence[Figures], ending: Ending, *, anew: bool
+    ) -> None:
+        """Show a whole training, unless it has been shown (``anew``: even then)."""
+        self._say(lambda: self._start(training, anew=anew))
+        for figures in epochs:
+            self.add(training, figures)
+        self.finish(training, ending)
+
+    def stop(self) -> None:
+        """There is nothing more to say."""
+        if self._thread:
+            self._queue.put(None)
+
+    def join(self, seconds: float) -> bool:
+        """Wait until everything is said, ``seconds`` at most; whether it is."""
+        if self._thread:
+            self._thread.join(seconds)
+        return self._thread is None or not self._thread.is_alive()
+
+    def _say(self, what: Callable[[], None]) -> None:
+        if self._thread is None:
+            # A daemon: a tracker that hangs must not keep the program from ending.
+            self._thread = threading.Thread(target=self._work, name=self.label, daemon=True)
+            self._thread.start()
+            pending.add(self)
+        self._queue.put(what)
+
+    def _work(self) -> None:
+        while (what := self._queue.get()) is not None:
+            try:
+                what()
+            except Exception as error:  # whatever a tracker does, the run goes on
+                self._warn(error)
+        for _, claim in self._curves.values():
+            claim.release()
+
+    def _start(self, training: Training, *, anew: bool) -> None:
+        claim = self._ledger.claim(self._tracker, training.id, anew=anew)
+        if claim is None:
+            return
+        try:
+            self._curves[training.id] = self._tracker.open(training), claim
+        except BaseException:
+            claim.release()
+            raise
+
+    def _on_curve(self, training: Training, do: Callable[[Curve], None]) -> None:
+        if training.id not in self._curves:
+            return
+        curve, claim = self._curves[training.id]
+        try:
+            do(curve)
+        except BaseException:
+            del self._curves[training.id]
+            claim.release()
+            raise
+
+    def _end(self, training: Training, ending: Ending) -> None:
+        self._on_curve(training, lambda curve: curve.finish(ending))
+        if training.id in self._curves:
+            _, claim = self._curves.pop(training.id)
+            if ending.status == "completed":
+                claim.done({"name": training.name, "group": training.group, "key": training.key})
+            else:
+                claim.release()
+
+    def _warn(self, error: Exception) -> None:
+        if self._warned:
+            log.debug("%s: %s", self.label, error)
+            return
+        self._warned = True
+        text = str(error) if isinstance(error, Problem) else one_line(error) or type(error).__name__
+        log.warning("%s: %s; the run goes on", self.label, text)

@@ -1,0 +1,93 @@
+"""What a tracker is: it shows trained stages, each as a curve, from first epoch to last."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+
+@dataclass(frozen=True)
+class Training:
+    """A trained stage of a run, as trackers show it: who it is, before anything has happened.
+
+    ``id`` is the same whenever the same stage is trained or told of in the same ``group`` (the
+    sweep, if any), which is how a resumed training finds its curve again. ``key`` is its key in
+    the store, ``config`` holds JSON values.
+    """
+
+    id: str
+    stage: str
+    key: str
+    kind: Literal["dense", "ticket"]
+    name: str
+    group: str | None
+    tags: tuple[str, ...]
+    config: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a training ended.
+
+    ``summary`` has its final figures, flat; ``layers`` a row (layer, total, kept, density) for
+    each prunable layer of a ticket, and ``files`` what may be uploaded: ``dense`` (the manifest of
+    the network that was pruned), ``mask`` and ``ticket``, by their keys.
+    """
+
+    status: Literal["completed", "failed", "interrupted"]
+    summary: Mapping[str, float]
+    layers: tuple[tuple[str, int, int, float], ...] = ()
+    files: Mapping[str, tuple[str, Path]] | None = None
+
+
+class Problem(Exception):  # noqa: N818 - the run has none
+    """Something could not be shown; its text says what, and how to have it later."""
+
+
+class Curve(ABC):
+    """One training in a tracker; used by one thread."""
+
+    @abstractmethod
+    def add(self, figures: Mapping[str, Any]) -> None:
+        """Show the figures of an epoch, those of a line of ``metrics.jsonl``.
+
+        Epochs come in order, each once; of a resumed training from the first one on.
+        """
+
+    @abstractmethod
+    def finish(self, ending: Ending) -> None:
+        """Show how it ended; raises Problem where some of it will be missing."""
+
+
+class Tracker(ABC):
+    """Where trainings are shown. It may fail in any way: the run goes on, with one warning.
+
+    All its methods but :meth:`check` are called in a thread of its own.
+    """
+
+    name: ClassVar[str]
+    """What the warnings call it."""
+
+    @property
+    def active(self) -> bool:
+        """Whether it shows anything at all."""
+        return True
+
+    @property
+    def patience(self) -> float:
+        """Seconds for which it may hold up the end of a program."""
+        return 10.0
+
+    @property
+    @abstractmethod
+    def place(self) -> str:
+        """What distinguishes the places it can show things in, such as a project."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raise ConfigError for a setting that is wrong, or a package that is missing."""
+
+    @abstractmethod
+    def open(self, training: Training) -> Curve:
+        """Start a curve; whatever an earlier attempt at it has left is replaced or gone on with."""

@@ -1,0 +1,90 @@
+"""TensorBoard: a directory of event files a training, named as a person would name it."""
+
+import importlib.util
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from sanity.config import PROJECT
+from sanity.errors import ConfigError
+from sanity.trackers.base import Curve, Ending, Tracker, Training
+
+# The four scalars of the paper's code bear its names, so that curves of both lie in one plot.
+NAMES = {
+    "train_loss": "train_loss",
+    "test_loss": "test_loss",
+    "train_accuracy": "train_acc",
+    "test_accuracy": "test_acc",
+    "validation_loss": "validation_loss",
+    "validation_accuracy": "validation_acc",
+    "lr": "lr",
+    "images_per_second": "images_per_second",
+}
+FLUSH = 5  # seconds after which figures are on the disk
+
+
+@dataclass
+class TensorBoard(Tracker):
+    """Writes ``<dir>/<sweep>/<name>_<key>/``; ``tensorboard --logdir <dir>`` shows all of them."""
+
+    name: ClassVar[str] = "TensorBoard"
+
+    dir: str = str(PROJECT / "tensorboard")
+
+    @property
+    def place(self) -> str:
+        """The directory."""
+        return str(Path(self.dir).expanduser().absolute())
+
+    def check(self) -> None:
+        """Raise ConfigError where the package is missing."""
+        if not self.dir.strip():
+            raise ConfigError("tracker.tensorboard.dir=: must name a directory")
+        if importlib.util.find_spec("tensorboard") is None:
+            raise ConfigError(
+                "tracker=tensorboard: needs the package tensorboard; "
+                "install it with pip install -e '.[tensorboard]'"
+            )
+
+    def open(self, training: Training) -> Curve:
+        """Start the training's directory anew: a resumed training tells all its epochs again."""
+        from torch.utils.tensorboard import SummaryWriter
+
+        path = Path(self.place) / (training.group or "") / directory_name(training)
+        shutil.rmtree(path, ignore_errors=True)
+        writer = SummaryWriter(str(path), flush_secs=FLUSH)
+        config = json.dumps(training.config, indent=2, default=str)
+        writer.add_text("config", "\n".join(f"    {line}" for line in config.splitlines()))
+        return TensorBoardCurve(writer)
+
+
+class TensorBoardCurve(Curve):
+    """One directory of event files."""
+
+    def __init__(self, writer: Any) -> None:
+        self._writer = writer
+
+    def add(self, figures: Mapping[str, Any]) -> None:
+        """Write an epoch's figures; its number is the step."""
+        for name, shown in NAMES.items():
+            if name in figures:
+                self._writer.add_scalar(shown, figures[name], figures["epoch"])
+
+    def finish(self, ending: Ending) -> None:
+        """Write the summary and the layers as tables, and close."""
+        rows = [f"| {name} | {value:g} |" for name, value in ending.summary.items()]
+        self._writer.add_text("summary", "\n".join([f"| {ending.status} | |", "|-|-|", *rows]))
+        if ending.layers:
+            lines = [f"| {a} | {b:,} | {c:,} | {d:.2%} |" for a, b, c, d in ending.layers]
+            head = ["| layer | total | kept | density |", "|-|-:|-:|-:|"]
+            self._writer.add_text("layers", "\n".join([*head, *lines]))
+        self._writer.close()
+
+
+def directory_name(training: Training) -> str:
+    """The training's name as a directory's, with enough of its key to be the only one."""
+    words = training.name.replace("/", "-").replace(" ", "_")
+    return f"{words}_{training.key[:6]}"

@@ -1,0 +1,188 @@
+"""From a record to what trackers show: pure functions, for running and for finished runs alike."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sanity.files import digest
+from sanity.trackers.base import Ending, Training
+
+DENSE, TICKET = "train_dense", "train_ticket"
+INTERRUPTED = ("interrupted", "stopped by SIGTERM")
+OF_THE_PLACE = ("tracker", "data_dir", "store_dir", "checkpoint_every")
+OF_A_DENSE_NETWORK = ("seed", "arch", "dataset", "training", "threads", "device")
+SECRET = re.compile(r"(^|_)(api_?key|token|secret|password|passwd|credentials?)$", re.IGNORECASE)
+REDACTED = "(redacted)"
+
+
+def is_shown(stage: str) -> bool:
+    """Whether a stage of this name trains a network that trackers show.
+
+    A snapshot is a dense training up to some epoch once more: the dense network's curve has it.
+    """
+    return stage == DENSE or stage.startswith(TICKET)
+
+
+def describe(content: Mapping[str, Any], stage: str, key: str, perturbed: bool) -> Training:
+    """The training of ``stage`` in a run whose record says ``content`` so far."""
+    group = content.get("sweep")
+    config = _dense(content, perturbed) if stage == DENSE else _ticket(content, stage, group)
+    about = {"stage": stage, "key": key, "sweep": group, "versions": content["versions"]}
+    return Training(
+        id=identifier(stage, key, group),
+        stage=stage,
+        key=key,
+        kind="dense" if stage == DENSE else "ticket",
+        name=_name(config, stage),
+        group=group,
+        tags=_tags(config),
+        config=config | about,
+    )
+
+
+def identifier(stage: str, key: str, group: str | None) -> str:
+    """Names a training in its group, for good; letters, digits and ``-``."""
+    kind = "dense" if stage == DENSE else "ticket"
+    return f"{kind}-{digest([key, group])[:16]}"
+
+
+def conclude(
+    content: Mapping[str, Any], stage: str, epochs: Sequence[Mapping[str, Any]]
+) -> Ending:
+    """How the training of ``stage`` ended; the last ticket's figures are those of the run."""
+    finished = stage in content["stages"]
+    interrupted = content.get("reason") in INTERRUPTED
+    broken = "interrupted" if interrupted else "failed"
+    last_ticket = stage == TICKET and finished
+    summary = _last(epochs) | (_of_the_run(content) if last_ticket else {})
+    if stage == DENSE:
+        summary["sparsity"] = 0.0
+    layers = content["ticket"]["layers"] if last_ticket and content["ticket"] else []
+    return Ending(
+        status="completed" if finished else broken,  # type: ignore[arg-type]
+        summary={f"final/{name}": value for name, value in summary.items()} | _effect(content, stage),
+        layers=tuple(
+            (layer["name"], layer["total"], layer["kept"], layer["kept"] / layer["total"])
+            for layer in layers
+        ),
+        files=_files(content, stage) if finished else None,
+    )
+
+
+def _dense(content: Mapping[str, Any], perturbed: bool) -> dict[str, Any]:
+    """What a dense network depends on: many runs may share it, whatever their pruner."""
+    choices = content["choices"]
+    check = choices["sanity_check"] if perturbed else "none"
+    names = [*OF_A_DENSE_NETWORK, *(["sanity_check"] if perturbed else [])]
+    settings = {name: content["config"].get(name) for name in names}
+    return {
+        "dataset": choices["dataset"],
+        "arch": choices["arch"],
+        "pruner": "dense",
+        "ratio": "none",
+        "rewind": "none",
+        "sanity_check": check,
+        "sparsity": 0.0,
+        "seed": content["seed"],
+        "settings": redacted(settings),
+    }
+
+
+def _ticket(content: Mapping[str, Any], stage: str, group: str | None) -> dict[str, Any]:
+    settings = {k: v for k, v in content["config"].items() if k not in OF_THE_PLACE}
+    stages, ticket = content["stages"], content["ticket"]
+    dense = stages.get(DENSE)
+    config = {
+        **content["choices"],
+        "ratio": _ratio(content),
+        "sparsity": content["config"]["ratio"].get("sparsity"),
+        "seed": content["seed"],
+        "parent": None if dense is None else identifier(DENSE, dense["key"], group),
+        "settings": redacted(settings),
+    }
+    if stage != TICKET:
+        return config | {"round": int(stage.rsplit("_", 1)[1])}
+    if ticket:
+        # W&B reads dots as nesting, and layers' names have them.
+        density = {
+            layer["name"].replace(".", "/"): layer["kept"] / layer["total"]
+            for layer in ticket["layers"]
+        }
+        mask = {"key": stages["prune"]["key"], "sha256": ticket.get("digest")}
+        config |= {"mask": mask, "density": density}
+    return config
+
+
+def _ratio(content: Mapping[str, Any]) -> str:
+    """The ratio's name; that of ``like`` with whose counts it copies."""
+    lender = content["config"]["ratio"].get("of")
+    ratio = str(content["choices"]["ratio"])
+    return ratio if lender is None else f"{ratio} {lender}"
+
+
+def _name(config: Mapping[str, Any], stage: str) -> str:
+    words = [config["dataset"], config["arch"]]
+    if stage == DENSE:
+        words.append("dense")
+    else:
+        words.append(f"{config['pruner']} x {config['ratio']}")
+        if isinstance(config["sparsity"], int | float):
+            words.append(f"{100 * config['sparsity']:g}%")
+        if config["rewind"] != "init":
+            words.append(f"rewind {config['rewind']}")
+    if config["sanity_check"] != "none":
+        words.append(config["sanity_check"])
+    if "round" in config:
+        words.append(f"round {config['round']}")
+    return " ".join([*words, f"s{config['seed']}"])
+
+
+def _tags(config: Mapping[str, Any]) -> tuple[str, ...]:
+    names = ("dataset", "arch", "pruner", "ratio", "sanity_check")
+    return tuple(dict.fromkeys(config[name] for name in names if config[name] != "none"))
+
+
+def _last(epochs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Last and best figures of a training, as records have them."""
+    if not epochs:
+        return {}
+    names = ("test_accuracy", "test_loss", "validation_accuracy", "validation_loss")
+    last = {name: epochs[-1][name] for name in names if name in epochs[-1]}
+    return last | {"best_test_accuracy": max(epoch["test_accuracy"] for epoch in epochs)}
+
+
+def _of_the_run(content: Mapping[str, Any]) -> dict[str, float]:
+    ticket = content["ticket"] or {}
+    counts = {name: ticket[name] for name in ("sparsity", "kept", "total") if name in ticket}
+    return {**content["metrics"], **counts}
+
+
+def _effect(content: Mapping[str, Any], stage: str) -> dict[str, float]:
+    check = content["check"] if stage == TICKET else None
+    return {f"check/{name}": value for name, value in (check or {}).get("effect", {}).items()}
+
+
+def _files(content: Mapping[str, Any], stage: str) -> dict[str, tuple[str, Path]]:
+    """What the store has of this training, and of what it was made from, by kind."""
+    store, stages = Path(content["config"]["store_dir"]), content["stages"]
+    wanted = {"dense": (DENSE, "manifest.json")}
+    if stage == TICKET:
+        wanted |= {"mask": ("prune", "mask.safetensors"), "ticket": (TICKET, "final.safetensors")}
+    elif stage != DENSE:
+        return {}
+    return {
+        kind: (stages[name]["key"], store / name / stages[name]["key"] / file)
+        for kind, (name, file) in wanted.items()
+        if name in stages
+    }
+
+
+def redacted(value: Any) -> Any:
+    """``value`` without what settings called a key, token, secret or password hold."""
+    if isinstance(value, Mapping):
+        return {
+            name: REDACTED if SECRET.search(str(name)) and item else redacted(item)
+            for name, item in value.items()
+        }
+    return [redacted(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,339 @@
+"""Weights & Biases: a run a training, live or offline; dashboards are in ``dashboard.py``.
+
+What is tried with wandb 0.31 and holds: runs have an id that follows from the stage, so that a
+resumed training finds its run; steps are epochs. Offline nothing can be resumed, so that a
+training is told anew from its first epoch, in place of what an earlier attempt has left; online
+the server says which steps it has, and only the others are sent.
+"""
+
+import logging
+import netrc
+import os
+import shutil
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from sanity.config import PROJECT, unknown
+from sanity.errors import ConfigError, one_line
+from sanity.trackers.base import Curve, Ending, Problem, Tracker, Training
+from sanity.trackers.training import DENSE, TICKET
+from sanity.trackers.wandb_log import is_whole
+
+log = logging.getLogger(__name__)
+
+MODES = ("auto", "online", "offline", "disabled")
+ALIASES = {"run": "online", "dryrun": "offline"}  # as wandb itself still has them
+BY_EPOCH = ("train_loss", "train_accuracy", "test_loss", "test_accuracy", "validation_loss")
+BY_EPOCH += ("validation_accuracy", "lr", "images_per_second", "seconds")
+EXIT_CODES = {"completed": 0, "failed": 1, "interrupted": 130}
+FLUSH = 5.0  # seconds after which figures are on the disk, also if the process is killed
+SWEEP = ("WANDB_SWEEP_ID", "WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH")
+
+_service = threading.RLock()
+"""Starting and ending runs, one at a time: a failed start takes the whole service down with it."""
+
+
+@dataclass
+class _Session:
+    """What this process knows of W&B, for all of its runs."""
+
+    unreachable: bool = False
+    prepared: bool = False
+    said: set[str] = field(default_factory=set)
+    problems: list[str] = field(default_factory=list)
+    agent: dict[str, str] = field(default_factory=dict)
+
+    def say(self, text: str) -> None:
+        """A line, once."""
+        if text not in self.said:
+            self.said.add(text)
+            log.info("%s", text)
+
+    def info(self, message: str) -> None:
+        """What wandb would print; our own lines say it."""
+
+    def warning(self, message: str) -> None:
+        """What wandb would warn of; the run that is ended next passes it on."""
+        self.problems.append(message)
+
+    error = warning
+
+
+session = _Session()
+
+
+@dataclass
+class Wandb(Tracker):
+    """Shows trainings as runs of ``project``; ``timeout`` is in seconds, ``dir`` holds ``wandb/``.
+
+    ``mode`` auto is online where a key is configured (``wandb login``, WANDB_API_KEY), otherwise
+    offline. A server that does not answer turns it offline for the rest of the process.
+    """
+
+    name: ClassVar[str] = "W&B"
+
+    project: str = "sanity"
+    entity: str | None = None
+    mode: str = "auto"
+    dir: str = str(PROJECT)
+    timeout: float = 20.0
+    tags: list[str] = field(default_factory=list)
+    artifacts: bool = True
+
+    @property
+    def active(self) -> bool:
+        """Whether there is anything to do: WANDB_MODE=disabled is as good as tracker=none."""
+        return self.mode != "disabled"
+
+    @property
+    def patience(self) -> float:
+        """The network's time; writing to the disk has a little of its own."""
+        return self.timeout + 2.0
+
+    @property
+    def place(self) -> str:
+        """The project."""
+        return f"{self.entity or ''}/{self.project}"
+
+    @property
+    def directory(self) -> Path:
+        """Where wandb puts its runs."""
+        return Path(self.dir).expanduser().absolute() / "wandb"
+
+    def check(self) -> None:
+        """Raise ConfigError for a setting that is wrong."""
+        self.mode = ALIASES.get(self.mode, self.mode)
+        if self.mode not in MODES:
+            raise ConfigError(unknown("tracker.wandb.mode", self.mode, MODES))
+        if not self.project or set(self.project) & set("/\\#?%:"):
+            raise ConfigError(
+                f"tracker.wandb.project={self.project}: must be a name without any of / \\ # ? % :"
+            )
+        if self.timeout <= 0:
+            raise ConfigError(f"tracker.wandb.timeout={self.timeout:g}: must be above 0 seconds")
+        if not isinstance(self.tags, list) or not all(isinstance(tag, str) for tag in self.tags):
+            raise ConfigError(f"tracker.wandb.tags={self.tags}: must be a list of texts")
+
+    def open(self, training: Training) -> Curve:
+        """Start the training's run, or go on with it."""
+        with _service:
+            online = self._is_online()
+            self._prepare()
+            _remove_fragments(self.directory, training.id)
+            run = self._reach(training) if online else None
+            if run is None:
+                run = self._init(training, "offline")
+            return WandbCurve(run, self, training)
+
+    def _is_online(self) -> bool:
+        """Whether to try the server; says once where the runs go if not."""
+        if self.mode == "online" or (self.mode == "auto" and has_key()):
+            return not session.unreachable
+        why = "" if self.mode == "offline" else " (no key is configured)"
+        session.say(
+            f"W&B: offline in {_near(self.directory)}{why}; "
+            "`wandb sync` uploads it, tracker=none leaves it out"
+        )
+        return False
+
+    def _prepare(self) -> None:
+        """Make wandb quiet, and keep an agent's run for the ticket alone."""
+        import wandb
+
+        for name in SWEEP:
+            if name in os.environ:
+                session.agent[name] = os.environ.pop(name)
+        if not session.prepared:
+            quiet = wandb.Settings(silent=True)
+            wandb.setup(quiet)
+            wandb.termsetup(quiet, session)  # type: ignore[attr-defined]
+            session.prepared = True
+
+    def _reach(self, training: Training) -> Any:
+        """The run on the server; None, with a warning, where that cannot be had."""
+        import wandb
+
+        try:
+            run = self._init(training, "online")
+        except (wandb.Error, TimeoutError, OSError) as error:
+            session.unreachable = True
+            wandb.teardown()  # otherwise the id is still in use
+            session.prepared = False
+            self._prepare()
+            session.problems.clear()
+            log.warning(
+                "W&B: %s; going on offline in %s, which `wandb sync` uploads",
+                _short(error),
+                _near(self.directory),
+            )
+            return None
+        session.say(f"W&B: {run.project_url or run.url}")
+        return run
+
+    def _init(self, training: Training, mode: str) -> Any:
+        import wandb
+
+        agent = session.agent if _is_the_agents(training) else {}
+        wanted = {
+            "silent": True,
+            "console": "off",  # run.log has it; wrapping stdout would tear progress bars
+            "init_timeout": self.timeout / 2,
+            "finish_timeout": self.timeout / 2,
+            "finish_timeout_raises": True,
+            "disable_job_creation": True,
+            "save_code": False,
+            "x_save_requirements": False,  # record.json has the versions that matter
+            "x_transaction_log_flush_interval": FLUSH,
+            "sweep_id": agent.get("WANDB_SWEEP_ID"),
+        }
+        known = wandb.Settings.model_fields
+        tags = (*training.tags, *self.tags, *os.environ.get("WANDB_TAGS", "").split(","))
+        self.directory.mkdir(parents=True, exist_ok=True)
+        return wandb.init(
+            settings=wandb.Settings(
+                **{k: v for k, v in wanted.items() if k in known and v is not None}
+            ),
+            mode=mode,
+            dir=str(self.directory.parent),
+            entity=self.entity,
+            project=self.project,
+            id=agent.get("WANDB_RUN_ID") or training.id,
+            name=training.name,
+            group=training.group or os.environ.get("WANDB_RUN_GROUP"),
+            job_type=training.kind,
+            tags=list(dict.fromkeys(tag for tag in tags if tag)),
+            config=dict(training.config),
+            resume="allow" if mode == "online" else None,
+            reinit="create_new",
+        )
+
+
+class WandbCurve(Curve):
+    """One run of W&B."""
+
+    def __init__(self, run: Any, tracker: Wandb, training: Training) -> None:
+        self._run, self._tracker, self._training = run, tracker, training
+        self._next = run.starting_step
+        run.define_metric("epoch", hidden=True)
+        for name in BY_EPOCH:
+            run.define_metric(name, step_metric="epoch", step_sync=False)
+        run.define_metric("layer/density", step_metric="layer/index", step_sync=False)
+
+    def add(self, figures: Mapping[str, Any]) -> None:
+        """Log an epoch; its number is the step."""
+        self._log(figures["epoch"], figures)
+        self._last = figures["epoch"]
+
+    def finish(self, ending: Ending) -> None:
+        """Log the summary, the layers and what they are made of, and end the run."""
+        if ending.status == "completed":
+            self._log_final(ending)
+            if self._tracker.artifacts and not self._run.offline:
+                self._log_artifacts(ending)
+        elif ending.status == "interrupted" and not self._run.offline:
+            self._run.mark_preempting()
+        directory = Path(self._run.settings.sync_dir)
+        with _service:
+            try:
+                self._run.finish(exit_code=EXIT_CODES[ending.status])
+            except TimeoutError:
+                session.unreachable = True
+                raise self._not_uploaded(directory, "the server does not answer") from None
+            problems = list(session.problems)
+            session.problems.clear()
+        if problems and not self._run.offline:
+            raise self._not_uploaded(directory, problems[0].splitlines()[0])
+        if self._run.offline and not is_whole(directory / f"run-{self._run.id}.wandb"):
+            raise Problem(
+                f"{_near(directory)} could not be written to its end (is the disk full?); "
+                "`python -m sanity.trackers send` with the run's directory shows it later"
+            )
+
+    _last = -1
+
+    def _log(self, step: int, row: Mapping[str, Any]) -> None:
+        if step >= self._next:  # the server has the others
+            self._run.log(dict(row), step=step, commit=True)
+
+    def _log_final(self, ending: Ending) -> None:
+        """The final figures as a row too, so that plots may take them for axes."""
+        import wandb
+
+        row: dict[str, Any] = dict(ending.summary)
+        step = self._last + 1
+        if ending.layers and step >= self._next:
+            columns = ["layer", "total", "kept", "density"]
+            table = wandb.Table(columns=columns, data=[list(layer) for layer in ending.layers])
+            title = "Density (kept / total) of each layer"
+            row["layers"] = table
+            row["layer_densities"] = wandb.plot.bar(table, "layer", "density", title=title)
+        self._log(step, row)
+        for index, (*_, density) in enumerate(ending.layers):
+            self._log(step + 1 + index, {"layer/index": index, "layer/density": density})
+        self._run.summary.update(dict(ending.summary))
+
+    def _log_artifacts(self, ending: Ending) -> None:
+        """The mask and the ticket, and what they come from: the lineage of the result."""
+        import wandb
+
+        for kind, (key, path) in (ending.files or {}).items():
+            if not path.exists():  # the store has lost it since, or is elsewhere
+                continue
+            artifact = wandb.Artifact(f"{kind}-{key}", type=kind)
+            artifact.add_file(str(path), policy="immutable", skip_cache=True)
+            if kind == "dense" and self._training.stage != DENSE:
+                self._run.use_artifact(artifact)
+            else:
+                self._run.log_artifact(artifact)
+
+    def _not_uploaded(self, directory: Path, why: str) -> Problem:
+        return Problem(f"{why}; `wandb sync {_near(directory)}` uploads what is missing")
+
+
+def has_key() -> bool:
+    """Whether credentials are configured for the server: in the environment or in a netrc file."""
+    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
+        return True
+    import wandb
+
+    host = urlsplit(wandb.Settings().base_url).hostname
+    hosts = {host, "api.wandb.ai"} if not os.environ.get("WANDB_BASE_URL") else {host}
+    places = [os.environ.get("NETRC"), "~/.netrc", "~/_netrc"]
+    for place in (Path(text).expanduser() for text in places if text):
+        try:
+            entries = netrc.netrc(place).hosts
+        except (OSError, netrc.NetrcParseError):
+            continue
+        if any(name.split(":")[0] in hosts and entry[2] for name, entry in entries.items()):
+            return True
+    return False
+
+
+def _is_the_agents(training: Training) -> bool:
+    """Whether this is the training that a W&B agent has started the program for."""
+    baseline = training.stage == DENSE and training.config.get("asked_for", False)
+    return training.stage == TICKET or baseline
+
+
+def _remove_fragments(directory: Path, identifier: str) -> None:
+    """Remove what an attempt that was broken off has left, since all of it is told again.
+
+    Otherwise `wandb sync` would append one to the other, and show epochs twice.
+    """
+    for path in directory.glob(f"*run-*-{identifier}"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _short(error: Exception) -> str:
+    """The first and most telling line of wandb's errors."""
+    text = one_line(error) or type(error).__name__
+    return text if len(text) <= 160 else f"{text[:157]}..."
+
+
+def _near(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
