@@ -68,6 +68,12 @@ def is_locked(path: Path) -> bool:
     return False
 
 
+def near(path: Path) -> str:
+    """A path as one would type it from here."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

@@ -78,6 +78,7 @@ def _run(
         record.content["config"] = _plain(cfg)
         validate(parts)
         lab = _open(parts, record, planned, last)
+        trackers.say_where(shown_by, _sweep(cfg))
         record.listener = Audience(shown_by, Ledger(lab.store.root / SHOWN))
         with suppress(Reached):
             follow(lab, outcome)

@@ -1,6 +1,7 @@
 """Shared by all tests: one thread, private directories, tiny runs without Hydra's main."""
 
 import json
+import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -43,6 +44,9 @@ def _private_directories(
     """Nothing a test does reaches the user's data or results; digits are packed once."""
     monkeypatch.setenv("SANITY_STORE_DIR", str(tmp_path_factory.mktemp("store")))
     monkeypatch.setenv("SANITY_DATA_DIR", str(tmp_path_factory.getbasetemp() / "data"))
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("WANDB_MODE", "disabled")  # but where trackers are what is tested
 
 
 @pytest.fixture

@@ -50,13 +50,15 @@ class Submission:
 class Book:
     """A sweep on disk.
 
-    ``arguments`` are overrides that all jobs share besides their own, ``config_dir`` is the
-    user's own configuration directory, if there is one, ``config_name`` the primary file.
+    ``name`` is what trackers call it, ``arguments`` are overrides that all jobs share besides their
+    own, ``config_dir`` is the user's own configuration directory, if there is one, ``config_name``
+    the primary file.
     """
 
     directory: Path
     plan: Plan
     identity: str
+    name: str
     store_dir: Path
     launcher: str
     arguments: tuple[str, ...]
@@ -72,6 +74,7 @@ class Book:
             "schema": SCHEMA,
             "title": self.plan.title,
             "identity": self.identity,
+            "name": self.name,
             "created": self.created,
             "command": list(self.command),
             "launcher": self.launcher,
@@ -86,11 +89,6 @@ class Book:
         note = _note(self.store_dir, self.identity)
         note.parent.mkdir(parents=True, exist_ok=True)
         write_json(note, {"directory": str(self.directory.absolute()), "title": self.plan.title})
-
-    @property
-    def naming(self) -> list[str]:
-        """The override that tells a job the name of its sweep."""
-        return [text for text in self.arguments if text.startswith("sweep.name=")]
 
     def directory_of(self, job: Job) -> Path:
         """Where a job runs and leaves its record."""
@@ -240,6 +238,7 @@ def _book(directory: Path, content: dict[str, Any]) -> Book:
         directory=directory,
         plan=Plan(content["title"], jobs, tuple(left_out)),
         identity=content["identity"],
+        name=content.get("name", f"sweep-{content['identity'][:6]}"),
         store_dir=Path(content["store_dir"]),
         launcher=content["launcher"],
         arguments=tuple(content["arguments"]),

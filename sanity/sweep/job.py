@@ -65,7 +65,8 @@ def of_stage(book: Book, needed: Needed, config_dir: str | None = None) -> Task:
 def _task(book: Book, job: Job, directory: Path, last: str | None, config_dir: str | None) -> Task:
     own = config_dir or book.config_dir
     place = f"hydra.run.dir={quoted(str(directory.absolute()))}"
-    arguments = (*job.overrides, *book.arguments, "hydra.job.name=run", place)
+    name = f"sweep.name={quoted(book.name)}"
+    arguments = (*job.overrides, *book.arguments, name, "hydra.job.name=run", place)
     options = {"--config-dir": own, "--config-name": book.config_name}
     given = [text for name, value in options.items() if value for text in (name, value)]
     arguments = (*given, *arguments)

@@ -10,7 +10,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from sanity.files import write_atomically
+from sanity.files import near, write_atomically
 from sanity.sweep.book import Book
 from sanity.sweep.cost import Cost
 from sanity.sweep.plan import Job, Plan, differing
@@ -202,8 +202,4 @@ def _settings(job: Job, settings: dict[str, str]) -> str:
 
 
 def _near(path: Path | None) -> str:
-    """A path as one would type it from here."""
-    if path is None:
-        return ""
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+    return "" if path is None else near(path)

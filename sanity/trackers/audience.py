@@ -33,6 +33,19 @@ class Audience:
         self._open: dict[str, Training] = {}
         self._anew = anew
 
+    def replay(self, content: dict[str, Any], epochs: Sequence[Figures]) -> list["Teller"]:
+        """Show a finished run from its record and the lines of ``metrics.jsonl``.
+
+        Returns those who are telling it: wait for them.
+        """
+        for line in epochs:
+            self.epoch(line["stage"], {k: v for k, v in line.items() if k != "stage"})
+        content = deepcopy(content)
+        for facts in content["stages"].values():
+            facts["reused"] = True  # all of it is there
+        self.end(content)
+        return self._tellers
+
     def begin(self, content: dict[str, Any], stage: str, key: str, perturbed: bool) -> None:
         """Start the curve of a stage that is trained now."""
         if is_shown(stage) and self._tellers:
@@ -84,7 +97,7 @@ class Teller:
         self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._curves: dict[str, tuple[Curve, Claim]] = {}
-        self._warned = False
+        self.failed = False
         self.label, self.patience = tracker.name, tracker.patience
 
     def open(self, training: Training) -> None:
@@ -167,9 +180,9 @@ class Teller:
                 claim.release()
 
     def _warn(self, error: Exception) -> None:
-        if self._warned:
+        if self.failed:
             log.debug("%s: %s", self.label, error)
             return
-        self._warned = True
+        self.failed = True
         text = str(error) if isinstance(error, Problem) else one_line(error) or type(error).__name__
         log.warning("%s: %s; the run goes on", self.label, text)

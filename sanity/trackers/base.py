@@ -13,7 +13,7 @@ class Training:
 
     ``id`` is the same whenever the same stage is trained or told of in the same ``group`` (the
     sweep, if any), which is how a resumed training finds its curve again. ``key`` is its key in
-    the store, ``config`` holds JSON values.
+    the store, ``config`` holds JSON values. ``main``: it is what the run was started for.
     """
 
     id: str
@@ -24,6 +24,7 @@ class Training:
     group: str | None
     tags: tuple[str, ...]
     config: Mapping[str, Any]
+    main: bool
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Curve(ABC):
 class Tracker(ABC):
     """Where trainings are shown. It may fail in any way: the run goes on, with one warning.
 
-    All its methods but :meth:`check` are called in a thread of its own.
+    :meth:`open` and its curves are used in a thread of their own.
     """
 
     name: ClassVar[str]
@@ -83,6 +84,10 @@ class Tracker(ABC):
     @abstractmethod
     def place(self) -> str:
         """What distinguishes the places it can show things in, such as a project."""
+
+    @abstractmethod
+    def where(self, group: str | None) -> str:
+        """One line for a person: where to look, for the runs of a sweep or for a single one."""
 
     @abstractmethod
     def check(self) -> None:

@@ -1,4 +1,4 @@
-"""Which trainings a tracker has shown already, so that a stage shared by forty runs is shown once."""
+"""Which trainings a tracker has shown: one that forty runs share is shown once."""
 
 from pathlib import Path
 from typing import Any

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from sanity.config import PROJECT
 from sanity.errors import ConfigError
+from sanity.files import near
 from sanity.trackers.base import Curve, Ending, Tracker, Training
 
 # The four scalars of the paper's code bear its names, so that curves of both lie in one plot.
@@ -38,6 +39,10 @@ class TensorBoard(Tracker):
     def place(self) -> str:
         """The directory."""
         return str(Path(self.dir).expanduser().absolute())
+
+    def where(self, group: str | None) -> str:
+        """The command that shows the curves."""
+        return f"TensorBoard: tensorboard --logdir {near(Path(self.place) / (group or ''))}"
 
     def check(self) -> None:
         """Raise ConfigError where the package is missing."""

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sanity.files import digest
 from sanity.trackers.base import Ending, Training
@@ -38,6 +38,7 @@ def describe(content: Mapping[str, Any], stage: str, key: str, perturbed: bool) 
         group=group,
         tags=_tags(config),
         config=config | about,
+        main=stage == (DENSE if _is_about_dense(content) else TICKET),
     )
 
 
@@ -47,27 +48,31 @@ def identifier(stage: str, key: str, group: str | None) -> str:
     return f"{kind}-{digest([key, group])[:16]}"
 
 
-def conclude(
-    content: Mapping[str, Any], stage: str, epochs: Sequence[Mapping[str, Any]]
-) -> Ending:
+def conclude(content: Mapping[str, Any], stage: str, epochs: Sequence[Mapping[str, Any]]) -> Ending:
     """How the training of ``stage`` ended; the last ticket's figures are those of the run."""
     finished = stage in content["stages"]
-    interrupted = content.get("reason") in INTERRUPTED
-    broken = "interrupted" if interrupted else "failed"
+    status: Literal["completed", "failed", "interrupted"] = "completed"
+    if not finished:
+        status = "interrupted" if content.get("reason") in INTERRUPTED else "failed"
     last_ticket = stage == TICKET and finished
     summary = _last(epochs) | (_of_the_run(content) if last_ticket else {})
     if stage == DENSE:
         summary["sparsity"] = 0.0
     layers = content["ticket"]["layers"] if last_ticket and content["ticket"] else []
     return Ending(
-        status="completed" if finished else broken,  # type: ignore[arg-type]
-        summary={f"final/{name}": value for name, value in summary.items()} | _effect(content, stage),
+        status=status,
+        summary={f"final/{name}": value for name, value in summary.items()}
+        | _effect(content, stage),
         layers=tuple(
             (layer["name"], layer["total"], layer["kept"], layer["kept"] / layer["total"])
             for layer in layers
         ),
         files=_files(content, stage) if finished else None,
     )
+
+
+def _is_about_dense(content: Mapping[str, Any]) -> bool:
+    return content["choices"]["pruner"] == "dense" or content["config"]["until"] == DENSE
 
 
 def _dense(content: Mapping[str, Any], perturbed: bool) -> dict[str, Any]:
@@ -79,6 +84,7 @@ def _dense(content: Mapping[str, Any], perturbed: bool) -> dict[str, Any]:
     return {
         "dataset": choices["dataset"],
         "arch": choices["arch"],
+        "arm": "dense" if check == "none" else f"dense, {check}",
         "pruner": "dense",
         "ratio": "none",
         "rewind": "none",
@@ -93,9 +99,12 @@ def _ticket(content: Mapping[str, Any], stage: str, group: str | None) -> dict[s
     settings = {k: v for k, v in content["config"].items() if k not in OF_THE_PLACE}
     stages, ticket = content["stages"], content["ticket"]
     dense = stages.get(DENSE)
+    choices, ratio = content["choices"], _ratio(content)
+    check = "" if choices["sanity_check"] == "none" else f", {choices['sanity_check']}"
     config = {
-        **content["choices"],
-        "ratio": _ratio(content),
+        **choices,
+        "arm": f"{choices['pruner']} x {ratio}{check}",
+        "ratio": ratio,
         "sparsity": content["config"]["ratio"].get("sparsity"),
         "seed": content["seed"],
         "parent": None if dense is None else identifier(DENSE, dense["key"], group),
@@ -160,7 +169,11 @@ def _of_the_run(content: Mapping[str, Any]) -> dict[str, float]:
 
 def _effect(content: Mapping[str, Any], stage: str) -> dict[str, float]:
     check = content["check"] if stage == TICKET else None
-    return {f"check/{name}": value for name, value in (check or {}).get("effect", {}).items()}
+    return dict((check or {}).get("effect", {}))
+
+
+def _named(prefix: str, figures: Mapping[str, float]) -> dict[str, float]:
+    return {f"{prefix}/{name}": value for name, value in figures.items()}
 
 
 def _files(content: Mapping[str, Any], stage: str) -> dict[str, tuple[str, Path]]:

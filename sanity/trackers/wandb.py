@@ -14,22 +14,26 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from sanity.config import PROJECT, unknown
 from sanity.errors import ConfigError, one_line
+from sanity.files import near
 from sanity.trackers.base import Curve, Ending, Problem, Tracker, Training
-from sanity.trackers.training import DENSE, TICKET
-from sanity.trackers.wandb_log import is_whole
+from sanity.trackers.training import DENSE
+from sanity.trackers.wandb_log import becomes_whole
 
 log = logging.getLogger(__name__)
 
 MODES = ("auto", "online", "offline", "disabled")
 ALIASES = {"run": "online", "dryrun": "offline"}  # as wandb itself still has them
-BY_EPOCH = ("train_loss", "train_accuracy", "test_loss", "test_accuracy", "validation_loss")
-BY_EPOCH += ("validation_accuracy", "lr", "images_per_second", "seconds")
+BY_EPOCH = (
+    *("train_loss", "train_accuracy", "test_loss", "test_accuracy"),
+    *("validation_loss", "validation_accuracy", "lr", "images_per_second", "seconds"),
+)
 EXIT_CODES = {"completed": 0, "failed": 1, "interrupted": 130}
+CLOSING = 2.0  # seconds that the file of an ended run may take to be closed
 FLUSH = 5.0  # seconds after which figures are on the disk, also if the process is killed
 SWEEP = ("WANDB_SWEEP_ID", "WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH")
 
@@ -104,6 +108,22 @@ class Wandb(Tracker):
         """Where wandb puts its runs."""
         return Path(self.dir).expanduser().absolute() / "wandb"
 
+    @property
+    def online(self) -> bool:
+        """Whether to try the server."""
+        wanted = self.mode == "online" or (self.mode == "auto" and has_key())
+        return wanted and not session.unreachable
+
+    def where(self, group: str | None) -> str:
+        """Where the runs go, and what to do with those that stay here."""
+        if self.online:
+            return f"W&B: project {self.project}" + (f", group {group}" if group else "")
+        why = " (no key is configured)" if self.mode == "auto" else ""
+        return (
+            f"W&B: offline in {near(self.directory)}{why}; "
+            "`wandb sync` uploads it, tracker=none leaves it out"
+        )
+
     def check(self) -> None:
         """Raise ConfigError for a setting that is wrong."""
         self.mode = ALIASES.get(self.mode, self.mode)
@@ -121,24 +141,12 @@ class Wandb(Tracker):
     def open(self, training: Training) -> Curve:
         """Start the training's run, or go on with it."""
         with _service:
-            online = self._is_online()
             self._prepare()
             _remove_fragments(self.directory, training.id)
-            run = self._reach(training) if online else None
+            run = self._reach(training) if self.online else None
             if run is None:
                 run = self._init(training, "offline")
             return WandbCurve(run, self, training)
-
-    def _is_online(self) -> bool:
-        """Whether to try the server; says once where the runs go if not."""
-        if self.mode == "online" or (self.mode == "auto" and has_key()):
-            return not session.unreachable
-        why = "" if self.mode == "offline" else " (no key is configured)"
-        session.say(
-            f"W&B: offline in {_near(self.directory)}{why}; "
-            "`wandb sync` uploads it, tracker=none leaves it out"
-        )
-        return False
 
     def _prepare(self) -> None:
         """Make wandb quiet, and keep an agent's run for the ticket alone."""
@@ -150,7 +158,7 @@ class Wandb(Tracker):
         if not session.prepared:
             quiet = wandb.Settings(silent=True)
             wandb.setup(quiet)
-            wandb.termsetup(quiet, session)  # type: ignore[attr-defined]
+            wandb.termsetup(quiet, session)
             session.prepared = True
 
     def _reach(self, training: Training) -> Any:
@@ -168,34 +176,30 @@ class Wandb(Tracker):
             log.warning(
                 "W&B: %s; going on offline in %s, which `wandb sync` uploads",
                 _short(error),
-                _near(self.directory),
+                near(self.directory),
             )
             return None
-        session.say(f"W&B: {run.project_url or run.url}")
+        session.say(f"W&B: {run.project_url}")
         return run
 
-    def _init(self, training: Training, mode: str) -> Any:
+    def _init(self, training: Training, mode: Literal["online", "offline"]) -> Any:
         import wandb
 
-        agent = session.agent if _is_the_agents(training) else {}
-        wanted = {
-            "silent": True,
-            "console": "off",  # run.log has it; wrapping stdout would tear progress bars
-            "init_timeout": self.timeout / 2,
-            "finish_timeout": self.timeout / 2,
-            "finish_timeout_raises": True,
-            "disable_job_creation": True,
-            "save_code": False,
-            "x_save_requirements": False,  # record.json has the versions that matter
-            "x_transaction_log_flush_interval": FLUSH,
-            "sweep_id": agent.get("WANDB_SWEEP_ID"),
-        }
-        known = wandb.Settings.model_fields
+        agent = session.agent if training.main else {}  # one run of ours is the agent's
         tags = (*training.tags, *self.tags, *os.environ.get("WANDB_TAGS", "").split(","))
         self.directory.mkdir(parents=True, exist_ok=True)
         return wandb.init(
             settings=wandb.Settings(
-                **{k: v for k, v in wanted.items() if k in known and v is not None}
+                silent=True,
+                console="off",  # run.log has it; wrapping stdout would tear progress bars
+                init_timeout=self.timeout / 2,
+                finish_timeout=self.timeout / 2,
+                finish_timeout_raises=True,
+                disable_job_creation=True,
+                save_code=False,
+                x_save_requirements=False,  # record.json has the versions that matter
+                x_transaction_log_flush_interval=FLUSH,
+                sweep_id=agent.get("WANDB_SWEEP_ID"),
             ),
             mode=mode,
             dir=str(self.directory.parent),
@@ -247,9 +251,10 @@ class WandbCurve(Curve):
             session.problems.clear()
         if problems and not self._run.offline:
             raise self._not_uploaded(directory, problems[0].splitlines()[0])
-        if self._run.offline and not is_whole(directory / f"run-{self._run.id}.wandb"):
+        file = directory / f"run-{self._run.id}.wandb"
+        if self._run.offline and not becomes_whole(file, CLOSING):
             raise Problem(
-                f"{_near(directory)} could not be written to its end (is the disk full?); "
+                f"{near(directory)} could not be written to its end (is the disk full?); "
                 "`python -m sanity.trackers send` with the run's directory shows it later"
             )
 
@@ -266,7 +271,7 @@ class WandbCurve(Curve):
         row: dict[str, Any] = dict(ending.summary)
         step = self._last + 1
         if ending.layers and step >= self._next:
-            columns = ["layer", "total", "kept", "density"]
+            columns: list[str | int] = ["layer", "total", "kept", "density"]
             table = wandb.Table(columns=columns, data=[list(layer) for layer in ending.layers])
             title = "Density (kept / total) of each layer"
             row["layers"] = table
@@ -291,32 +296,31 @@ class WandbCurve(Curve):
                 self._run.log_artifact(artifact)
 
     def _not_uploaded(self, directory: Path, why: str) -> Problem:
-        return Problem(f"{why}; `wandb sync {_near(directory)}` uploads what is missing")
+        return Problem(f"{why}; `wandb sync {near(directory)}` uploads what is missing")
 
 
 def has_key() -> bool:
     """Whether credentials are configured for the server: in the environment or in a netrc file."""
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
-    import wandb
-
-    host = urlsplit(wandb.Settings().base_url).hostname
-    hosts = {host, "api.wandb.ai"} if not os.environ.get("WANDB_BASE_URL") else {host}
-    places = [os.environ.get("NETRC"), "~/.netrc", "~/_netrc"]
-    for place in (Path(text).expanduser() for text in places if text):
+    found = set()
+    for text in (os.environ.get("NETRC"), "~/.netrc", "~/_netrc"):
         try:
-            entries = netrc.netrc(place).hosts
+            entries = netrc.netrc(Path(text).expanduser()).hosts if text else {}
         except (OSError, netrc.NetrcParseError):
             continue
-        if any(name.split(":")[0] in hosts and entry[2] for name, entry in entries.items()):
-            return True
-    return False
+        found |= {host for host, entry in entries.items() if entry[2]}
+    return bool(found) and not found.isdisjoint(_hosts())
 
 
-def _is_the_agents(training: Training) -> bool:
-    """Whether this is the training that a W&B agent has started the program for."""
-    baseline = training.stage == DENSE and training.config.get("asked_for", False)
-    return training.stage == TICKET or baseline
+def _hosts() -> set[str]:
+    """The names under which a netrc file may have the server's key."""
+    import wandb  # late: it takes half a second, and most who have no key have no such file
+
+    settings = wandb.Settings()
+    hosts = {urlsplit(settings.base_url).netloc}
+    default = settings.base_url == wandb.Settings.model_fields["base_url"].default
+    return hosts | ({"api.wandb.ai"} if default else set())
 
 
 def _remove_fragments(directory: Path, identifier: str) -> None:
@@ -332,8 +336,3 @@ def _short(error: Exception) -> str:
     """The first and most telling line of wandb's errors."""
     text = one_line(error) or type(error).__name__
     return text if len(text) <= 160 else f"{text[:157]}..."
-
-
-def _near(path: Path) -> str:
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)

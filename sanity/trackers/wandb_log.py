@@ -5,16 +5,25 @@ type 1) and their part of a protobuf message. The last message of a finished run
 """
 
 import struct
+import time
 from pathlib import Path
 
 BLOCK, HEADER, PREAMBLE = 32768, 7, 7
 FULL, FIRST = 1, 2
 
 
+def becomes_whole(path: Path, seconds: float) -> bool:
+    """Whether the file is whole, or will be in a moment: wandb closes it after the run's end."""
+    deadline = time.monotonic() + seconds
+    while not (whole := is_whole(path)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return whole
+
+
 def is_whole(path: Path) -> bool:
     """Whether the last message in the file says that the run has ended."""
     from google.protobuf.message import DecodeError
-    from wandb.proto.wandb_internal_pb2 import Record
+    from wandb.proto import wandb_internal_pb2
 
     try:
         content = path.read_bytes()
@@ -33,7 +42,7 @@ def is_whole(path: Path) -> bool:
         message = part if kind in (FULL, FIRST) else message + part
         place += HEADER + length
     try:
-        record = Record.FromString(message)
+        record = wandb_internal_pb2.Record.FromString(message)  # type: ignore[attr-defined]
     except DecodeError:
         return False
     return bool(record.HasField("exit"))

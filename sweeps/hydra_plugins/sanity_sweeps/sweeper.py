@@ -40,6 +40,7 @@ class SanitySweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Plan the grid, run what is missing of it, and show what came out."""
+        from sanity import trackers
         from sanity.sweep import launch, show
         from sanity.sweep.cost import cost_of
         from sanity.sweep.follow import look
@@ -51,6 +52,7 @@ class SanitySweeper(Sweeper):
             return None
         book = launch.open_book(self.config, plan)
         show.show(show.jobs_line(plan), *show.left_out(plan))
+        trackers.say_where(trackers.build(self.config), book.name)
         with book.locked():
             before = look(book)
             jobs = [state.job for state in before if state.word != "done"]
@@ -68,6 +70,7 @@ class SanitySweeper(Sweeper):
     def _start(self, book: "Book", jobs: "Sequence[Job]") -> None:
         from sanity.sweep.compose import in_directory
         from sanity.sweep.follow import without_cluster
+        from sanity.sweep.grid import quoted
 
         book.forget_failures(jobs)
         if isinstance(self.launcher, BookLauncher):
@@ -75,9 +78,8 @@ class SanitySweeper(Sweeper):
             return
         without_cluster(book, jobs)
         place = str(book.directory)
-        overrides = [
-            [*job.overrides, *book.naming, *in_directory(place, job.directory)] for job in jobs
-        ]
+        name = f"sweep.name={quoted(book.name)}"
+        overrides = [[*job.overrides, name, *in_directory(place, job.directory)] for job in jobs]
         self.launcher.launch(overrides, initial_job_idx=jobs[0].number)
 
     def _finish(self, book: "Book") -> "Sequence[State] | None":

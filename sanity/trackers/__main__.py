@@ -1,0 +1,110 @@
+"""Show finished runs, and set up the dashboard on which they are compared.
+
+python -m sanity.trackers send DIR... [--again]     show the runs below these directories
+python -m sanity.trackers dashboard [--print]       create or update the project's W&B workspace
+
+Settings are those of run.py, such as tracker=tensorboard or tracker.wandb.project=mine.
+"""
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from sanity import trackers
+from sanity.cli import explain
+from sanity.config import PROJECT
+from sanity.console import LogHandler
+from sanity.errors import ConfigError, SanityError
+from sanity.trackers.base import Tracker
+from sanity.trackers.wandb import Wandb
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line asks for; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[LogHandler()])
+    try:
+        return int(options.command(options))
+    except SanityError as error:
+        print(f"sanity.trackers: {error}", file=sys.stderr)
+        return 2 if isinstance(error, ConfigError) else 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def send(options: argparse.Namespace) -> int:
+    """Show finished runs from their records."""
+    from sanity.trackers.send import send as send_runs
+
+    overrides = [text for text in options.what if "=" in text]
+    places = [Path(text) for text in options.what if "=" not in text]
+    if not places:
+        raise ConfigError("send: needs the directory of a run or a sweep")
+    chosen = _trackers(overrides)
+    if not chosen:
+        raise ConfigError("tracker=none: shows nothing; choose wandb or tensorboard")
+    trackers.say_where(chosen, None)
+    runs, failed = send_runs(places, chosen, anew=options.again)
+    print(f"{runs - failed} of {runs} runs are shown")
+    return 1 if failed else 0
+
+
+def dashboard(options: argparse.Namespace) -> int:
+    """Create or update the project's W&B workspace."""
+    from sanity.trackers import dashboard as dashboards
+
+    settings = [one for one in _trackers(options.overrides) if isinstance(one, Wandb)]
+    if not settings:
+        raise ConfigError("dashboard: is one of W&B's; choose tracker=wandb")
+    (chosen,) = settings
+    if options.print:
+        entity = chosen.entity or "(your default)"
+        found = dashboards.specification(entity, chosen.project, options.sweep)
+        print(json.dumps(found, indent=2))
+    else:
+        print(dashboards.save(chosen.entity, chosen.project, options.sweep))
+    return 0
+
+
+def _trackers(overrides: Sequence[str]) -> list[Tracker]:
+    try:
+        with initialize_config_dir(str(PROJECT / "conf"), version_base="1.3"):
+            return trackers.build(compose("config", list(overrides)))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(explain(error, overrides)) from None
+
+
+def _parser() -> argparse.ArgumentParser:
+    assert __doc__ is not None
+    parser = argparse.ArgumentParser(
+        prog="python -m sanity.trackers",
+        description=__doc__.split("\n\n")[0],
+        epilog=__doc__.split("\n\n")[2],
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    known = {"send": send, "dashboard": dashboard}
+    added = {
+        name: commands.add_parser(name, help=function.__doc__, description=function.__doc__)
+        for name, function in known.items()
+    }
+    for name, function in known.items():
+        added[name].set_defaults(command=function)
+    command = added["send"]
+    command.add_argument("what", nargs="+", metavar="DIR|SETTING=VALUE")
+    command.add_argument("--again", action="store_true", help="also what was shown before")
+    command = added["dashboard"]
+    command.add_argument("overrides", nargs="*", metavar="SETTING=VALUE")
+    command.add_argument("--sweep", help="of this sweep alone: its name, as in the runs' group")
+    command.add_argument("--print", action="store_true", help="show it; nothing is sent")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,50 @@
+"""Show finished runs from their records: those without a tracker, or whose tracker failed."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from sanity import console
+from sanity.errors import StoreError
+from sanity.trackers.audience import Audience
+from sanity.trackers.base import Tracker
+from sanity.trackers.ledger import SHOWN, Ledger
+
+FOREVER = 3600.0  # seconds: here nothing waits for the tracker but its user
+
+
+def send(places: Sequence[Path], trackers: Sequence[Tracker], *, anew: bool) -> tuple[int, int]:
+    """Show the runs below ``places``; how many there are, and of how many not all could be shown.
+
+    What a tracker has shown already is left out, unless ``anew``. Raises StoreError, before
+    anything is sent, for a place without runs or a record that cannot be read.
+    """
+    runs = [run for place in places for run in _runs(place)]
+    failed = 0
+    with console.bar("send", len(runs)) as bar:
+        for content, epochs in runs:
+            store = Path(content["config"]["store_dir"])
+            tellers = Audience(trackers, Ledger(store / SHOWN), anew=anew).replay(content, epochs)
+            done = [teller.join(FOREVER) and not teller.failed for teller in tellers]
+            failed += not all(done)
+            bar.advance()
+    return len(runs), failed
+
+
+def _runs(place: Path) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    paths = [place] if place.name == "record.json" else sorted(place.rglob("record.json"))
+    if not paths:
+        raise StoreError(f"{place}: has no record.json in it or below")
+    for path in paths:
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            lines = (path.parent / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+            epochs = [json.loads(line) for line in lines]
+            if content["schema"] != 1 or not isinstance(content["stages"], dict):
+                raise ValueError(f"schema {content['schema']}; this version reads 1")
+        except FileNotFoundError:
+            continue  # a run that trained nothing has no epochs
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"{path}: cannot be read ({error})") from error
+        yield content, epochs
