@@ -50,7 +50,6 @@ def send(options: argparse.Namespace) -> int:
     chosen = _trackers(overrides)
     if not chosen:
         raise ConfigError("tracker=none: shows nothing; choose wandb or tensorboard")
-    trackers.say_where(chosen, None)
     runs, failed = send_runs(places, chosen, anew=options.again)
     print(f"{runs - failed} of {runs} runs are shown")
     return 1 if failed else 0

@@ -184,5 +184,12 @@ class Teller:
             log.debug("%s: %s", self.label, error)
             return
         self.failed = True
-        text = str(error) if isinstance(error, Problem) else one_line(error) or type(error).__name__
-        log.warning("%s: %s; the run goes on", self.label, text)
+        if isinstance(error, Problem):
+            log.warning("%s: %s; the run goes on", self.label, error)
+            return
+        log.warning(
+            "%s: %s; the run goes on, and `python -m sanity.trackers send` with its directory "
+            "shows it later",
+            self.label,
+            one_line(error) or type(error).__name__,
+        )

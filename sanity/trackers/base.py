@@ -2,9 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
+
+Files = Mapping[str, tuple[str, Path]]
+"""What the store has and may be uploaded: by kind (dense, mask, ticket) the key and the file."""
 
 
 @dataclass(frozen=True)
@@ -13,7 +16,8 @@ class Training:
 
     ``id`` is the same whenever the same stage is trained or told of in the same ``group`` (the
     sweep, if any), which is how a resumed training finds its curve again. ``key`` is its key in
-    the store, ``config`` holds JSON values. ``main``: it is what the run was started for.
+    the store, ``config`` holds JSON values, ``inputs`` what it was made from (dense, mask).
+    ``main``: it is what the run was started for.
     """
 
     id: str
@@ -24,6 +28,7 @@ class Training:
     group: str | None
     tags: tuple[str, ...]
     config: Mapping[str, Any]
+    inputs: Files
     main: bool
 
 
@@ -32,14 +37,13 @@ class Ending:
     """How a training ended.
 
     ``summary`` has its final figures, flat; ``layers`` a row (layer, total, kept, density) for
-    each prunable layer of a ticket, and ``files`` what may be uploaded: ``dense`` (the manifest of
-    the network that was pruned), ``mask`` and ``ticket``, by their keys.
+    each prunable layer of a ticket, and ``files`` what it has left (dense or ticket).
     """
 
     status: Literal["completed", "failed", "interrupted"]
     summary: Mapping[str, float]
     layers: tuple[tuple[str, int, int, float], ...] = ()
-    files: Mapping[str, tuple[str, Path]] | None = None
+    files: Files = field(default_factory=dict)
 
 
 class Problem(Exception):  # noqa: N818 - the run has none

@@ -98,10 +98,10 @@ def _slug(entity: str, project: str, sweep: str | None) -> str:
     return f"sanity{digest([entity, project, sweep])[:10]}"
 
 
-def _filters(sweep: str | None) -> list[expr.FilterExpr]:
+def _filters(sweep: str | None) -> expr.And:
     """Tickets and dense networks, without the rounds before the last; of one sweep or of all."""
     stages = expr.Config("stage").isin(["train_ticket", "train_dense"])
-    return [stages] if sweep is None else [stages, expr.Metric("Group") == sweep]
+    return expr.And(stages, *([] if sweep is None else [expr.Metric("Group") == sweep]))
 
 
 def _checks() -> list[Any]:

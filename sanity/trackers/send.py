@@ -7,6 +7,7 @@ from typing import Any
 
 from sanity import console
 from sanity.errors import StoreError
+from sanity.trackers import say_where
 from sanity.trackers.audience import Audience
 from sanity.trackers.base import Tracker
 from sanity.trackers.ledger import SHOWN, Ledger
@@ -21,6 +22,7 @@ def send(places: Sequence[Path], trackers: Sequence[Tracker], *, anew: bool) -> 
     anything is sent, for a place without runs or a record that cannot be read.
     """
     runs = [run for place in places for run in _runs(place)]
+    say_where(trackers, None)
     failed = 0
     with console.bar("send", len(runs)) as bar:
         for content, epochs in runs:

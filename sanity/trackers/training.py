@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sanity.files import digest
-from sanity.trackers.base import Ending, Training
+from sanity.trackers.base import Ending, Files, Training
 
 DENSE, TICKET = "train_dense", "train_ticket"
 INTERRUPTED = ("interrupted", "stopped by SIGTERM")
@@ -38,6 +38,7 @@ def describe(content: Mapping[str, Any], stage: str, key: str, perturbed: bool) 
         group=group,
         tags=_tags(config),
         config=config | about,
+        inputs=_inputs(content, stage),
         main=stage == (DENSE if _is_about_dense(content) else TICKET),
     )
 
@@ -61,13 +62,12 @@ def conclude(content: Mapping[str, Any], stage: str, epochs: Sequence[Mapping[st
     layers = content["ticket"]["layers"] if last_ticket and content["ticket"] else []
     return Ending(
         status=status,
-        summary={f"final/{name}": value for name, value in summary.items()}
-        | _effect(content, stage),
+        summary=_named("final", summary) | _named("check", _effect(content, stage)),
         layers=tuple(
             (layer["name"], layer["total"], layer["kept"], layer["kept"] / layer["total"])
             for layer in layers
         ),
-        files=_files(content, stage) if finished else None,
+        files=_output(content, stage),
     )
 
 
@@ -176,14 +176,21 @@ def _named(prefix: str, figures: Mapping[str, float]) -> dict[str, float]:
     return {f"{prefix}/{name}": value for name, value in figures.items()}
 
 
-def _files(content: Mapping[str, Any], stage: str) -> dict[str, tuple[str, Path]]:
-    """What the store has of this training, and of what it was made from, by kind."""
+def _inputs(content: Mapping[str, Any], stage: str) -> Files:
+    """What the ticket is made of: the dense network (its manifest), if there is one; the mask."""
+    wanted = {"dense": (DENSE, "manifest.json"), "mask": ("prune", "mask.safetensors")}
+    return _files(content, wanted) if stage == TICKET else {}
+
+
+def _output(content: Mapping[str, Any], stage: str) -> Files:
+    """What the training has left: of a dense network its manifest, of a ticket its weights."""
+    wanted = {DENSE: ("dense", "manifest.json"), TICKET: ("ticket", "final.safetensors")}
+    kind, file = wanted.get(stage, ("", ""))
+    return _files(content, {kind: (stage, file)} if kind else {})
+
+
+def _files(content: Mapping[str, Any], wanted: Mapping[str, tuple[str, str]]) -> Files:
     store, stages = Path(content["config"]["store_dir"]), content["stages"]
-    wanted = {"dense": (DENSE, "manifest.json")}
-    if stage == TICKET:
-        wanted |= {"mask": ("prune", "mask.safetensors"), "ticket": (TICKET, "final.safetensors")}
-    elif stage != DENSE:
-        return {}
     return {
         kind: (stages[name]["key"], store / name / stages[name]["key"] / file)
         for kind, (name, file) in wanted.items()

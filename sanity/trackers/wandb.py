@@ -10,8 +10,9 @@ import logging
 import netrc
 import os
 import shutil
+import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -20,8 +21,8 @@ from urllib.parse import urlsplit
 from sanity.config import PROJECT, unknown
 from sanity.errors import ConfigError, one_line
 from sanity.files import near
-from sanity.trackers.base import Curve, Ending, Problem, Tracker, Training
-from sanity.trackers.training import DENSE
+from sanity.trackers.base import Curve, Ending, Files, Problem, Tracker, Training
+from sanity.trackers.training import SECRET
 from sanity.trackers.wandb_log import becomes_whole
 
 log = logging.getLogger(__name__)
@@ -61,10 +62,13 @@ class _Session:
         """What wandb would print; our own lines say it."""
 
     def warning(self, message: str) -> None:
-        """What wandb would warn of; the run that is ended next passes it on."""
-        self.problems.append(message)
+        """What wandb would warn of; of uploads that failed, the run that is ended next tells."""
+        if "error" in message.lower():
+            self.problems.append(message)
 
-    error = warning
+    def error(self, message: str) -> None:
+        """What wandb would call an error."""
+        self.problems.append(message)
 
 
 session = _Session()
@@ -152,6 +156,8 @@ class Wandb(Tracker):
         """Make wandb quiet, and keep an agent's run for the ticket alone."""
         import wandb
 
+        # What an offline run stages for `wandb sync` lies beside it, not in somebody's home.
+        os.environ.setdefault("WANDB_DATA_DIR", str(self.directory))
         for name in SWEEP:
             if name in os.environ:
                 session.agent[name] = os.environ.pop(name)
@@ -197,6 +203,7 @@ class Wandb(Tracker):
                 finish_timeout_raises=True,
                 disable_job_creation=True,
                 save_code=False,
+                x_disable_meta=_tells_secrets(sys.argv),  # it holds the command line
                 x_save_requirements=False,  # record.json has the versions that matter
                 x_transaction_log_flush_interval=FLUSH,
                 sweep_id=agent.get("WANDB_SWEEP_ID"),
@@ -220,83 +227,122 @@ class WandbCurve(Curve):
     """One run of W&B."""
 
     def __init__(self, run: Any, tracker: Wandb, training: Training) -> None:
-        self._run, self._tracker, self._training = run, tracker, training
-        self._next = run.starting_step
+        self._run, self._tracker = run, tracker
+        self._next: int = run.starting_step
+        self._last = -1
         run.define_metric("epoch", hidden=True)
         for name in BY_EPOCH:
             run.define_metric(name, step_metric="epoch", step_sync=False)
         run.define_metric("layer/density", step_metric="layer/index", step_sync=False)
+        self._trouble: Exception | None = None
+        self._with_limit(lambda: self._log_artifacts(training.inputs, used=("dense",)))
 
     def add(self, figures: Mapping[str, Any]) -> None:
         """Log an epoch; its number is the step."""
-        self._log(figures["epoch"], figures)
         self._last = figures["epoch"]
+        self._log(self._last, figures)
 
     def finish(self, ending: Ending) -> None:
-        """Log the summary, the layers and what they are made of, and end the run."""
+        """Log the summary, the layers and what is left of the training, and end the run."""
         if ending.status == "completed":
-            self._log_final(ending)
-            if self._tracker.artifacts and not self._run.offline:
-                self._log_artifacts(ending)
+            self._try(lambda: self._log_final(ending))
+            self._with_limit(lambda: self._log_chart_and_artifacts(ending))
         elif ending.status == "interrupted" and not self._run.offline:
-            self._run.mark_preempting()
+            self._try(self._run.mark_preempting)
         directory = Path(self._run.settings.sync_dir)
         with _service:
             try:
                 self._run.finish(exit_code=EXIT_CODES[ending.status])
             except TimeoutError:
                 session.unreachable = True
-                raise self._not_uploaded(directory, "the server does not answer") from None
+                self._trouble = TimeoutError("the server does not answer")
+            except Exception as error:  # a full disk, or its own process gone
+                self._trouble = self._trouble or error
             problems = list(session.problems)
             session.problems.clear()
-        if problems and not self._run.offline:
-            raise self._not_uploaded(directory, problems[0].splitlines()[0])
         file = directory / f"run-{self._run.id}.wandb"
-        if self._run.offline and not becomes_whole(file, CLOSING):
+        if self._run.offline:
+            self._check_file(file)
+        elif self._trouble or problems:
+            becomes_whole(file, CLOSING)  # before the program ends, and wandb's process with it
+            why = _first_line(str(self._trouble or problems[0]))
             raise Problem(
-                f"{near(directory)} could not be written to its end (is the disk full?); "
-                "`python -m sanity.trackers send` with the run's directory shows it later"
+                f"{why}; `wandb sync --include-online {near(directory)}` uploads what is missing"
             )
 
-    _last = -1
+    def _try(self, what: Callable[[], Any]) -> None:
+        """Whatever fails, the run is still to be ended; its trouble is told then."""
+        try:
+            what()
+        except Exception as error:  # wandb's errors are of many kinds
+            self._trouble = self._trouble or error
+
+    def _check_file(self, file: Path) -> None:
+        if becomes_whole(file, CLOSING) and self._trouble is None:
+            return
+        why = "is the disk full?" if self._trouble is None else _short(self._trouble)
+        raise Problem(
+            f"{near(file.parent)} could not be written to its end ({why}); "
+            "`python -m sanity.trackers send` with the run's directory shows it later"
+        )
 
     def _log(self, step: int, row: Mapping[str, Any]) -> None:
         if step >= self._next:  # the server has the others
             self._run.log(dict(row), step=step, commit=True)
 
     def _log_final(self, ending: Ending) -> None:
-        """The final figures as a row too, so that plots may take them for axes."""
-        import wandb
-
-        row: dict[str, Any] = dict(ending.summary)
-        step = self._last + 1
-        if ending.layers and step >= self._next:
-            columns: list[str | int] = ["layer", "total", "kept", "density"]
-            table = wandb.Table(columns=columns, data=[list(layer) for layer in ending.layers])
-            title = "Density (kept / total) of each layer"
-            row["layers"] = table
-            row["layer_densities"] = wandb.plot.bar(table, "layer", "density", title=title)
-        self._log(step, row)
-        for index, (*_, density) in enumerate(ending.layers):
-            self._log(step + 1 + index, {"layer/index": index, "layer/density": density})
+        """The final figures as a row too, so that plots may take them for axes; the layers."""
         self._run.summary.update(dict(ending.summary))
+        first = self._last + 1
+        rows = [dict(ending.summary)]
+        rows += [
+            {"layer/index": i, "layer/density": row[-1]} for i, row in enumerate(ending.layers)
+        ]
+        for step, row in enumerate(rows, start=first):
+            self._log(step, row)
+        self._last += len(rows)
 
-    def _log_artifacts(self, ending: Ending) -> None:
-        """The mask and the ticket, and what they come from: the lineage of the result."""
+    def _log_chart(self, layers: Sequence[tuple[str, int, int, float]]) -> None:
+        """The layers as a table, with their densities drawn."""
         import wandb
 
-        for kind, (key, path) in (ending.files or {}).items():
+        step = self._last + 1
+        if not layers or step < self._next:
+            return
+        columns: list[str | int] = ["layer", "total", "kept", "density"]
+        table = wandb.Table(columns=columns, data=[list(layer) for layer in layers])
+        title = "Density (kept / total) of each layer"
+        chart = wandb.plot.bar(table, "layer", "density", title=title)
+        self._log(step, {"layers": table, "layer_densities": chart})
+
+    def _with_limit(self, what: Callable[[], Any]) -> None:
+        """Do what needs the server; one that does not answer is given a part of the timeout.
+
+        wandb itself has no limit for tables and artifacts, and asks for half a minute and more.
+        """
+        asking = threading.Thread(target=self._try, args=(what,), daemon=True)
+        asking.start()
+        asking.join(self._tracker.timeout / 4)
+        if asking.is_alive():
+            self._trouble = self._trouble or TimeoutError("the server does not answer")
+
+    def _log_chart_and_artifacts(self, ending: Ending) -> None:
+        self._log_chart(ending.layers)
+        self._log_artifacts(ending.files, used=())
+
+    def _log_artifacts(self, files: Files, used: Sequence[str]) -> None:
+        """Upload files, named by their keys; ``used`` are those that the run is made from."""
+        import wandb
+
+        if self._run.offline or not self._tracker.artifacts:
+            return
+        for kind, (key, path) in files.items():
             if not path.exists():  # the store has lost it since, or is elsewhere
                 continue
             artifact = wandb.Artifact(f"{kind}-{key}", type=kind)
             artifact.add_file(str(path), policy="immutable", skip_cache=True)
-            if kind == "dense" and self._training.stage != DENSE:
-                self._run.use_artifact(artifact)
-            else:
-                self._run.log_artifact(artifact)
-
-    def _not_uploaded(self, directory: Path, why: str) -> Problem:
-        return Problem(f"{why}; `wandb sync {near(directory)}` uploads what is missing")
+            upload = self._run.use_artifact if kind in used else self._run.log_artifact
+            upload(artifact)
 
 
 def has_key() -> bool:
@@ -330,6 +376,15 @@ def _remove_fragments(directory: Path, identifier: str) -> None:
     """
     for path in directory.glob(f"*run-*-{identifier}"):
         shutil.rmtree(path, ignore_errors=True)
+
+
+def _tells_secrets(arguments: Sequence[str]) -> bool:
+    keys = (text.split("=", 1)[0].lstrip("+~").rsplit(".", 1)[-1] for text in arguments)
+    return any(SECRET.search(key) for key in keys)
+
+
+def _first_line(text: str) -> str:
+    return text.strip().removeprefix("wandb: ").removeprefix("WARNING ").splitlines()[0]
 
 
 def _short(error: Exception) -> str:

@@ -91,7 +91,9 @@ def book(tmp_path: Path) -> Book:
     """Six jobs on two dense networks."""
     plan = Plan("six", tuple(job(number, "ab"[number % 2]) for number in range(6)))
     place, store = tmp_path / "sweep", tmp_path / "store"
-    written = Book(place, plan, "identity", "sweep-identi", store, "slurm", (), None, None, (), "now")
+    written = Book(
+        place, plan, "identity", "sweep-identi", store, "slurm", (), None, None, (), "now"
+    )
     written.write()
     return written
 

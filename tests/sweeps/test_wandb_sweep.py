@@ -78,6 +78,15 @@ def test_the_sweep_is_created_and_its_agent_runs_what_it_is_told(tmp_path: Path)
         assert content(stub.config) == content(SWEEP_FILE.read_text())
         wandb(stub, tmp_path, "agent", f"{ENTITY}/{PROJECT}/{SWEEP}")
     assert stub.commands == []
+    # The agent's run is the ticket's; dense networks are runs beside the sweep.
+    assert {run.facts["sweep"] for run in stub.runs.values() if "sweep" in run.facts} == {SWEEP}
+    for name in told:
+        run = stub.runs[name]
+        assert run.facts["sweep"] == SWEEP
+        assert run.settings["stage"] == "train_ticket"
+        assert run.summary["test_accuracy"] == run.summary["final/test_accuracy"]
+    (dense,) = (run for name, run in stub.runs.items() if name not in told)
+    assert (dense.facts["jobType"], "sweep" in dense.facts) == ("dense", False)
     for name, settings in told.items():
         record = json.loads((tmp_path / name / "record.json").read_text())
         assert record["status"] == "completed"

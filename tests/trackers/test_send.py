@@ -1,0 +1,81 @@
+"""Finished runs, shown from their records."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tracking import call, environment, metrics, offline_runs
+
+from sanity.config import PROJECT
+
+
+def send(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "sanity.trackers", "send", *arguments],
+        cwd=PROJECT,
+        env=environment(place),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_a_run_without_a_tracker_is_shown_later_and_once(tmp_path: Path) -> None:
+    call(tmp_path, "pruner=lt", "sanity_check=rearrange", "tracker=none")
+    assert not (tmp_path / "wandb").exists()
+    for expected in (2, 2):
+        done = send(tmp_path, str(tmp_path))
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == "1 of 1 runs are shown\n"
+        assert len(list(tmp_path.glob("wandb/offline-run-*"))) == expected
+    first = sorted(path.name for path in tmp_path.glob("wandb/offline-run-*"))
+    assert send(tmp_path, str(tmp_path), "--again").returncode == 0
+    again = sorted(path.name for path in tmp_path.glob("wandb/offline-run-*"))
+    assert len(again) == 2
+    assert again != first  # written anew, in place of the others
+    told = {run.run["config"]["update"]["stage"]: run for run in offline_runs(tmp_path)}
+    for stage, epochs in metrics(tmp_path / "run").items():
+        assert told[stage].epochs == epochs
+
+
+def test_what_was_sent_live_equals_what_is_sent_later(tmp_path: Path) -> None:
+    call(tmp_path, "pruner=lt", "sanity_check=random_labels", "sweep.name=mine")
+    live = [(run.run["config"], run.rows[-1].keys(), run.epochs) for run in offline_runs(tmp_path)]
+    assert send(tmp_path, str(tmp_path / "run" / "record.json"), "--again").returncode == 0
+    later = [(run.run["config"], run.rows[-1].keys(), run.epochs) for run in offline_runs(tmp_path)]
+    assert live == later
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["nowhere"], 1, "nowhere: has no record.json in it or below"),
+        (["tracker=none", "."], 2, "tracker=none: shows nothing; choose wandb or tensorboard"),
+        (["tracker=wandb"], 2, "send: needs the directory of a run or a sweep"),
+        ([".", "tracker=foo"], 2, "tracker=foo: no such option; choose from"),
+        ([".", "tracker.wandb.projekt=x"], 2, "tracker.wandb.projekt: no such setting (did you"),
+    ],
+)
+def test_a_mistake_is_one_line(
+    tmp_path: Path, arguments: list[str], code: int, message: str
+) -> None:
+    done = send(tmp_path, *arguments)
+    assert done.returncode == code
+    assert done.stderr.startswith(f"sanity.trackers: {message}")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_damaged_record_is_named_before_anything_is_sent(tmp_path: Path) -> None:
+    call(tmp_path, "pruner=random", "tracker=none")
+    broken = tmp_path / "zz" / "record.json"
+    broken.parent.mkdir()
+    broken.write_text("{")
+    done = send(tmp_path, str(tmp_path))
+    assert done.returncode == 1
+    assert str(broken) in done.stderr
+    assert not (tmp_path / "wandb").exists()
+    broken.write_text(json.dumps({"schema": 2, "stages": {}}))
+    (broken.parent / "metrics.jsonl").write_text("")
+    assert "schema 2; this version reads 1" in send(tmp_path, str(tmp_path)).stderr
