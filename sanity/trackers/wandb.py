@@ -122,10 +122,10 @@ class Wandb(Tracker):
         """Where the runs go, and what to do with those that stay here."""
         if self.online:
             return f"W&B: project {self.project}" + (f", group {group}" if group else "")
-        why = " (no key is configured)" if self.mode == "auto" else ""
+        why = " (no key configured)" if self.mode == "auto" else ""
         return (
             f"W&B: offline in {near(self.directory)}{why}; "
-            "`wandb sync` uploads it, tracker=none leaves it out"
+            "`wandb sync` uploads it, tracker=none omits it"
         )
 
     def check(self) -> None:

@@ -14,7 +14,7 @@ from tracking import call, command, environment, metrics, offline_runs
 
 from sanity.trackers.wandb_log import is_whole
 
-SAID = "W&B: offline in wandb (no key is configured); `wandb sync` uploads it"
+SAID = "W&B: offline in wandb (no key configured); `wandb sync` uploads it"
 
 
 def test_an_offline_run_says_what_the_record_says(tmp_path: Path) -> None:
