@@ -7,71 +7,27 @@ the server says which steps it has, and only the others are sent.
 """
 
 import logging
-import netrc
 import os
 import shutil
 import sys
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
-from urllib.parse import urlsplit
 
 from sanity.config import PROJECT, unknown
-from sanity.errors import ConfigError, one_line
-from sanity.files import near
-from sanity.trackers.base import Curve, Ending, Files, Problem, Tracker, Training
+from sanity.errors import ConfigError
+from sanity.files import digest, near
+from sanity.trackers.base import Curve, Tracker, Training
 from sanity.trackers.training import SECRET
-from sanity.trackers.wandb_log import becomes_whole
+from sanity.trackers.wandb_run import WandbCurve
+from sanity.trackers.wandb_session import has_key, service, session, short
 
 log = logging.getLogger(__name__)
 
 MODES = ("auto", "online", "offline", "disabled")
 ALIASES = {"run": "online", "dryrun": "offline"}  # as wandb itself still has them
-BY_EPOCH = (
-    *("train_loss", "train_accuracy", "test_loss", "test_accuracy"),
-    *("validation_loss", "validation_accuracy", "lr", "images_per_second", "seconds"),
-)
-EXIT_CODES = {"completed": 0, "failed": 1, "interrupted": 130}
-CLOSING = 2.0  # seconds that the file of an ended run may take to be closed
 FLUSH = 5.0  # seconds after which figures are on the disk, also if the process is killed
-SWEEP = ("WANDB_SWEEP_ID", "WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH")
-
-_service = threading.RLock()
-"""Starting and ending runs, one at a time: a failed start takes the whole service down with it."""
-
-
-@dataclass
-class _Session:
-    """What this process knows of W&B, for all of its runs."""
-
-    unreachable: bool = False
-    prepared: bool = False
-    said: set[str] = field(default_factory=set)
-    problems: list[str] = field(default_factory=list)
-    agent: dict[str, str] = field(default_factory=dict)
-
-    def say(self, text: str) -> None:
-        """A line, once."""
-        if text not in self.said:
-            self.said.add(text)
-            log.info("%s", text)
-
-    def info(self, message: str) -> None:
-        """What wandb would print; our own lines say it."""
-
-    def warning(self, message: str) -> None:
-        """What wandb would warn of; of uploads that failed, the run that is ended next tells."""
-        if "error" in message.lower():
-            self.problems.append(message)
-
-    def error(self, message: str) -> None:
-        """What wandb would call an error."""
-        self.problems.append(message)
-
-
-session = _Session()
 
 
 @dataclass
@@ -115,14 +71,14 @@ class Wandb(Tracker):
     @property
     def online(self) -> bool:
         """Whether to try the server."""
-        wanted = self.mode == "online" or (self.mode == "auto" and has_key())
-        return wanted and not session.unreachable
+        wanted = self.mode in ("auto", "online") and not session.unreachable
+        return wanted and has_key()  # without one, wandb would ask for it
 
     def where(self, group: str | None) -> str:
         """Where the runs go, and what to do with those that stay here."""
         if self.online:
             return f"W&B: project {self.project}" + (f", group {group}" if group else "")
-        why = " (no key configured)" if self.mode == "auto" else ""
+        why = " (no key configured)" if self.mode != "offline" and not has_key() else ""
         return (
             f"W&B: offline in {near(self.directory)}{why}; "
             "`wandb sync` uploads it, tracker=none omits it"
@@ -144,28 +100,22 @@ class Wandb(Tracker):
 
     def open(self, training: Training) -> Curve:
         """Start the training's run, or go on with it."""
-        with _service:
+        with service:
             self._prepare()
-            _remove_fragments(self.directory, training.id)
+            _remove_fragments(self.directory, self._id(training.id))
             run = self._reach(training) if self.online else None
             if run is None:
                 run = self._init(training, "offline")
-            return WandbCurve(run, self, training)
+            return WandbCurve(run, training, self.timeout, self.artifacts)
+
+    def _id(self, training: str) -> str:
+        """The id of a training's run, which is another one in another project."""
+        return f"{training}-{digest(self.place)[:4]}"
 
     def _prepare(self) -> None:
-        """Make wandb quiet, and keep an agent's run for the ticket alone."""
-        import wandb
-
         # What an offline run stages for `wandb sync` lies beside it, not in somebody's home.
         os.environ.setdefault("WANDB_DATA_DIR", str(self.directory))
-        for name in SWEEP:
-            if name in os.environ:
-                session.agent[name] = os.environ.pop(name)
-        if not session.prepared:
-            quiet = wandb.Settings(silent=True)
-            wandb.setup(quiet)
-            wandb.termsetup(quiet, session)
-            session.prepared = True
+        session.prepare()
 
     def _reach(self, training: Training) -> Any:
         """The run on the server; None, with a warning, where that cannot be had."""
@@ -175,13 +125,10 @@ class Wandb(Tracker):
             run = self._init(training, "online")
         except (wandb.Error, TimeoutError, OSError) as error:
             session.unreachable = True
-            wandb.teardown()  # otherwise the id is still in use
-            session.prepared = False
-            self._prepare()
-            session.problems.clear()
+            session.restart()  # otherwise the id is still in use
             log.warning(
                 "W&B: %s; going on offline in %s, which `wandb sync` uploads",
-                _short(error),
+                short(error),
                 near(self.directory),
             )
             return None
@@ -193,6 +140,9 @@ class Wandb(Tracker):
 
         agent = session.agent if training.main else {}  # one run of ours is the agent's
         tags = (*training.tags, *self.tags, *os.environ.get("WANDB_TAGS", "").split(","))
+        config = dict(training.config)
+        if config.get("parent"):
+            config["parent"] = self._id(config["parent"])
         self.directory.mkdir(parents=True, exist_ok=True)
         return wandb.init(
             settings=wandb.Settings(
@@ -212,161 +162,15 @@ class Wandb(Tracker):
             dir=str(self.directory.parent),
             entity=self.entity,
             project=self.project,
-            id=agent.get("WANDB_RUN_ID") or training.id,
+            id=agent.get("WANDB_RUN_ID") or self._id(training.id),
             name=training.name,
             group=training.group or os.environ.get("WANDB_RUN_GROUP"),
             job_type=training.kind,
             tags=list(dict.fromkeys(tag for tag in tags if tag)),
-            config=dict(training.config),
+            config=config,
             resume="allow" if mode == "online" else None,
             reinit="create_new",
         )
-
-
-class WandbCurve(Curve):
-    """One run of W&B."""
-
-    def __init__(self, run: Any, tracker: Wandb, training: Training) -> None:
-        self._run, self._tracker = run, tracker
-        self._next: int = run.starting_step
-        self._last = -1
-        run.define_metric("epoch", hidden=True)
-        for name in BY_EPOCH:
-            run.define_metric(name, step_metric="epoch", step_sync=False)
-        run.define_metric("layer/density", step_metric="layer/index", step_sync=False)
-        self._trouble: Exception | None = None
-        self._with_limit(lambda: self._log_artifacts(training.inputs, used=("dense",)))
-
-    def add(self, figures: Mapping[str, Any]) -> None:
-        """Log an epoch; its number is the step."""
-        self._last = figures["epoch"]
-        self._log(self._last, figures)
-
-    def finish(self, ending: Ending) -> None:
-        """Log the summary, the layers and what is left of the training, and end the run."""
-        if ending.status == "completed":
-            self._try(lambda: self._log_final(ending))
-            self._with_limit(lambda: self._log_chart_and_artifacts(ending))
-        elif ending.status == "interrupted" and not self._run.offline:
-            self._try(self._run.mark_preempting)
-        directory = Path(self._run.settings.sync_dir)
-        with _service:
-            try:
-                self._run.finish(exit_code=EXIT_CODES[ending.status])
-            except TimeoutError:
-                session.unreachable = True
-                self._trouble = TimeoutError("the server does not answer")
-            except Exception as error:  # a full disk, or its own process gone
-                self._trouble = self._trouble or error
-            problems = list(session.problems)
-            session.problems.clear()
-        file = directory / f"run-{self._run.id}.wandb"
-        if self._run.offline:
-            self._check_file(file)
-        elif self._trouble or problems:
-            becomes_whole(file, CLOSING)  # before the program ends, and wandb's process with it
-            why = _first_line(str(self._trouble or problems[0]))
-            raise Problem(
-                f"{why}; `wandb sync --include-online {near(directory)}` uploads what is missing"
-            )
-
-    def _try(self, what: Callable[[], Any]) -> None:
-        """Whatever fails, the run is still to be ended; its trouble is told then."""
-        try:
-            what()
-        except Exception as error:  # wandb's errors are of many kinds
-            self._trouble = self._trouble or error
-
-    def _check_file(self, file: Path) -> None:
-        if becomes_whole(file, CLOSING) and self._trouble is None:
-            return
-        why = "is the disk full?" if self._trouble is None else _short(self._trouble)
-        raise Problem(
-            f"{near(file.parent)} could not be written to its end ({why}); "
-            "`python -m sanity.trackers send` with the run's directory shows it later"
-        )
-
-    def _log(self, step: int, row: Mapping[str, Any]) -> None:
-        if step >= self._next:  # the server has the others
-            self._run.log(dict(row), step=step, commit=True)
-
-    def _log_final(self, ending: Ending) -> None:
-        """The final figures as a row too, so that plots may take them for axes; the layers."""
-        self._run.summary.update(dict(ending.summary))
-        first = self._last + 1
-        rows = [dict(ending.summary)]
-        rows += [
-            {"layer/index": i, "layer/density": row[-1]} for i, row in enumerate(ending.layers)
-        ]
-        for step, row in enumerate(rows, start=first):
-            self._log(step, row)
-        self._last += len(rows)
-
-    def _log_chart(self, layers: Sequence[tuple[str, int, int, float]]) -> None:
-        """The layers as a table, with their densities drawn."""
-        import wandb
-
-        step = self._last + 1
-        if not layers or step < self._next:
-            return
-        columns: list[str | int] = ["layer", "total", "kept", "density"]
-        table = wandb.Table(columns=columns, data=[list(layer) for layer in layers])
-        title = "Density (kept / total) of each layer"
-        chart = wandb.plot.bar(table, "layer", "density", title=title)
-        self._log(step, {"layers": table, "layer_densities": chart})
-
-    def _with_limit(self, what: Callable[[], Any]) -> None:
-        """Do what needs the server; one that does not answer is given a part of the timeout.
-
-        wandb itself has no limit for tables and artifacts, and asks for half a minute and more.
-        """
-        asking = threading.Thread(target=self._try, args=(what,), daemon=True)
-        asking.start()
-        asking.join(self._tracker.timeout / 4)
-        if asking.is_alive():
-            self._trouble = self._trouble or TimeoutError("the server does not answer")
-
-    def _log_chart_and_artifacts(self, ending: Ending) -> None:
-        self._log_chart(ending.layers)
-        self._log_artifacts(ending.files, used=())
-
-    def _log_artifacts(self, files: Files, used: Sequence[str]) -> None:
-        """Upload files, named by their keys; ``used`` are those that the run is made from."""
-        import wandb
-
-        if self._run.offline or not self._tracker.artifacts:
-            return
-        for kind, (key, path) in files.items():
-            if not path.exists():  # the store has lost it since, or is elsewhere
-                continue
-            artifact = wandb.Artifact(f"{kind}-{key}", type=kind)
-            artifact.add_file(str(path), policy="immutable", skip_cache=True)
-            upload = self._run.use_artifact if kind in used else self._run.log_artifact
-            upload(artifact)
-
-
-def has_key() -> bool:
-    """Whether credentials are configured for the server: in the environment or in a netrc file."""
-    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
-        return True
-    found = set()
-    for text in (os.environ.get("NETRC"), "~/.netrc", "~/_netrc"):
-        try:
-            entries = netrc.netrc(Path(text).expanduser()).hosts if text else {}
-        except (OSError, netrc.NetrcParseError):
-            continue
-        found |= {host for host, entry in entries.items() if entry[2]}
-    return bool(found) and not found.isdisjoint(_hosts())
-
-
-def _hosts() -> set[str]:
-    """The names under which a netrc file may have the server's key."""
-    import wandb  # late: it takes half a second, and most who have no key have no such file
-
-    settings = wandb.Settings()
-    hosts = {urlsplit(settings.base_url).netloc}
-    default = settings.base_url == wandb.Settings.model_fields["base_url"].default
-    return hosts | ({"api.wandb.ai"} if default else set())
 
 
 def _remove_fragments(directory: Path, identifier: str) -> None:
@@ -381,13 +185,3 @@ def _remove_fragments(directory: Path, identifier: str) -> None:
 def _tells_secrets(arguments: Sequence[str]) -> bool:
     keys = (text.split("=", 1)[0].lstrip("+~").rsplit(".", 1)[-1] for text in arguments)
     return any(SECRET.search(key) for key in keys)
-
-
-def _first_line(text: str) -> str:
-    return text.strip().removeprefix("wandb: ").removeprefix("WARNING ").splitlines()[0]
-
-
-def _short(error: Exception) -> str:
-    """The first and most telling line of wandb's errors."""
-    text = one_line(error) or type(error).__name__
-    return text if len(text) <= 160 else f"{text[:157]}..."

@@ -88,7 +88,7 @@ def test_filters_are_on_stage_and_sweep() -> None:
 
 
 def test_what_panels_ask_for_is_what_runs_log() -> None:
-    from sanity.trackers.wandb import BY_EPOCH
+    from sanity.trackers.wandb_run import BY_EPOCH
 
     logged = {"epoch", "layer/index", "layer/density", "final/sparsity", "final/test_accuracy"}
     for panel in panels(specification("me", "mine")).values():
