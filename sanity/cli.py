@@ -20,11 +20,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from sanity import pending
 from sanity.config import PROJECT, unknown_setting
 from sanity.errors import ConfigError, SanityError, one_line
 from sanity.files import DISK_ERRORS
 from sanity.signals import Terminated, raise_on_sigterm
-from sanity.trackers import pending
 
 log = logging.getLogger(__name__)
 

@@ -18,12 +18,12 @@ import hydra
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
+from sanity import pending
 from sanity.cli import FULL_ERROR
 from sanity.config import HOME, PROJECT
 from sanity.sweep.book import Book
 from sanity.sweep.grid import quoted
 from sanity.sweep.plan import Job, Needed
-from sanity.trackers import pending
 
 OUTPUT = "output.log"
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from omegaconf import DictConfig, OmegaConf
 
+from sanity.components import component, plain
 from sanity.errors import ConfigError
 from sanity.trackers.base import Tracker
 
@@ -15,8 +16,6 @@ _said: set[str] = set()
 
 def build(cfg: DictConfig) -> list[Tracker]:
     """The trackers that the group ``tracker`` chooses, checked; raises ConfigError."""
-    from sanity.components import component, plain  # imports torch, which `pending` must not
-
     chosen = OmegaConf.select(cfg, "tracker")
     if chosen is None:
         return []

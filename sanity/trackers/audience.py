@@ -8,8 +8,8 @@ from copy import deepcopy
 from queue import SimpleQueue
 from typing import Any
 
+from sanity import pending
 from sanity.errors import one_line
-from sanity.trackers import pending
 from sanity.trackers.base import Curve, Ending, Problem, Tracker, Training
 from sanity.trackers.ledger import Claim, Ledger
 from sanity.trackers.training import TICKET, conclude, describe, is_shown

@@ -1,4 +1,4 @@
-"""What trackers still have to show when a program is about to end; imports nothing heavy."""
+"""What trackers still have to show when a program is about to end."""
 
 import logging
 import time
