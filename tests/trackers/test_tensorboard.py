@@ -1,11 +1,10 @@
 """What TensorBoard reads of a run: the paper's four scalars and ours, each epoch once."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
 from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
-from tracking import call, command, environment, metrics
+from tracking import call, has_line, kill, metrics
 
 THEIRS = {
     "train_loss": "train_loss",
@@ -67,18 +66,7 @@ def test_a_validation_set_is_shown_too(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_killed_run_shows_each_epoch_once(tmp_path: Path) -> None:
     long = ("pruner=random", "training.epochs=150", "checkpoint_every=0.1", "tracker=tensorboard")
-    process = subprocess.Popen(
-        command(tmp_path, *long),
-        cwd=tmp_path,
-        env=environment(tmp_path),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    lines = tmp_path / "run" / "metrics.jsonl"
-    while process.poll() is None:
-        if lines.exists() and '"epoch": 20' in lines.read_text():
-            process.kill()
-            process.wait(60)
+    kill(tmp_path, *long, when=lambda: has_line(tmp_path, '"epoch": 20'))
     call(tmp_path, *long)
     (name,) = curves(tmp_path / "tensorboard")
     assert_told(tmp_path, name, "train_ticket")

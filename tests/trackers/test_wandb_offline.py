@@ -6,11 +6,10 @@ import random
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
-from tracking import call, command, environment, metrics, offline_runs
+from tracking import call, has_line, kill, metrics, offline_runs
 
 from sanity.trackers.wandb_log import is_whole
 
@@ -84,22 +83,13 @@ def test_a_killed_run_shows_each_epoch_once_when_it_has_been_resumed(
     long = ("pruner=lt", "training.epochs=150", "checkpoint_every=0.1")
     chance = random.Random(f"{stage}{number}")
     for _ in range(2):
-        process = subprocess.Popen(
-            command(tmp_path, *long),
-            cwd=tmp_path,
-            env=environment(tmp_path),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+        kill(
+            tmp_path,
+            *long,
+            when=lambda: has_line(tmp_path, f'"{stage}", "epoch": 2'),
+            number=number,
+            delay=chance.uniform(0, 0.5),
         )
-        lines = tmp_path / "run" / "metrics.jsonl"
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline and process.poll() is None:
-            if lines.exists() and f'"{stage}", "epoch": 2' in lines.read_text():
-                break
-            time.sleep(0.02)
-        time.sleep(chance.uniform(0, 0.5))
-        process.send_signal(number)
-        process.wait(60)
     call(tmp_path, *long)
     told = {run.run["config"]["update"]["stage"]: run for run in offline_runs(tmp_path)}
     assert len(list(tmp_path.glob("wandb/offline-run-*"))) == 2

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tracking import call, command, environment, metrics
+from tracking import call, command, environment, has_line, kill, metrics
 from wandb_stub import Stub, served
 
 EPOCHS = ("training.epochs=6",)
@@ -111,22 +111,14 @@ def test_a_killed_run_goes_on_live_with_each_epoch_once(
     long = ("pruner=lt", "training.epochs=400", "checkpoint_every=0.1")
     chance = random.Random(stage)
     for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL):
-        process = subprocess.Popen(
-            command(tmp_path, *long),
-            cwd=tmp_path,
-            env=environment(tmp_path, **server.environment()),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+        kill(
+            tmp_path,
+            *long,
+            when=lambda: any(run.settings.get("stage") == stage for run in [*server.runs.values()]),
+            number=number,
+            delay=chance.uniform(0, 1.0),
+            more=server.environment(),
         )
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline and process.poll() is None:
-            named = [run for run in server.runs.values() if run.settings.get("stage") == stage]
-            if named:
-                break
-            time.sleep(0.02)
-        time.sleep(chance.uniform(0, 1.0))
-        process.send_signal(number)
-        process.wait(60)
     call(tmp_path, *long, **server.environment())
     assert_all_is_there(tmp_path, server)
 
@@ -137,21 +129,8 @@ def test_offline_and_online_attempts_at_one_run_show_each_epoch_once(
 ) -> None:
     long = ("pruner=random", "training.epochs=400", "checkpoint_every=0.1")
     for mode in ("online", "offline"):
-        process = subprocess.Popen(
-            command(tmp_path, *long),
-            cwd=tmp_path,
-            env=environment(tmp_path, **(server.environment() | {"WANDB_MODE": mode})),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        lines = tmp_path / "run" / "metrics.jsonl"
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline and process.poll() is None:
-            if lines.exists() and '"epoch": 50' in lines.read_text():
-                break
-            time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
-        process.wait(60)
+        there = server.environment() | {"WANDB_MODE": mode}
+        kill(tmp_path, *long, when=lambda: has_line(tmp_path, '"epoch": 50'), more=there)
     call(tmp_path, *long, **(server.environment() | {"WANDB_MODE": "offline"}))
     sync(tmp_path, server, *tmp_path.glob("wandb/offline-run-*"))
     assert_all_is_there(tmp_path, server)

@@ -2,8 +2,11 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +49,36 @@ def call(place: Path, *overrides: str, **more: str) -> subprocess.CompletedProce
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done
+
+
+def kill(
+    place: Path,
+    *overrides: str,
+    when: Callable[[], bool],
+    number: signal.Signals = signal.SIGKILL,
+    delay: float = 0.0,
+    more: Mapping[str, str] | None = None,
+) -> None:
+    """Start a run, and send it a signal ``delay`` seconds after ``when`` is first true."""
+    process = subprocess.Popen(
+        command(place, *overrides),
+        cwd=place,
+        env=environment(place, **(more or {})),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None and not when():
+        time.sleep(0.02)
+    time.sleep(delay)
+    process.send_signal(number)
+    process.wait(60)
+
+
+def has_line(place: Path, text: str) -> bool:
+    """Whether ``metrics.jsonl`` of the run in ``place`` has ``text`` in it yet."""
+    lines = place / "run" / "metrics.jsonl"
+    return lines.exists() and text in lines.read_text()
 
 
 def metrics(directory: Path) -> dict[str, list[dict[str, Any]]]:
