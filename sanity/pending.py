@@ -40,4 +40,9 @@ def settle() -> None:
             log.info("waiting for %s, %.0f s at most", one.label, one.patience)
         said.add(one.label)
         if not one.join(max(0.0, deadline - time.monotonic())):
-            log.warning("%s has not taken everything within %.0f s", one.label, one.patience)
+            log.warning(
+                "%s has not taken everything within %.0f s; `python -m sanity.trackers send` with "
+                "the run's directory shows it later",
+                one.label,
+                one.patience,
+            )

@@ -3,18 +3,23 @@
 python -m sanity.trackers send DIR... [--again]     show the runs below these directories
 python -m sanity.trackers dashboard [--print]       create or update the project's W&B workspace
 
-Settings are those of run.py, such as tracker=tensorboard or tracker.wandb.project=mine.
+Settings are those of run.py, such as tracker=tensorboard or tracker.wandb.project=mine; without
+any, a run is sent to the tracker that it had, or else to W&B.
 """
 
 import argparse
 import json
 import logging
+import os
 import sys
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from sanity import trackers
@@ -47,10 +52,15 @@ def send(options: argparse.Namespace) -> int:
     places = [Path(text) for text in options.what if "=" not in text]
     if not places:
         raise ConfigError("send: needs the directory of a run or a sweep")
-    chosen = _trackers(overrides)
-    if not chosen:
+    default = _trackers(overrides, options.config_dir)
+    if not default:
         raise ConfigError("tracker=none: shows nothing; choose wandb or tensorboard")
-    runs, failed = send_runs(places, chosen, anew=options.again)
+    said = any(text.startswith(("tracker", "+tracker", "++tracker")) for text in overrides)
+
+    def choose(content: dict[str, Any]) -> list[Tracker]:
+        return default if said else _own(content) or default
+
+    runs, failed = send_runs(places, choose, anew=options.again)
     print(f"{runs - failed} of {runs} runs are shown")
     return 1 if failed else 0
 
@@ -59,6 +69,7 @@ def dashboard(options: argparse.Namespace) -> int:
     """Create or update the project's W&B workspace."""
     from sanity.trackers import dashboard as dashboards
 
+    os.environ.pop("WANDB_MODE", None)  # it is of runs; a dashboard is always the server's
     settings = [one for one in _trackers(options.overrides) if isinstance(one, Wandb)]
     if not settings:
         raise ConfigError("dashboard: is one of W&B's; choose tracker=wandb")
@@ -72,10 +83,22 @@ def dashboard(options: argparse.Namespace) -> int:
     return 0
 
 
-def _trackers(overrides: Sequence[str]) -> list[Tracker]:
+def _own(content: dict[str, Any]) -> list[Tracker]:
+    """The trackers that the run itself had; whether there is a server is today's question."""
+    settings = deepcopy(content["config"].get("tracker") or {})
+    if "wandb" in settings:
+        settings["wandb"]["mode"] = os.environ.get("WANDB_MODE") or "auto"
+    return trackers.build(DictConfig({"tracker": settings}))
+
+
+def _trackers(overrides: Sequence[str], config_dir: Path | None = None) -> list[Tracker]:
+    own = []
+    if config_dir is not None:
+        sys.path.append(str(config_dir.absolute()))
+        own = [f"hydra.searchpath=[{config_dir.absolute().as_uri()}]"]
     try:
         with initialize_config_dir(str(PROJECT / "conf"), version_base="1.3"):
-            return trackers.build(compose("config", list(overrides)))
+            return trackers.build(compose("config", [*own, *overrides]))
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error, overrides)) from None
 
@@ -97,6 +120,7 @@ def _parser() -> argparse.ArgumentParser:
         added[name].set_defaults(command=function)
     command = added["send"]
     command.add_argument("what", nargs="+", metavar="DIR|SETTING=VALUE")
+    command.add_argument("--config-dir", type=Path, help="where your own trackers are")
     command.add_argument("--again", action="store_true", help="also what was shown before")
     command = added["dashboard"]
     command.add_argument("overrides", nargs="*", metavar="SETTING=VALUE")

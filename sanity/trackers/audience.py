@@ -1,5 +1,6 @@
 """Tells trackers what a run does, in threads of their own: they never hold it up or fail it."""
 
+import functools
 import logging
 import threading
 from collections import defaultdict
@@ -18,6 +19,21 @@ log = logging.getLogger(__name__)
 
 Figures = dict[str, Any]
 
+LATER = "; the run goes on, and `python -m sanity.trackers send` with its directory shows it later"
+
+
+def _never_raises(method: Callable[..., None]) -> Callable[..., None]:
+    """Called in the midst of a training, which no mistake in here may end."""
+
+    @functools.wraps(method)
+    def guarded(*args: Any) -> None:
+        try:
+            method(*args)
+        except Exception as error:
+            log.warning("trackers: %s%s", one_line(error) or type(error).__name__, LATER)
+
+    return guarded
+
 
 class Audience:
     """Hears what a run's record is told (a ``record.Listener``) and passes on its trainings.
@@ -26,9 +42,16 @@ class Audience:
     ended, unless it was shown before.
     """
 
-    def __init__(self, trackers: Sequence[Tracker], ledger: Ledger, *, anew: bool = False) -> None:
-        """``anew``: show again what was shown before."""
-        self._tellers = [Teller(tracker, ledger) for tracker in trackers]
+    def __init__(
+        self,
+        trackers: Sequence[Tracker],
+        ledger: Ledger,
+        *,
+        anew: bool = False,
+        advice: str = LATER,
+    ) -> None:
+        """``anew``: show again what was shown before; ``advice`` ends a warning of a failure."""
+        self._tellers = [Teller(tracker, ledger, advice) for tracker in trackers]
         self._epochs: dict[str, list[Figures]] = defaultdict(list)
         self._open: dict[str, Training] = {}
         self._anew = anew
@@ -46,6 +69,7 @@ class Audience:
         self.end(content)
         return self._tellers
 
+    @_never_raises
     def begin(self, content: dict[str, Any], stage: str, key: str, perturbed: bool) -> None:
         """Start the curve of a stage that is trained now."""
         if is_shown(stage) and self._tellers:
@@ -53,6 +77,7 @@ class Audience:
             for teller in self._tellers:
                 teller.open(training)
 
+    @_never_raises
     def epoch(self, stage: str, figures: Figures) -> None:
         """Pass on an epoch of what is trained now; remember those of all."""
         self._epochs[stage].append(dict(figures))
@@ -60,11 +85,13 @@ class Audience:
             for teller in self._tellers:
                 teller.add(self._open[stage], dict(figures))
 
+    @_never_raises
     def stage(self, content: dict[str, Any], stage: str) -> None:
         """A training is done; the last ticket's waits for the figures of the whole run."""
         if stage in self._open and stage != TICKET:
             self._finish(content, stage)
 
+    @_never_raises
     def end(self, content: dict[str, Any]) -> None:
         """Finish what is open, and show what was reused and nobody has shown."""
         content = deepcopy(content)
@@ -92,8 +119,8 @@ class Teller:
     A tracker that fails is a warning, one a run, and what it has not shown can be sent later.
     """
 
-    def __init__(self, tracker: Tracker, ledger: Ledger) -> None:
-        self._tracker, self._ledger = tracker, ledger
+    def __init__(self, tracker: Tracker, ledger: Ledger, advice: str = LATER) -> None:
+        self._tracker, self._ledger, self._advice = tracker, ledger, advice
         self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._curves: dict[str, tuple[Curve, Claim]] = {}
@@ -102,7 +129,8 @@ class Teller:
 
     def open(self, training: Training) -> None:
         """Start a curve, or go on with it."""
-        self._say(lambda: self._start(training, anew=True))
+        # A run that was stopped a moment ago may still be telling how it ended.
+        self._say(lambda: self._start(training, anew=True, wait=self.patience))
 
     def add(self, training: Training, figures: Figures) -> None:
         """Add an epoch to an open curve."""
@@ -149,8 +177,8 @@ class Teller:
         for _, claim in self._curves.values():
             claim.release()
 
-    def _start(self, training: Training, *, anew: bool) -> None:
-        claim = self._ledger.claim(self._tracker, training.id, anew=anew)
+    def _start(self, training: Training, *, anew: bool, wait: float = 0.0) -> None:
+        claim = self._ledger.claim(self._tracker, training, anew=anew, wait=wait)
         if claim is None:
             return
         try:
@@ -173,9 +201,10 @@ class Teller:
     def _end(self, training: Training, ending: Ending) -> None:
         self._on_curve(training, lambda curve: curve.finish(ending))
         if training.id in self._curves:
-            _, claim = self._curves.pop(training.id)
+            curve, claim = self._curves.pop(training.id)
             if ending.status == "completed":
-                claim.done({"name": training.name, "group": training.group, "key": training.key})
+                about = {"name": training.name, "group": training.group, "key": training.key}
+                claim.done(about | curve.note())
             else:
                 claim.release()
 
@@ -184,12 +213,7 @@ class Teller:
             log.debug("%s: %s", self.label, error)
             return
         self.failed = True
-        if isinstance(error, Problem):
-            log.warning("%s: %s; the run goes on", self.label, error)
-            return
-        log.warning(
-            "%s: %s; the run goes on, and `python -m sanity.trackers send` with its directory "
-            "shows it later",
-            self.label,
-            one_line(error) or type(error).__name__,
-        )
+        text = str(error) if isinstance(error, Problem) else one_line(error)
+        says_what_to_do = isinstance(error, Problem) and self._advice == LATER
+        advice = "; the run goes on" if says_what_to_do else self._advice
+        log.warning("%s: %s%s", self.label, text or type(error).__name__, advice)

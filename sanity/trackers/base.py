@@ -64,6 +64,10 @@ class Curve(ABC):
     def finish(self, ending: Ending) -> None:
         """Show how it ended; raises Problem where some of it will be missing."""
 
+    def note(self) -> dict[str, Any]:
+        """What to remember (JSON) of how it was shown, for :meth:`Tracker.is_outdated`."""
+        return {}
+
 
 class Tracker(ABC):
     """Where trainings are shown. It may fail in any way: the run goes on, with one warning.
@@ -88,6 +92,14 @@ class Tracker(ABC):
     @abstractmethod
     def place(self) -> str:
         """What distinguishes the places it can show things in, such as a project."""
+
+    def subject(self, training: Training) -> str:
+        """What is shown once: the training, unless somebody asks for it under another name."""
+        return training.id
+
+    def is_outdated(self, note: Mapping[str, Any]) -> bool:
+        """Whether what was shown, with this ``note``, is to be shown again."""
+        return False
 
     @abstractmethod
     def where(self, group: str | None) -> str:

@@ -1,12 +1,13 @@
 """Which trainings a tracker has shown: one that forty runs share is shown once."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from sanity.files import digest, write_json
-from sanity.trackers.base import Tracker
+from sanity.trackers.base import Tracker, Training
 
 SHOWN = ".shown"
 """The ledger's directory in the store: what is shown belongs to results, whoever runs them."""
@@ -15,41 +16,62 @@ SHOWN = ".shown"
 class Claim:
     """The right to show one training; ends with the process at the latest."""
 
-    def __init__(self, lock: FileLock, note: Path) -> None:
+    def __init__(self, lock: FileLock | None = None, note: Path | None = None) -> None:
+        """Without a lock and a note, nothing is remembered."""
         self._lock, self._note = lock, note
 
     def done(self, facts: dict[str, Any]) -> None:
         """Note that it is shown to the end, and let go of it."""
-        write_json(self._note, facts)
-        self._lock.release()
+        if self._note is not None:
+            write_json(self._note, facts)
+        self.release()
 
     def release(self) -> None:
         """Let go of it: it is not shown, or not to its end."""
-        self._lock.release()
+        if self._lock is not None:
+            self._lock.release()
 
 
 class Ledger:
-    """Notes of what is shown, below ``directory``: by tracker, place and training."""
+    """Notes of what is shown, below ``directory``: by tracker, place and training.
 
-    def __init__(self, directory: Path) -> None:
+    Without a directory, or where it cannot be written, everything is shown and nothing noted.
+    """
+
+    def __init__(self, directory: Path | None) -> None:
         self.directory = directory
 
-    def claim(self, tracker: Tracker, training: str, *, anew: bool) -> Claim | None:
+    def claim(
+        self, tracker: Tracker, training: Training, *, anew: bool, wait: float = 0.0
+    ) -> Claim | None:
         """The right to show ``training``, unless another process is at it, or it is shown already.
 
-        ``anew``: show it all the same. Used in the thread that shows it.
+        ``anew``: show it all the same. ``wait``: seconds that another process may take to let go
+        of it. Used in the thread that shows it.
         """
-        place = f"{tracker.name}-{digest(tracker.place)[:12]}"
-        directory = self.directory / place
-        directory.mkdir(parents=True, exist_ok=True)
-        note = directory / f"{training}.json"
-        lock = FileLock(directory / f"{training}.lock")
+        if self.directory is None:
+            return Claim()
+        directory = self.directory / f"{tracker.name}-{digest(tracker.place)[:12]}"
+        name = tracker.subject(training)
+        note, lock = directory / f"{name}.json", FileLock(directory / f"{name}.lock")
         try:
-            lock.acquire(timeout=0)
+            directory.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=wait)
         except Timeout:
             return None
-        if note.exists() and not anew:
+        except OSError:  # a store that is only read here
+            return Claim()
+        shown = _read(note)
+        if shown is not None and not anew and not tracker.is_outdated(shown):
             lock.release()
             return None
         note.unlink(missing_ok=True)
         return Claim(lock, note)
+
+
+def _read(note: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(note.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None

@@ -1,7 +1,7 @@
 """Show finished runs from their records: those without a tracker, or whose tracker failed."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +15,28 @@ from sanity.trackers.ledger import SHOWN, Ledger
 FOREVER = 3600.0  # seconds: here nothing waits for the tracker but its user
 
 
-def send(places: Sequence[Path], trackers: Sequence[Tracker], *, anew: bool) -> tuple[int, int]:
+def send(
+    places: Sequence[Path],
+    choose: Callable[[dict[str, Any]], Sequence[Tracker]],
+    *,
+    anew: bool,
+) -> tuple[int, int]:
     """Show the runs below ``places``; how many there are, and of how many not all could be shown.
 
-    What a tracker has shown already is left out, unless ``anew``. Raises StoreError, before
-    anything is sent, for a place without runs or a record that cannot be read.
+    ``choose`` gives the trackers for what a record says. What a tracker has shown already is left
+    out, unless ``anew``. Raises StoreError, before anything is sent, for a place without runs or a
+    record that cannot be read.
     """
     runs = [run for place in places for run in _runs(place)]
-    say_where(trackers, None)
+    chosen = [choose(content) for content, _ in runs]
     failed = 0
     with console.bar("send", len(runs)) as bar:
-        for content, epochs in runs:
+        for (content, epochs), trackers in zip(runs, chosen, strict=True):
+            say_where(trackers, None)
             store = Path(content["config"]["store_dir"])
-            tellers = Audience(trackers, Ledger(store / SHOWN), anew=anew).replay(content, epochs)
+            ledger = Ledger(store / SHOWN if store.is_dir() else None)
+            audience = Audience(trackers, ledger, anew=anew, advice="")
+            tellers = audience.replay(content, epochs)
             done = [teller.join(FOREVER) and not teller.failed for teller in tellers]
             failed += not all(done)
             bar.advance()

@@ -42,12 +42,11 @@ class TensorBoard(Tracker):
 
     def where(self, group: str | None) -> str:
         """The command that shows the curves."""
-        return f"TensorBoard: tensorboard --logdir {near(Path(self.place) / (group or ''))}"
+        return f"TensorBoard: tensorboard --logdir {near(Path(self.place) / plain(group or ''))}"
 
     def check(self) -> None:
         """Raise ConfigError where the package is missing."""
-        if not self.dir.strip():
-            raise ConfigError("tracker.tensorboard.dir=: must name a directory")
+        self.dir = self.dir or str(PROJECT / "tensorboard")
         if importlib.util.find_spec("tensorboard") is None:
             raise ConfigError(
                 "tracker=tensorboard: needs the package tensorboard; "
@@ -58,7 +57,7 @@ class TensorBoard(Tracker):
         """Start the training's directory anew: a resumed training tells all its epochs again."""
         from torch.utils.tensorboard import SummaryWriter
 
-        path = Path(self.place) / (training.group or "") / directory_name(training)
+        path = Path(self.place) / plain(training.group or "") / directory_name(training)
         shutil.rmtree(path, ignore_errors=True)
         writer = SummaryWriter(str(path), flush_secs=FLUSH)
         config = json.dumps(training.config, indent=2, default=str)
@@ -91,5 +90,9 @@ class TensorBoardCurve(Curve):
 
 def directory_name(training: Training) -> str:
     """The training's name as a directory's, with enough of its key to be the only one."""
-    words = training.name.replace("/", "-").replace(" ", "_")
-    return f"{words}_{training.key[:6]}"
+    return f"{plain(training.name).replace(' ', '_')}_{training.key[:6]}"
+
+
+def plain(name: str) -> str:
+    """``name`` as one directory's, wherever it would lead as a path."""
+    return name.replace("/", "-").replace("\\", "-").lstrip(".")

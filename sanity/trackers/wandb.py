@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 MODES = ("auto", "online", "offline", "disabled")
 ALIASES = {"run": "online", "dryrun": "offline"}  # as wandb itself still has them
+LONGEST, LONGEST_TAG = 128, 64  # letters, as the server has them
 FLUSH = 5.0  # seconds after which figures are on the disk, also if the process is killed
 
 
@@ -60,8 +61,8 @@ class Wandb(Tracker):
 
     @property
     def place(self) -> str:
-        """The project."""
-        return f"{self.entity or ''}/{self.project}"
+        """The project, and the server if it is another one than wandb's."""
+        return f"{os.environ.get('WANDB_BASE_URL', '')} {self.entity or ''}/{self.project}"
 
     @property
     def directory(self) -> Path:
@@ -86,27 +87,46 @@ class Wandb(Tracker):
 
     def check(self) -> None:
         """Raise ConfigError for a setting that is wrong."""
-        self.mode = ALIASES.get(self.mode, self.mode)
+        # A variable that is exported empty is as good as none, for wandb as for us.
+        self.mode = ALIASES.get(self.mode, self.mode) or "auto"
+        self.project, self.entity = self.project or "sanity", self.entity or None
+        self.dir = self.dir or str(PROJECT)
         if self.mode not in MODES:
             raise ConfigError(unknown("tracker.wandb.mode", self.mode, MODES))
-        if not self.project or set(self.project) & set("/\\#?%:"):
+        if len(self.project) > LONGEST or set(self.project) & set("/\\#?%:"):
             raise ConfigError(
-                f"tracker.wandb.project={self.project}: must be a name without any of / \\ # ? % :"
+                f"tracker.wandb.project={self.project}: must be a name of {LONGEST} letters at "
+                "most, without any of / \\ # ? % :"
             )
         if self.timeout <= 0:
             raise ConfigError(f"tracker.wandb.timeout={self.timeout:g}: must be above 0 seconds")
         if not isinstance(self.tags, list) or not all(isinstance(tag, str) for tag in self.tags):
             raise ConfigError(f"tracker.wandb.tags={self.tags}: must be a list of texts")
+        if any(not 0 < len(tag) <= LONGEST_TAG for tag in self.tags):
+            raise ConfigError(
+                f"tracker.wandb.tags={self.tags}: must have 1 to {LONGEST_TAG} letters each"
+            )
+
+    def subject(self, training: Training) -> str:
+        """The run that it is shown as: an agent's own, where one has asked for it."""
+        return self._run_id(training)
+
+    def is_outdated(self, note: Mapping[str, Any]) -> bool:
+        """What was written offline is sent where there is a server now."""
+        return self.online and note.get("online") is False
 
     def open(self, training: Training) -> Curve:
         """Start the training's run, or go on with it."""
         with service:
             self._prepare()
-            _remove_fragments(self.directory, self._id(training.id))
+            _remove_fragments(self.directory, self._run_id(training))
             run = self._reach(training) if self.online else None
             if run is None:
                 run = self._init(training, "offline")
             return WandbCurve(run, training, self.timeout, self.artifacts)
+
+    def _run_id(self, training: Training) -> str:
+        return _agent(training).get("WANDB_RUN_ID") or self._id(training.id)
 
     def _id(self, training: str) -> str:
         """The id of a training's run, which is another one in another project."""
@@ -138,7 +158,7 @@ class Wandb(Tracker):
     def _init(self, training: Training, mode: Literal["online", "offline"]) -> Any:
         import wandb
 
-        agent = session.agent if training.main else {}  # one run of ours is the agent's
+        agent = _agent(training)
         tags = (*training.tags, *self.tags, *os.environ.get("WANDB_TAGS", "").split(","))
         config = dict(training.config)
         if config.get("parent"):
@@ -149,7 +169,7 @@ class Wandb(Tracker):
                 silent=True,
                 console="off",  # run.log has it; wrapping stdout would tear progress bars
                 init_timeout=self.timeout / 2,
-                finish_timeout=self.timeout / 2,
+                finish_timeout=self.timeout * 3 / 8,  # an eighth is for artifacts
                 finish_timeout_raises=True,
                 disable_job_creation=True,
                 save_code=False,
@@ -162,15 +182,20 @@ class Wandb(Tracker):
             dir=str(self.directory.parent),
             entity=self.entity,
             project=self.project,
-            id=agent.get("WANDB_RUN_ID") or self._id(training.id),
+            id=self._run_id(training),
             name=training.name,
-            group=training.group or os.environ.get("WANDB_RUN_GROUP"),
+            group=(training.group or "")[:LONGEST] or os.environ.get("WANDB_RUN_GROUP"),
             job_type=training.kind,
-            tags=list(dict.fromkeys(tag for tag in tags if tag)),
+            tags=list(dict.fromkeys(tag[:LONGEST_TAG] for tag in tags if tag)),
             config=config,
             resume="allow" if mode == "online" else None,
             reinit="create_new",
         )
+
+
+def _agent(training: Training) -> dict[str, str]:
+    """What an agent says of its run: that is the training which the program was started for."""
+    return session.hear_agent() if training.main else {}
 
 
 def _remove_fragments(directory: Path, identifier: str) -> None:

@@ -49,8 +49,7 @@ class WandbCurve(Curve):
             try:
                 self._run.finish(exit_code=EXIT_CODES[ending.status])
             except TimeoutError:
-                session.unreachable = True
-                self._trouble = TimeoutError("the server does not answer")
+                self._trouble = TimeoutError("the server has not taken everything in time")
             except Exception as error:  # a full disk, or its own process gone
                 self._trouble = self._trouble or error
             problems = list(session.problems)
@@ -64,6 +63,10 @@ class WandbCurve(Curve):
             raise Problem(
                 f"{why}; `wandb sync --include-online {near(directory)}` uploads what is missing"
             )
+
+    def note(self) -> dict[str, Any]:
+        """Whether the server has it, or only the disk."""
+        return {"online": not self._run.offline}
 
     def _try(self, what: Callable[[], Any]) -> None:
         """Whatever fails, the run is still to be ended; its trouble is told then."""
@@ -115,9 +118,11 @@ class WandbCurve(Curve):
 
         wandb itself has no limit for tables and artifacts, and asks for half a minute and more.
         """
+        if isinstance(self._trouble, TimeoutError):
+            return
         asking = threading.Thread(target=self._try, args=(what,), daemon=True)
         asking.start()
-        asking.join(self._timeout / 4)
+        asking.join(self._timeout / 8)
         if asking.is_alive():
             self._trouble = self._trouble or TimeoutError("the server does not answer")
 

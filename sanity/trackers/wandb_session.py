@@ -32,17 +32,22 @@ class Session:
     agent: dict[str, str] = field(default_factory=dict)
 
     def prepare(self) -> None:
-        """Make wandb quiet, and keep an agent's run for the ticket alone."""
+        """Make wandb quiet, and keep an agent's run for what it has asked for."""
         import wandb
 
-        for name in SWEEP:
-            if name in os.environ:
-                self.agent[name] = os.environ.pop(name)
+        self.hear_agent()
         if not self.prepared:
             quiet = wandb.Settings(silent=True)
             wandb.setup(quiet)
             wandb.termsetup(quiet, self)
             self.prepared = True
+
+    def hear_agent(self) -> dict[str, str]:
+        """What the agent that has started this process says of its run, if there is one."""
+        for name in SWEEP:
+            if name in os.environ:  # wandb would take every run for the agent's
+                self.agent[name] = os.environ.pop(name)
+        return self.agent
 
     def restart(self) -> None:
         """Begin anew with wandb; runs that are open are ended."""
@@ -79,24 +84,30 @@ def has_key() -> bool:
     """Whether credentials are configured for the server: in the environment or in a netrc file."""
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
-    found = set()
-    for text in (os.environ.get("NETRC"), "~/.netrc", "~/_netrc"):
-        try:
-            entries = netrc.netrc(Path(text).expanduser()).hosts if text else {}
-        except (OSError, netrc.NetrcParseError):
-            continue
-        found |= {host for host, entry in entries.items() if entry[2]}
+    try:
+        entries = netrc.netrc(_netrc()).hosts
+    except (OSError, netrc.NetrcParseError):
+        return False
+    found = {host for host, entry in entries.items() if entry[2]}
     return bool(found) and not found.isdisjoint(_hosts())
+
+
+def _netrc() -> Path:
+    """The one file in which wandb looks for a key."""
+    given = os.environ.get("NETRC")
+    places = [Path(text).expanduser() for text in ([given] if given else ["~/.netrc", "~/_netrc"])]
+    return next((place for place in places if place.exists()), places[0])
 
 
 def _hosts() -> set[str]:
     """The names under which a netrc file may have the server's key."""
     import wandb  # late: it takes half a second, and most who have no key have no such file
 
-    settings = wandb.Settings()
-    hosts = {urlsplit(settings.base_url).netloc}
-    default = settings.base_url == wandb.Settings.model_fields["base_url"].default
-    return hosts | ({"api.wandb.ai"} if default else set())
+    with service:
+        session.prepare()
+        base_url = wandb.setup().settings.base_url  # of the environment, or `wandb login --host`
+    default = base_url == wandb.Settings.model_fields["base_url"].default
+    return {urlsplit(base_url).netloc} | ({"api.wandb.ai"} if default else set())
 
 
 def short(error: Exception) -> str:

@@ -65,6 +65,7 @@ def test_the_sweep_is_created_and_its_agent_runs_what_it_is_told(tmp_path: Path)
     told = {
         "first": {"pruner": "random", "sanity_check": "none", "ratio.sparsity": 0.8, "seed": 1},
         "second": {"pruner": "lt", "sanity_check": "rearrange", "ratio.sparsity": 0.9, "seed": 2},
+        "again": {"pruner": "random", "sanity_check": "none", "ratio.sparsity": 0.8, "seed": 1},
     }
     commands = [
         run_command(name, tiny | settings | {"hydra.run.dir": str(tmp_path / name)})

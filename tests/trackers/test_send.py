@@ -1,6 +1,8 @@
 """Finished runs, shown from their records."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -79,3 +81,20 @@ def test_a_damaged_record_is_named_before_anything_is_sent(tmp_path: Path) -> No
     broken.write_text(json.dumps({"schema": 2, "stages": {}}))
     (broken.parent / "metrics.jsonl").write_text("")
     assert "schema 2; this version reads 1" in send(tmp_path, str(tmp_path)).stderr
+
+
+def test_a_run_goes_to_the_tracker_that_it_had(tmp_path: Path) -> None:
+    call(tmp_path, "pruner=random", "tracker=tensorboard")
+    shutil.rmtree(tmp_path / "tensorboard")
+    assert send(tmp_path, str(tmp_path), "--again").returncode == 0
+    assert len(list((tmp_path / "tensorboard").iterdir())) == 1
+    assert not (tmp_path / "wandb").exists()
+
+
+def test_runs_are_sent_without_their_store_too(tmp_path: Path) -> None:
+    call(tmp_path, "pruner=random", "tracker=none")
+    shutil.rmtree(os.environ["SANITY_STORE_DIR"])
+    assert send(tmp_path, str(tmp_path)).returncode == 0
+    (ticket,) = offline_runs(tmp_path)
+    assert ticket.epochs == metrics(tmp_path / "run")["train_ticket"]
+    assert not Path(os.environ["SANITY_STORE_DIR"]).exists()

@@ -60,10 +60,11 @@ def test_several_at_once_none_and_the_default(
         (["tracker.wandb.mode=on"], "tracker.wandb.mode=on: no such choice"),
         (["tracker.wandb.timeout=0"], "tracker.wandb.timeout=0: must be above 0 seconds"),
         (["tracker.wandb.timeout=soon"], "tracker.wandb.timeout=soon: must be a number"),
-        (["tracker.wandb.project=a/b"], "tracker.wandb.project=a/b: must be a name without"),
+        (["tracker.wandb.project=a/b"], "tracker.wandb.project=a/b: must be a name of 128"),
         (["tracker.wandb.tags=[1]"], r"tracker.wandb.tags=\[1\]: must be a list of texts"),
         (["+tracker.wandb.colour=1"], "tracker.wandb.colour: no such setting"),
-        (["tracker=tensorboard", "tracker.tensorboard.dir=''"], "must name a directory"),
+        (["tracker.wandb.tags=[" + "x" * 65 + "]"], "must have 1 to 64 letters each"),
+        (["tracker.wandb.project=" + "x" * 129], "must be a name of 128 letters at most"),
         (["+tracker.mine._target_=sanity.checks.none.NoCheck"], "tracker.mine._target_"),
     ],
 )

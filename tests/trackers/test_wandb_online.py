@@ -91,6 +91,27 @@ def test_nothing_is_uploaded_twice(tmp_path: Path, server: Stub) -> None:
     assert server.requests.count("RunResumeStatus") == 3
 
 
+def test_what_was_written_offline_is_sent_once_there_is_a_key(tmp_path: Path, server: Stub) -> None:
+    call(tmp_path, "pruner=lt")
+    assert len(list(tmp_path.glob("wandb/offline-run-*"))) == 2
+    host = server.url.removeprefix("http://")
+    (tmp_path / ".netrc").write_text(f"machine {host} login user password {'0' * 40}\n")
+    for _ in range(2):  # as after `wandb login`
+        there = {"WANDB_BASE_URL": server.url, "WANDB_ERROR_REPORTING": "false"}
+        done = call(tmp_path, "pruner=lt", **there)
+        assert "W&B: project sanity" in done.stderr
+        assert_all_is_there(tmp_path, server)
+    assert list(tmp_path.glob("wandb/offline-run-*")) == []
+    assert server.requests.count("RunResumeStatus") == 2
+
+
+def test_a_key_for_another_server_is_none(tmp_path: Path, server: Stub) -> None:
+    (tmp_path / ".netrc").write_text(f"machine api.wandb.ai login user password {'0' * 40}\n")
+    done = call(tmp_path, "pruner=random", WANDB_BASE_URL=server.url)
+    assert "(no key configured)" in done.stderr
+    assert server.requests == []
+
+
 def test_artifacts_can_be_left_out(tmp_path: Path, server: Stub) -> None:
     call(tmp_path, "pruner=random", "tracker.wandb.artifacts=false", **server.environment())
     assert {one.type for one in server.artifacts.values()} <= {"run_table"}
