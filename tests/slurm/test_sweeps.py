@@ -196,7 +196,7 @@ def _epochs(path: Path) -> int:
 
 @pytest.mark.slow
 def test_a_killed_parent_loses_nothing(slurm: Cluster, tmp_path: Path) -> None:
-    grid = (*TINY, "training.epochs=20", "pruner=lt,random")
+    grid = (*TINY, "training.epochs=200", "pruner=lt,random")
     parent = subprocess.Popen(command(*grid), cwd=tmp_path, stdout=subprocess.DEVNULL)
     slurm.wait(lambda: list(tmp_path.rglob("submissions.jsonl")), timeout=60)
     slurm.wait(lambda: len(book(tmp_path).submitted()) == 3)

@@ -92,7 +92,7 @@ def test_nothing_is_uploaded_twice(tmp_path: Path, server: Stub) -> None:
 
 
 def test_what_was_written_offline_is_sent_once_there_is_a_key(tmp_path: Path, server: Stub) -> None:
-    call(tmp_path, "pruner=lt")
+    call(tmp_path, "pruner=lt", WANDB_BASE_URL=server.url)
     assert len(list(tmp_path.glob("wandb/offline-run-*"))) == 2
     host = server.url.removeprefix("http://")
     (tmp_path / ".netrc").write_text(f"machine {host} login user password {'0' * 40}\n")
