@@ -91,6 +91,11 @@ class Parts:
         return self.method.ratio
 
     @property
+    def start_epoch(self) -> int:
+        """The epoch of the schedule at which the ticket's training starts."""
+        return self.rewind.start_epoch(self.recipe.epochs)
+
+    @property
     def uses_trained_weights(self) -> bool:
         """Whether the mask depends on trained weights, be it through the ratio."""
         methods = [self.method, self.donor] if self.donor else [self.method]

@@ -22,6 +22,7 @@ from sanity.stages.prune import prune, prune_donor
 from sanity.stages.rewind import rewind
 from sanity.stages.train_dense import train_dense
 from sanity.stages.train_ticket import train_ticket
+from sanity.stats import criteria
 from sanity.store import Entry, Store
 from sanity.trackers.audience import Audience
 from sanity.trackers.ledger import SHOWN, Ledger
@@ -74,6 +75,7 @@ def _run(
     outcome = Outcome()
     try:
         shown_by = trackers.build(cfg)
+        criteria.of(cfg)  # a report will ask, when nothing can be mended any more
         parts = build(cfg)
         record.content["config"] = _plain(cfg)
         validate(parts)

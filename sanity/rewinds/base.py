@@ -11,10 +11,9 @@ class Rewind(ABC):
 
     source: ClassVar[Source]
 
-    @property
     @abstractmethod
-    def start_epoch(self) -> int:
-        """The epoch of the schedule at which the ticket's training starts."""
+    def start_epoch(self, epochs: int) -> int:
+        """The epoch of a schedule of ``epochs`` epochs at which the ticket's training starts."""
 
     def check(self, epochs: int) -> None:
         """Raise ConfigError where this rewind does not fit a schedule of ``epochs`` epochs."""

@@ -18,8 +18,7 @@ class Epoch(Rewind):
 
     epoch: int = 1
 
-    @property
-    def start_epoch(self) -> int:
+    def start_epoch(self, epochs: int) -> int:
         """The epoch after those that are not repeated."""
         return self.epoch
 

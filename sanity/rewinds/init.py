@@ -12,7 +12,6 @@ class Init(Rewind):
 
     source: ClassVar[Source] = "init"
 
-    @property
-    def start_epoch(self) -> int:
+    def start_epoch(self, epochs: int) -> int:
         """The first."""
         return 0

@@ -11,22 +11,25 @@ from sanity.rewinds.base import Rewind, Source
 class LearningRate(Rewind):
     """The pruned network's trained weights, and the schedule from ``epoch`` on.
 
+    Like the recipe's milestones, ``epoch`` may be a share of the schedule: 0.75 trains its last
+    quarter, which is fine-tuning where the learning rate has come down by then.
     Renda et al. 2020, *Comparing Rewinding and Fine-tuning in Neural Network Pruning*.
     """
 
     source: ClassVar[Source] = "final"
 
-    epoch: int = 0
+    epoch: int | float = 0
 
-    @property
-    def start_epoch(self) -> int:
-        """Where the schedule goes on; 0 repeats all of it."""
-        return self.epoch
+    def start_epoch(self, epochs: int) -> int:
+        """Where the schedule goes on; 0 repeats all of it. Shares are rounded down."""
+        return int(self.epoch * epochs) if 0 < self.epoch < 1 else int(self.epoch)
 
     def check(self, epochs: int) -> None:
         """The ticket's training needs an epoch at least."""
-        if not 0 <= self.epoch < epochs:
+        if 0 < self.epoch < 1:
+            return
+        if not 0 <= self.epoch < epochs or self.epoch != int(self.epoch):
             raise ConfigError(
                 f"rewind.epoch={self.epoch}: must be from 0 to {epochs - 1}, before the end of "
-                f"training.epochs={epochs}"
+                f"training.epochs={epochs}, or a share of them below 1"
             )

@@ -55,7 +55,7 @@ def _source_weights(lab: Lab, source: Trained | None) -> dict[str, Tensor]:
         return lab.initial_network().cpu().state_dict()
     assert source is not None, "validation sees to a trained network"
     if rewind.source == "epoch":
-        return weights_at(lab, source.entry, rewind.start_epoch)
+        return weights_at(lab, source.entry, lab.parts.start_epoch)
     return source.weights()
 
 

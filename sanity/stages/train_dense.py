@@ -16,7 +16,7 @@ def train_dense(lab: Lab) -> Trained:
     The rewind does not enter the key: networks that differ only in what is remembered of their
     training are the same network.
     """
-    wanted = lab.parts.rewind.start_epoch if lab.parts.rewind.source == "epoch" else None
+    wanted = lab.parts.start_epoch if lab.parts.rewind.source == "epoch" else None
     memory = f"epoch_{wanted}"
 
     def compute(work: Work) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def train_ticket(lab: Lab, start: Entry, pruned: Entry, turn: Round) -> Trained:
             turn.name("train_ticket"),
             lab.checkpoints(work),
             mask=mask,
-            start_epoch=parts.rewind.start_epoch,
+            start_epoch=parts.start_epoch,
             course=course,
         )
         save_tensors(work.directory, "final", compress(network.state_dict(), mask))
@@ -43,7 +43,7 @@ def train_ticket(lab: Lab, start: Entry, pruned: Entry, turn: Round) -> Trained:
         "seed": lab.seed,
         "dataset": parts.ids.dataset,
         "training": parts.ids.recipe,
-        "start_epoch": parts.rewind.start_epoch,
+        "start_epoch": parts.start_epoch,
         "course": course,
         "check": parts.ids.check if searching else None,
     }

@@ -2,7 +2,7 @@
 
 python -m sanity.sweep list                 the sweeps that used this store
 python -m sanity.sweep status [SWEEP]       how its jobs stand, and why
-python -m sanity.sweep collect [SWEEP]      results.csv and the table of results
+python -m sanity.sweep collect [SWEEP]      the report of what is done so far
 python -m sanity.sweep cancel [SWEEP]       end its jobs on the cluster
 
 SWEEP is a sweep's directory; without it, the latest sweep is meant.
@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sanity.config import PROJECT
-from sanity.errors import SweepError
+from sanity.errors import SanityError, SweepError
 from sanity.sweep import book as books
 from sanity.sweep import cluster, show
 from sanity.sweep.book import Book
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return int(options.command(options))
-    except SweepError as error:
+    except SanityError as error:
         print(f"sanity.sweep: {error}", file=sys.stderr)
         return 1
     except BrokenPipeError:  # head has seen enough
@@ -57,11 +57,14 @@ def status(options: argparse.Namespace) -> int:
 
 
 def collect(options: argparse.Namespace) -> int:
-    """Write ``results.csv`` of the jobs that are done, and show their table."""
+    """Report on the jobs that are done; the same as ``python -m sanity.report SWEEP``."""
+    from sanity.report.conclude import report_on  # draws pictures, which other commands need not
+
     book = _book(options)
     states = look(book)
-    path = show.write_results(book, states)
-    show.show(show.heading(book), show.results(states), show.counts(states), f"results: {path}")
+    show.show(show.heading(book))
+    report_on(book)
+    show.show(show.counts(states))
     return 0
 
 

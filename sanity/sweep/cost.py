@@ -68,7 +68,7 @@ def cost_of(plan: Plan, store_dir: Path) -> Cost:
     rows = []
     for kind in asked:
         keys = [key for key, (stage, _) in users.items() if stage.stage == kind]
-        epochs = sum(users[key][1].epochs for key in keys if key in missing)
+        epochs = sum(users[key][1].epochs_of(users[key][0]) for key in keys if key in missing)
         stored = sum(key not in missing for key in keys)
         trained = epochs if kind in TRAINING else 0
         rows.append(Row(kind, asked[kind], len(keys), stored, trained))
@@ -95,7 +95,7 @@ def _time(missing: Sequence[tuple[Stage, Job]], store_dir: Path) -> tuple[float 
         ]
         if not like:
             return None, 0
-        total += statistics.median(like) * job.epochs
+        total += statistics.median(like) * job.epochs_of(stage)
         samples = max(samples, len(like))
     return total, samples
 

@@ -2,18 +2,22 @@
 
 A grid maps settings to their values and stands for every combination of them; a list of grids is
 their union. Settings swept on the command line replace those of the same name in every grid, or
-multiply with them.
+multiply with them. Controls are arms that stand beside a grid whatever is asked of it: they share
+its data sets, sparsities and seeds, and choose their method themselves.
 """
 
 import itertools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 
 from sanity.errors import ConfigError
+
+OF_AN_ARM = ("pruner", "ratio", "rewind", "sanity_check")
+OF_THE_CELL = "ratio.sparsity"  # the one of their settings that controls share with the rest
 
 Axes = dict[str, list[str]]
 """Setting -> one override text (``key=value``) for each of its values."""
@@ -22,23 +26,27 @@ SAFE = re.compile(r"(?!(null|true|false|inf|nan)$)[a-z_/][\w.+/:@%-]*", re.ASCII
 """Texts that Hydra takes for texts without quotes; ``1_2`` and ``1e3`` are numbers to it."""
 
 
-def expand(grid: Any, arguments: Sequence[str], parser: OverridesParser) -> list[list[str]]:
+def expand(
+    grid: Any, arguments: Sequence[str], parser: OverridesParser, controls: Any = None
+) -> list[list[str]]:
     """The overrides of every job, without repetitions.
 
-    ``grid`` is the setting ``sweep.grid``: a mapping, a list of mappings, or None; ``arguments``
-    are overrides as typed, with Hydra's syntax for several values (``a,b`` or ``range(3)``).
-    Raises ConfigError for a grid of another form.
+    ``grid`` is the setting ``sweep.grid``: a mapping, a list of mappings, or None, and
+    ``controls`` that of ``sweep.controls``. ``arguments`` are overrides as typed, with Hydra's
+    syntax for several values (``a,b`` or ``range(3)``). Raises ConfigError for another form.
     """
     typed = _axes(parser.parse_overrides(list(arguments)))
     replaced = {_name(key) for key in typed}
+    products = []
+    for axes in _read("sweep.grid", grid, parser):
+        kept = {key: texts for key, texts in axes.items() if _name(key) not in replaced}
+        products.append({**kept, **typed})
+    if controls:
+        shared = [_without_arm(product) for product in products]
+        for axes in _read("sweep.controls", controls, parser):
+            products += [{**product, **axes} for product in shared]
     jobs: dict[frozenset[str], list[str]] = {}
-    for number, axes in enumerate(_grids(grid)):
-        own = _axes(
-            _parsed(parser, f"sweep.grid[{number}].{key}", key, values)
-            for key, values in axes.items()
-        )
-        kept = {key: texts for key, texts in own.items() if _name(key) not in replaced}
-        product = {**kept, **typed}
+    for product in products:
         for combination in itertools.product(*product.values()):
             jobs.setdefault(frozenset(combination), list(combination))
     return list(jobs.values())
@@ -53,14 +61,26 @@ def quoted(value: str) -> str:
     return f"'{escaped}{chr(92) * trailing}'"
 
 
-def _grids(grid: Any) -> list[Mapping[str, Any]]:
-    grids = grid if isinstance(grid, list) else [grid or {}]
-    for one in grids:
+def _read(where: str, grid: Any, parser: OverridesParser) -> Iterator[Axes]:
+    """The axes of every grid of a union."""
+    for number, one in enumerate(grid if isinstance(grid, list) else [grid or {}]):
         if not isinstance(one, Mapping):
             raise ConfigError(
-                f"sweep.grid={one}: must map settings to their values, or be a list of such maps"
+                f"{where}={one}: must map settings to their values, or be a list of such maps"
             )
-    return grids
+        yield _axes(
+            _parsed(parser, f"{where}[{number}].{key}", key, values) for key, values in one.items()
+        )
+
+
+def _without_arm(axes: Axes) -> Axes:
+    """What a control takes over: everything but what makes the method and its check."""
+
+    def is_of_the_arm(name: str) -> bool:
+        group = name.replace("@", ".").split(".")[0]
+        return group in OF_AN_ARM and name != OF_THE_CELL
+
+    return {key: texts for key, texts in axes.items() if not is_of_the_arm(_name(key))}
 
 
 def _parsed(parser: OverridesParser, where: str, key: str, values: Any) -> Override:

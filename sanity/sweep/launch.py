@@ -1,4 +1,4 @@
-"""From a command to a sweep on disk: plan it, find its directory, conclude it."""
+"""From a command to a sweep on disk: plan it, find its directory, write its book."""
 
 import logging
 import sys
@@ -14,12 +14,10 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from sanity.config import make_importable
 from sanity.errors import ConfigError, SweepError
 from sanity.sweep import book as books
-from sanity.sweep import show
 from sanity.sweep.book import Book
 from sanity.sweep.compose import Composer
 from sanity.sweep.grid import expand, quoted
 from sanity.sweep.plan import Plan, Planner
-from sanity.sweep.states import State, count
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +25,6 @@ OF_THE_SWEEP = (
     *("hydra/launcher", "hydra.launcher", "hydra/sweeper", "hydra.sweeper"),
     *("hydra.sweep", "hydra.mode", "hydra.run"),
 )
-FAILED_SHOWN = 20
 
 
 def plan(config: DictConfig, loader: ConfigLoader, arguments: Sequence[str]) -> Plan:
@@ -37,10 +34,9 @@ def plan(config: DictConfig, loader: ConfigLoader, arguments: Sequence[str]) -> 
         if len(expand(None, [text for text in own if _key(text) == name], _parser(loader))) > 1:
             raise ConfigError(f"{name}: all jobs of a sweep share one")
     _refuse_lost_settings(config, loader)
-    grid = OmegaConf.select(config, "sweep.grid")
-    grid = OmegaConf.to_container(grid, resolve=True) if OmegaConf.is_config(grid) else grid
     title = OmegaConf.select(config, "sweep.title") or " ".join(own)
-    return plan_jobs(config, loader, expand(grid, own, _parser(loader)), str(title))
+    grid, controls = (_plain(config, f"sweep.{name}") for name in ("grid", "controls"))
+    return plan_jobs(config, loader, expand(grid, own, _parser(loader), controls), str(title))
 
 
 def plan_jobs(
@@ -90,19 +86,9 @@ def open_book(config: DictConfig, plan: Plan) -> Book:
     return book
 
 
-def conclude(book: Book, states: Sequence[State]) -> None:
-    """Write ``results.csv``, show what came out, and raise SweepError if anything failed."""
-    show.write_results(book, states)
-    show.show(show.results(states), show.counts(states))
-    counts = count(states)
-    if counts["failed"]:
-        show.show(show.failures(states, FAILED_SHOWN))
-    show.show(f"sweep: {book.directory}")
-    missing = len(states) - counts["done"]
-    if missing:
-        raise SweepError(
-            f"{missing:,} of {len(states):,} jobs are not done; the same command goes on with them"
-        )
+def _plain(config: DictConfig, key: str) -> Any:
+    node = OmegaConf.select(config, key)
+    return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
 
 
 def _refuse_lost_settings(config: DictConfig, loader: ConfigLoader) -> None:

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from sanity import trackers
 from sanity.errors import CombinationError, ConfigError
 from sanity.parts import Parts, build
+from sanity.stats import criteria
 from sanity.sweep.compose import Composer, directory_of
 from sanity.sweep.keys import Stage, stages_of
 from sanity.validation import validate
@@ -26,7 +27,8 @@ GROUPS = ("dataset", "arch", "pruner", "ratio", "rewind", "sanity_check")
 class Job:
     """One run of a sweep: the overrides that make it, its directory, and its stages in order.
 
-    ``epochs`` are those of its recipe, ``workload`` names what an epoch of it costs.
+    ``epochs`` are those of its recipe, ``start`` the one at which its tickets start, ``workload``
+    names what an epoch of it costs.
     """
 
     number: int
@@ -38,6 +40,11 @@ class Job:
     seed: int
     epochs: int
     workload: str
+    start: int = 0
+
+    def epochs_of(self, stage: Stage) -> int:
+        """How many epochs one of its trainings lasts."""
+        return self.epochs - self.start if stage.stage == "train_ticket" else self.epochs
 
     @property
     def training(self) -> list[Stage]:
@@ -153,6 +160,7 @@ class Planner:
             seed=seed,
             epochs=parts.recipe.epochs,
             workload=parts.workload,
+            start=parts.start_epoch,
         )
 
 
@@ -160,6 +168,7 @@ def _build(cfg: DictConfig) -> Parts:
     """The parts of a job, once it is seen to make sense; ``cfg`` is left as it is."""
     before = {name: OmegaConf.select(cfg, name) for name in READ_FROM_IMAGES}
     trackers.build(cfg)  # a wrong setting of theirs would fail every job
+    criteria.of(cfg)
     try:
         parts = build(cfg)
     finally:

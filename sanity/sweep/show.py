@@ -1,22 +1,20 @@
-"""Tables a person reads: the plan of a sweep, how its jobs stand, what failed, what came out."""
+"""Tables a person reads: the plan of a sweep, how its jobs stand, what failed."""
 
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
 from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from sanity.files import near, write_atomically
+from sanity.files import near
 from sanity.sweep.book import Book
 from sanity.sweep.cost import Cost
 from sanity.sweep.plan import Job, Plan, differing
 from sanity.sweep.states import WORDS, State, count
 
-METRICS = ("test_accuracy", "best_test_accuracy", "pruned_test_accuracy", "dense_test_accuracy")
 WIDE = 1000  # columns where nobody looks at a terminal: a row is a line there
 STYLES = {"done": "green", "running": "cyan", "failed": "red", "missing": "yellow"}
 
@@ -128,69 +126,6 @@ def failures(states: Sequence[State], limit: int) -> Group:
         table.add_row(str(state.job.number), words, state.why, _near(state.log))
     more = len(failed) - limit
     return Group(table, *([Text(f"and {more:,} more")] if more > 0 else []))
-
-
-def frame(states: Sequence[State]) -> pd.DataFrame:
-    """A row a finished job: its choices, sparsity, seed, differing settings and metrics."""
-    rows = []
-    for state, (job, settings) in zip(
-        states, differing([state.job for state in states]), strict=True
-    ):
-        if state.word == "done":
-            known = {**job.choices, "sparsity": job.sparsity, "seed": job.seed}
-            more = {name: value for name, value in settings.items() if name not in known}
-            more = {name: value for name, value in more.items() if name != "ratio.sparsity"}
-            rows.append(
-                {"job": job.number, **known, **more, **state.metrics, "directory": job.directory}
-            )
-    return pd.DataFrame(rows)
-
-
-def write_results(book: Book, states: Sequence[State]) -> Path:
-    """Write ``results.csv`` beside the sweep's records; returns its path."""
-    path = book.directory / "results.csv"
-    write_atomically(path, frame(states).to_csv(index=False))
-    return path
-
-
-def results(states: Sequence[State]) -> RenderableType:
-    """Mean test accuracy and its deviation over seeds: a row a method, a column a check."""
-    data = frame(states)
-    if data.empty or "test_accuracy" not in data:
-        return Text("")
-    fixed = {"job", "seed", "sanity_check", "directory"}
-    metrics = {name for state in states for name in state.metrics}
-    names = [name for name in data.columns if name not in fixed | metrics]
-    by = _telling(data, names) or ["pruner"]
-    data[by] = data[by].astype(str)
-    groups = data.groupby([*by, "sanity_check"], sort=False)["test_accuracy"]
-    cells = groups.agg(["mean", "std", "count"])
-    table = Table(box=box.SIMPLE_HEAD, title="test accuracy (%), mean ± standard deviation (seeds)")
-    checks = list(dict.fromkeys(data["sanity_check"]))
-    for name in (*by, *checks):
-        table.add_column(name, justify="left" if name in by else "right")
-    for key in dict.fromkeys(tuple(index[:-1]) for index in cells.index):
-        row = [_cell(cells, (*key, check)) for check in checks]
-        table.add_row(*map(str, key), *row)
-    return table
-
-
-def _telling(data: pd.DataFrame, names: Sequence[str]) -> list[str]:
-    """The columns that tell methods apart, without those that follow from the others."""
-    chosen: list[str] = []
-    for name in sorted(names, key=lambda name: name != "pruner"):
-        found = len(data[[*chosen, name]].drop_duplicates())
-        if found > (len(data[chosen].drop_duplicates()) if chosen else 1):
-            chosen.append(name)
-    return [name for name in names if name in chosen]
-
-
-def _cell(cells: pd.DataFrame, key: tuple[str, ...]) -> str:
-    if key not in cells.index:
-        return ""
-    mean, deviation, seeds = cells.loc[key]
-    spread = "" if pd.isna(deviation) else f" ±{deviation:.2f}"
-    return f"{mean:.2f}{spread} ({int(seeds)})"
 
 
 def _title(plan: Plan) -> str:

@@ -14,7 +14,7 @@ CONF = Path(__file__).parents[2] / "conf" / "rewind"
 REWINDS = sorted(path.stem for path in CONF.glob("*.yaml"))
 
 
-def registered(name: str, **settings: int) -> Rewind:
+def registered(name: str, **settings: float) -> Rewind:
     rewind = instantiate(OmegaConf.load(CONF / f"{name}.yaml"), **settings)
     assert isinstance(rewind, Rewind)
     return rewind
@@ -40,12 +40,14 @@ def test_yaml_values_are_the_class_defaults(name: str) -> None:
         ("epoch", {"epoch": 5}, "epoch", 5),
         ("learning_rate", {}, "final", 0),
         ("learning_rate", {"epoch": 4}, "final", 4),
+        ("learning_rate", {"epoch": 0.75}, "final", 4),
+        ("learning_rate", {"epoch": 0.1}, "final", 0),
     ],
 )
-def test_source_and_start(name: str, settings: dict[str, int], source: str, start: int) -> None:
+def test_source_and_start(name: str, settings: dict[str, float], source: str, start: int) -> None:
     rewind = registered(name, **settings)
     assert rewind.source == source
-    assert rewind.start_epoch == start
+    assert rewind.start_epoch(epochs=6) == start
     rewind.check(epochs=6)
 
 
@@ -57,6 +59,7 @@ def test_source_and_start(name: str, settings: dict[str, int], source: str, star
         (Epoch(-1), 10, r"rewind\.epoch=-1"),
         (Epoch(1), 1, r"rewind\.epoch=1: needs training\.epochs of 2 or more"),
         (LearningRate(-1), 10, r"rewind\.epoch=-1: must be from 0 to 9"),
+        (LearningRate(1.5), 10, r"rewind\.epoch=1\.5: must be from 0 to 9, .* share of them"),
         (LearningRate(10), 10, r"rewind\.epoch=10: .* training\.epochs=10"),
     ],
 )

@@ -125,23 +125,66 @@ def test_what_the_grids_leave_out_is_known() -> None:
     )
 
 
+def arms(plan: Plan) -> set[tuple[str, ...]]:
+    """(pruner, ratio, rewind, check) of all jobs."""
+    names = ("pruner", "ratio", "rewind", "sanity_check")
+    return {tuple(job.choices[name] for name in names) for job in plan.jobs}
+
+
+CONTROLS = {
+    ("random", "smart", "init", "none"),
+    ("random", "smart", "init", "rearrange"),
+    ("lt", "global", "learning_rate", "none"),
+    ("lt", "global", "learning_rate", "shuffle_weights"),
+}
+
+
 def test_the_battery_has_every_check() -> None:
-    found = {job.choices["sanity_check"] for job in planned("battery").jobs}
+    found = {check for *_, check in arms(planned("battery")) - CONTROLS}
     assert found == set(options("sanity_check"))
+
+
+@pytest.mark.parametrize("name", ["battery", "quickstart"])
+def test_controls_share_cells_and_seeds_and_nothing_that_makes_a_method(name: str) -> None:
+    plan = plan_of(
+        *(f"sweep={name}", "pruner=snip", "pruner.samples_per_class=5", "ratio=like"),
+        *("ratio.of=grasp", "ratio.sparsity=0.8,0.9", "rewind=epoch", "sanity_check=none,reinit"),
+        *("seed=4,5", "training.epochs=8"),
+    )
+    assert arms(plan) - CONTROLS == {("snip", "like", "epoch", c) for c in ("none", "reinit")}
+    assert arms(plan) > CONTROLS
+    controls = [job for job in plan.jobs if job.choices["pruner"] != "snip"]
+    found = {(job.sparsity, job.seed, job.epochs, job.start) for job in controls}
+    places = [(sparsity, seed) for sparsity in (0.8, 0.9) for seed in (4, 5)]
+    assert found == {(*place, 8, start) for place in places for start in (0, 6)}
+    assert len(controls) == 16
+
+
+def test_controls_that_a_grid_has_already_are_not_run_twice() -> None:
+    assert len(planned("quickstart").jobs) == 63
+    random = [job for job in planned("quickstart").jobs if job.choices["pruner"] == "random"]
+    assert len(random) == 9
+
+
+def test_controls_can_be_left_out() -> None:
+    plan = plan_of("sweep=battery", "sweep.controls=null", "seed=0")
+    assert {pruner for pruner, *_ in arms(plan)} == {"lt"}
+    assert len(plan.jobs) == 9
 
 
 @pytest.mark.parametrize("pruner", [name for name in options("pruner") if name not in OTHERS])
 def test_the_battery_is_for_every_pruner(pruner: str) -> None:
     plan = plan_of("sweep=battery", f"pruner={pruner}", "seed=0")
-    found = {job.choices["sanity_check"] for job in plan.jobs}
+    assert arms(plan) >= CONTROLS
+    found = {check for name, *_, check in arms(plan) if name == pruner}
     assert {"none", "rearrange", "shuffle_weights", "reinit"} <= found
-    assert {job.choices["pruner"] for job in plan.jobs} == {pruner}
+    assert {name for name, *_ in arms(plan)} == {pruner, "random", "lt"}
 
 
 def test_the_battery_on_a_cell_of_the_paper() -> None:
     cell = ("experiment=cifar10_resnet32", "ratio.sparsity=0.9,0.95,0.98")
     plan = plan_of("sweep=battery", *cell)
-    assert len(plan.jobs) == 81
+    assert len(plan.jobs) == 81 + 36  # nine arms, and four of the controls
     assert {job.choices["arch"] for job in plan.jobs} == {"resnet32"}
     dense = {stage.key for job in plan.jobs for stage in job.stages if stage.name == "train_dense"}
     assert len(dense) == 15  # whatever the sparsity: clean, and under four data checks
@@ -155,9 +198,9 @@ def test_the_battery_is_for_your_own_pruner(
     (tmp_path / "battery_pruner.py").write_text(OWN_PRUNER)
     (tmp_path / "pruner" / "mine.yaml").write_text("_target_: battery_pruner.Own\n")
     plan = plan_of("sweep=battery", "pruner=mine", config_dir=tmp_path)
-    found = {job.choices["sanity_check"] for job in plan.jobs}
+    found = {check for *_, check in arms(plan) - CONTROLS}
     assert found == {"none", "invert", "rearrange", "shuffle_weights", "reinit"}
-    assert {job.choices["pruner"] for job in plan.jobs} == {"mine"}
+    assert {name for name, *_ in arms(plan) - CONTROLS} == {"mine"}
 
 
 def test_the_readmes_own_grid_works(tmp_path: Path) -> None:

@@ -39,8 +39,9 @@ class SanitySweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Plan the grid, run what is missing of it, and show what came out."""
+        """Plan the grid, run what is missing of it, and report what came out."""
         from sanity import trackers
+        from sanity.report.conclude import conclude
         from sanity.sweep import launch, show
         from sanity.sweep.cost import cost_of
         from sanity.sweep.follow import look
@@ -64,7 +65,7 @@ class SanitySweeper(Sweeper):
                 self._start(book, jobs)
         states = self._finish(book) if jobs else before
         if states is not None:
-            launch.conclude(book, states)
+            conclude(book, states)
         return None
 
     def _start(self, book: "Book", jobs: "Sequence[Job]") -> None:

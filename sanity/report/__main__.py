@@ -1,0 +1,89 @@
+"""What finished runs say: verdicts, tables and pictures.
+
+python -m sanity.report DIR...                 runs and sweeps, finished or not, in any mix
+python -m sanity.report DIR... --best          the best epoch's accuracy beside the last one's
+python -m sanity.report DIR... --format json   everything as JSON on stdout, for scripts
+
+Of one DIR, report.html, report.md, results.csv and figures/ are written into it; of several, into
+report/ here.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from sanity.errors import ConfigError, SanityError
+
+OUTPUT = "report"  # the directory of a report on several
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line asks for; returns the exit code.
+
+    0 whatever the verdicts; 1 where a record cannot be read, 2 for a wrong setting.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return _report(options)
+    except SanityError as error:
+        print(f"sanity.report: {error}", file=sys.stderr)
+        return 2 if isinstance(error, ConfigError) else 1
+    except BrokenPipeError:  # head has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def _report(options: argparse.Namespace) -> int:
+    from sanity.report import files, plain, terminal
+    from sanity.report.report import make
+    from sanity.sweep.show import show
+
+    report = make(options.places, options.margin)
+    if options.format == "json":
+        print(json.dumps(plain.content(report), indent=2, allow_nan=False))
+    if options.format == "text" or options.output is not None:
+        page = files.write(report, _output(options), best=options.best)
+        if options.format == "text":
+            show(terminal.render(report, best=options.best), terminal.link(page))
+    for line in report.unreadable:
+        print(f"sanity.report: {line}", file=sys.stderr)
+    return 1 if report.unreadable else 0
+
+
+def _output(options: argparse.Namespace) -> Path:
+    if options.output is not None:
+        return Path(options.output)
+    if len(options.places) > 1:
+        return Path(OUTPUT)
+    (place,) = options.places
+    return Path(place).parent if place.is_file() else Path(place)
+
+
+def _parser() -> argparse.ArgumentParser:
+    assert __doc__ is not None
+    parser = argparse.ArgumentParser(
+        prog="python -m sanity.report",
+        description=__doc__.split("\n\n")[0],
+        epilog=__doc__.split("\n\n")[2],
+    )
+    parser.add_argument("places", nargs="+", type=Path, metavar="DIR")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="where to write the files")
+    parser.add_argument("--best", action="store_true", help="also the best epoch's accuracy")
+    parser.add_argument(
+        "--format", choices=("text", "json"), default="text", help="json: nothing but JSON"
+    )
+    parser.add_argument(
+        "--margin",
+        type=float,
+        help="another margin, in points, than the runs state; the report says so",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

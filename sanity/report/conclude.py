@@ -1,0 +1,41 @@
+"""The end of a sweep: its report, what failed, and where to look."""
+
+from collections.abc import Sequence
+
+from sanity.errors import SanityError, SweepError
+from sanity.report import files, report, terminal
+from sanity.sweep import show
+from sanity.sweep.book import Book
+from sanity.sweep.states import State, count
+
+FAILED_SHOWN = 20
+
+
+def conclude(book: Book, states: Sequence[State]) -> None:
+    """Report on a sweep that has ended; raises SweepError if anything of it is missing."""
+    problem: SanityError | None = None
+    try:
+        report_on(book)
+    except SanityError as error:  # what failed before it is still to be told
+        problem = error
+    counts = count(states)
+    show.show(show.counts(states))
+    if counts["failed"]:
+        show.show(show.failures(states, FAILED_SHOWN))
+    show.show(f"sweep: {book.directory}")
+    missing = len(states) - counts["done"]
+    if missing:
+        raise SweepError(
+            f"{missing:,} of {len(states):,} jobs are not done; the same command goes on with them"
+        )
+    if problem is not None:
+        raise problem
+
+
+def report_on(book: Book) -> None:
+    """Show a sweep's report and write its files into the sweep's directory."""
+    found = report.make([book.directory])
+    show.show(terminal.render(found, absent=False))
+    show.show(terminal.link(files.write(found, book.directory)))
+    if found.unreadable:
+        raise SanityError(found.unreadable[0])

@@ -1,0 +1,108 @@
+"""Accuracy against sparsity: every method as it was found, beside the dense network."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+
+from sanity.report import words
+from sanity.report.cells import Cell, Context, deviation, mean
+from sanity.report.figures import canvas
+from sanity.report.figures.canvas import INK, Panel
+from sanity.report.report import Report
+
+
+def panels(report: Report) -> list[Panel]:
+    """One a context: curves over sparsity, or a row a method where there is one sparsity."""
+    found = []
+    for context in report.contexts:
+        cells = [one for one in report.cells_of(context) if _has_accuracy(one)]
+        if cells:
+            several = len({cell.sparsity for cell in cells}) > 1
+            found.append((_curves if several else _rows)(context, cells))
+    return found
+
+
+def _has_accuracy(cell: Cell) -> bool:
+    return cell.original is not None and bool(cell.original.accuracies)
+
+
+def _values(cell: Cell) -> dict[int, float]:
+    return {} if cell.original is None else cell.original.accuracies
+
+
+def _curves(context: Context, cells: Sequence[Cell]) -> Panel:
+    methods: dict[str, list[Cell]] = defaultdict(list)
+    for cell in cells:
+        methods[cell.method].append(cell)
+    height = canvas.HEIGHT + canvas.room(len(methods) + 1, columns=1)
+    with canvas.drawing(height) as (drawn, axes):
+        for number, (method, own) in enumerate(methods.items()):
+            own = sorted(own, key=lambda cell: cell.sparsity or 0)
+            kept = [1 - (cell.sparsity or 0) for cell in own]
+            means = [mean(_values(cell)) or 0 for cell in own]
+            lows = [min(_values(cell).values()) for cell in own]
+            highs = [max(_values(cell).values()) for cell in own]
+            colour = canvas.colour(number)
+            axes.plot(
+                kept,
+                means,
+                color=colour,
+                linestyle=canvas.line(number),
+                marker=canvas.marker(number),
+                label=method,
+            )
+            axes.fill_between(kept, lows, highs, color=colour, alpha=0.18, linewidth=0)
+        _dense(axes, context, vertical=False)
+        ticks = sorted({1 - (cell.sparsity or 0) for cell in cells})
+        axes.set_xscale("log")
+        axes.set_xticks(ticks, [words.percent(round(1 - tick, 9)) for tick in ticks])
+        axes.set_xticks([], minor=True)
+        axes.invert_xaxis()
+        axes.set_xlabel("sparsity")
+        axes.set_ylabel("test accuracy (%)")
+        axes.set_title(context.label)
+        canvas.legend(drawn, axes, columns=1)
+        alt = f"{context.label}: test accuracy against sparsity of {len(methods)} methods"
+        return canvas.panel(drawn, canvas.file_name("accuracy", context.label), "", alt)
+
+
+def _rows(context: Context, cells: Sequence[Cell]) -> Panel:
+    """A row a method, where a curve would have one point: a dot a seed, the mean and its std."""
+    sparsity = words.percent(cells[0].sparsity)
+    with canvas.drawing(0.95 + 0.3 * len(cells) + 0.15) as (drawn, axes):
+        for row, cell in enumerate(cells):
+            values, colour = _values(cell), canvas.colour(row)
+            axes.plot(list(values.values()), [row] * len(values), "|", color=colour, alpha=0.8)
+            axes.errorbar(
+                mean(values) or 0,
+                row,
+                xerr=deviation(values),
+                marker=canvas.marker(row),
+                color=colour,
+                linewidth=1.2,
+            )
+        _dense(axes, context, vertical=True)
+        axes.set_yticks(range(len(cells)), [canvas.wrapped(cell.method) for cell in cells])
+        axes.set_ylim(len(cells) - 0.5, -0.5)
+        axes.grid(visible=False, axis="y")
+        axes.set_xlabel("test accuracy (%): seeds, mean ± std")
+        axes.set_title(f"{context.label}, {sparsity} pruned", x=0)
+        canvas.legend(drawn, axes)
+        alt = "; ".join(
+            f"{cell.method} {words.spread(mean(_values(cell)), deviation(_values(cell)))}%"
+            for cell in cells
+        )
+        name = canvas.file_name("accuracy", context.label)
+        return canvas.panel(drawn, name, "", f"{context.label}, {sparsity} pruned: {alt}")
+
+
+def _dense(axes: Axes, context: Context, *, vertical: bool) -> None:
+    if not context.dense:
+        return
+    low, high = min(context.dense.values()), max(context.dense.values())
+    draw_line, draw_band = (
+        (axes.axvline, axes.axvspan) if vertical else (axes.axhline, axes.axhspan)
+    )
+    draw_line(mean(context.dense) or 0, color=INK, linestyle=":", linewidth=1.2, label="dense")
+    draw_band(low, high, color=INK, alpha=0.1, linewidth=0)

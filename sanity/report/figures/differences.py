@@ -1,0 +1,107 @@
+"""What each check did: differences to the original, their intervals, and the margin's band."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from sanity.report import words
+from sanity.report.figures import canvas
+from sanity.report.figures.canvas import FAINT, INK, PAPER, SERIES, Panel
+from sanity.report.questions import Question
+from sanity.report.report import Report
+from sanity.stats.criteria import Criteria
+from sanity.stats.verdicts import Verdict
+
+LOOKS: dict[Verdict, dict[str, Any]] = {
+    Verdict.DEPENDS: {"marker": "v", "color": SERIES[1]},
+    Verdict.INDEPENDENT: {"marker": "o", "color": SERIES[0]},
+    Verdict.UNDECIDED: {"marker": "D", "color": INK, "markerfacecolor": PAPER},
+    Verdict.NONE: {"marker": ".", "color": FAINT},
+}
+STRETCH = 8  # margins from which on the axis is logarithmic, if effects reach so far
+
+
+def panels(report: Report) -> list[Panel]:
+    """One a context and check: a row a method, with a dot a seed."""
+    found = []
+    for context in report.contexts:
+        for check, label in report.columns:
+            asked = [
+                one
+                for one in report.questions
+                if one.cell.context is context
+                and one.label == label
+                and one.check == check
+                and one.judgement.paired.seeds
+            ]
+            if asked:
+                found.append(_panel(asked, check, label, report.criteria))
+    return found
+
+
+def _panel(asked: Sequence[Question], check: str, label: str, criteria: Criteria) -> Panel:
+    context = asked[0].cell.context
+    one_sparsity = len({one.cell.sparsity for one in asked}) == 1
+    with canvas.drawing(1.05 + 0.27 * len(asked)) as (drawn, axes):
+        reach = _reach(asked, criteria)
+        axes.axvspan(-criteria.margin, criteria.margin, color=SERIES[0], alpha=0.15, linewidth=0)
+        axes.axvline(0, color=INK, linewidth=0.8)
+        for row, question in enumerate(asked):
+            _row(axes, row, question, reach)
+        names = [one.cell.method if one_sparsity else one.cell.label for one in asked]
+        axes.set_yticks(range(len(asked)), [canvas.wrapped(name) for name in names])
+        axes.set_ylim(len(asked) - 0.5, -0.5)
+        axes.grid(visible=False, axis="y")
+        _scale(axes, reach, criteria.margin)
+        axes.set_xlabel("points of test accuracy")
+        axes.set_title(label, x=0)
+        alt = "; ".join(f"{one.cell.label}: {_said(one)}" for one in asked)
+        name = canvas.file_name("difference", context.label, label)
+        title = f"{context.label}: {words.question(check)}"
+        return canvas.panel(drawn, name, title, f"{label} against as found, {context.label}: {alt}")
+
+
+def _row(axes: Axes, row: int, question: Question, reach: float) -> None:
+    paired, look = question.judgement.paired, LOOKS[question.verdict]
+    colour = look["color"]
+    seeds = list(paired.differences.values())
+    axes.plot(seeds, [row + 0.22] * len(seeds), "|", color=colour, alpha=0.6, markersize=4)
+    for bounds, width in ((paired.interval, 1.0), (paired.narrow, 2.6)):
+        if bounds is not None:
+            low, high = (max(-reach, min(reach, bound)) for bound in bounds)
+            axes.plot([low, high], [row, row], color=colour, linewidth=width, solid_capstyle="butt")
+            for end, bound in ((low, bounds[0]), (high, bounds[1])):
+                if end != bound and width == 1.0:  # it goes on beyond the panel
+                    arrow = "<" if bound < 0 else ">"
+                    axes.plot(end, row, arrow, color=colour, markersize=3.5, clip_on=False)
+    axes.plot(paired.mean or 0, row, linestyle="none", zorder=3, **look)
+
+
+def _reach(asked: Sequence[Question], criteria: Criteria) -> float:
+    """How far the axis goes: to the farthest seed; wide intervals of few seeds end in arrows."""
+    seeds = [abs(value) for one in asked for value in one.judgement.paired.differences.values()]
+    return 1.25 * max(3 * criteria.margin, *seeds)
+
+
+def _scale(axes: Axes, reach: float, margin: float) -> None:
+    """Linear, or beyond some margins logarithmic, so that a collapse does not hide the rest."""
+    bend = STRETCH * margin
+    if reach > 2 * bend:
+        axes.set_xscale("symlog", linthresh=bend, linscale=1.5)
+        powers = range(math.floor(math.log10(bend)), 3)
+        far = [factor * 10.0**power for power in powers for factor in (1, 3)]
+        ticks = [bend / 2, *(value for value in far if bend <= value <= reach)]
+        axes.set_xticks(
+            [*(-tick for tick in ticks), 0, *ticks],
+            [*(f"{words.MINUS}{tick:g}" for tick in ticks), "0", *(f"{tick:g}" for tick in ticks)],
+        )
+        axes.set_xticks([], minor=True)
+    axes.set_xlim(-reach, reach)
+
+
+def _said(question: Question) -> str:
+    paired = question.judgement.paired
+    effect = f"{words.points(paired.mean)} {words.interval(paired.interval)}".strip()
+    return f"{effect}, {question.verdict}"

@@ -1,0 +1,82 @@
+"""Published accuracies beside one's own: the paper's, and those of a reproduction."""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from sanity.report.cells import Cell, Context
+
+FILE = Path(__file__).with_name("references.yaml")
+RECIPE = {"epochs": 160, "batch_size": 64, "lr": 0.1, "precision": "fp32"}
+"""What the numbers were trained with, as far as it could move them by points."""
+
+PLACE = ("dataset", "arch", "pruner", "ratio", "rewind")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An accuracy in percent, whose it is, and how it was come by."""
+
+    accuracy: float
+    source: str
+    about: str
+
+
+def of_arm(cell: Cell, check: str) -> Reference | None:
+    """The published accuracy of a cell under a check ("none": as found), if there is one.
+
+    None where the recipe is another one: two epochs are not to be compared with 160.
+    """
+    config = cell.any_run.config
+    whole_schedule = not config.get("rewind", {}).get("epoch")
+    if cell.sparsity is None or not _same_recipe(config) or not whole_schedule:
+        return None
+    place = (cell.context.dataset, cell.context.arch, *map(cell.choices.get, PLACE[2:]))
+    return _cells().get((*place, check, round(cell.sparsity, 6)))
+
+
+def of_dense(context: Context, config: Mapping[str, Any]) -> Reference | None:
+    """The published accuracy of a context's dense network; ``config`` is one of its runs'."""
+    if not _same_recipe(config):
+        return None
+    return _dense().get((context.dataset, context.arch))
+
+
+def _same_recipe(config: Mapping[str, Any]) -> bool:
+    training = config.get("training", {})
+    # A whole data set or a part of it is not the same either.
+    whole = not config.get("dataset", {}).get("limit")
+    return whole and all(training.get(name) == value for name, value in RECIPE.items())
+
+
+@functools.cache
+def _content() -> list[dict[str, Any]]:
+    content = OmegaConf.to_container(OmegaConf.load(FILE))
+    assert isinstance(content, list)
+    return content
+
+
+@functools.cache
+def _cells() -> dict[tuple[Any, ...], Reference]:
+    found = {}
+    for source in _content():
+        for cell in source["cells"]:
+            place = tuple(cell[name] for name in PLACE)
+            for check in cell.keys() - PLACE:
+                for sparsity, accuracy in cell[check].items():
+                    reference = Reference(accuracy, source["source"], source["about"])
+                    found[(*place, check, float(sparsity))] = reference
+    return found
+
+
+@functools.cache
+def _dense() -> dict[tuple[str, str], Reference]:
+    return {
+        (one["dataset"], one["arch"]): Reference(one["accuracy"], source["source"], source["about"])
+        for source in _content()
+        for one in source.get("dense", [])
+    }

@@ -1,0 +1,171 @@
+"""What a report is made of, before anybody decides how it looks."""
+
+import dataclasses
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+
+from sanity.report import controls, references, words
+from sanity.report.arrange import arrange
+from sanity.report.cells import Cell, Context
+from sanity.report.controls import Control
+from sanity.report.questions import Question, ask
+from sanity.report.references import Reference
+from sanity.report.runs import Absent, Collection, Run, collect
+from sanity.stats.criteria import Criteria
+from sanity.stats.verdicts import Verdict
+from sanity.sweep.book import Book
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that is found in some runs; ``places`` is where they were looked for.
+
+    ``notes`` are what is peculiar about them, ``unreadable`` the records that could not be read.
+    """
+
+    title: str
+    places: tuple[Path, ...]
+    created: str
+    criteria: Criteria
+    runs: tuple[Run, ...]
+    cells: tuple[Cell, ...]
+    questions: tuple[Question, ...]
+    absent: tuple[Absent, ...]
+    books: tuple[Book, ...]
+    notes: tuple[str, ...]
+    unreadable: tuple[str, ...]
+
+    @property
+    def contexts(self) -> list[Context]:
+        """The data sets, networks and recipes, in order."""
+        return list({id(cell.context): cell.context for cell in self.cells}.values())
+
+    @cached_property
+    def controls(self) -> list[Control]:
+        """The questions whose answers are known beforehand."""
+        return controls.controls(self.questions)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What stands on top: controls that do not hold."""
+        return controls.sentences(self.controls) if self.questions else []
+
+    def cells_of(self, context: Context) -> list[Cell]:
+        """The cells of a context."""
+        return [cell for cell in self.cells if cell.context is context]
+
+    def questions_of(self, cell: Cell) -> list[Question]:
+        """The questions about a cell."""
+        return [one for one in self.questions if one.cell is cell]
+
+    @property
+    def columns(self) -> list[tuple[str, str]]:
+        """(check, label) of every arm that is compared with the original, in order."""
+        found = {(one.check, one.label): None for one in self.questions}
+        order = list(words.CHANGES)
+        known = {name: number for number, name in enumerate(order)}
+        return sorted(found, key=lambda column: known.get(column[0], len(order)))
+
+    def dense_reference(self, context: Context) -> Reference | None:
+        """The published accuracy of a context's dense network."""
+        return references.of_dense(context, self.cells_of(context)[0].any_run.config)
+
+    @property
+    def count(self) -> Counter[Verdict]:
+        """How often each verdict was given."""
+        return Counter(question.verdict for question in self.questions)
+
+    @property
+    def headline(self) -> str:
+        """All answers in a sentence."""
+        asked = len(self.questions)
+        if not asked:
+            return "Nothing was compared: a verdict needs a ticket as found and one under a check."
+        named = {
+            Verdict.INDEPENDENT: "does not depend",
+            Verdict.DEPENDS: "depends",
+            Verdict.UNDECIDED: "undecided",
+            Verdict.NONE: "too few seeds",
+        }
+        parts = [f"{self.count[verdict]} × {word}" for verdict, word in named.items()]
+        said = [part for part, verdict in zip(parts, named, strict=True) if self.count[verdict]]
+        return f"{words.count(asked, 'question')}: {', '.join(said)}."
+
+    @property
+    def commands(self) -> list[str]:
+        """The commands that make these runs again, and then this report."""
+        found = [shlex.join(["python", "run.py", *book.command[1:]]) for book in self.books]
+        places = [str(place) for place in self.places]
+        return [*found, shlex.join(["python", "-m", "sanity.report", *places])]
+
+
+def make(places: Sequence[Path], margin: float | None = None) -> Report:
+    """The report of all runs in and below ``places``.
+
+    ``margin`` takes the place of the one that the runs were started with, which the report says.
+    Raises SanityError for a place without runs.
+    """
+    return of(collect(places), places, margin)
+
+
+def of(found: Collection, places: Sequence[Path], margin: float | None = None) -> Report:
+    """The report of runs that were read already."""
+    cells, notes = arrange(found.runs)
+    criteria, said = _criteria(found.runs, margin)
+    return Report(
+        title=_title(found.books),
+        places=tuple(places),
+        created=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %z"),
+        criteria=criteria,
+        runs=tuple(found.runs),
+        cells=tuple(cells),
+        questions=tuple(ask(cells, criteria)),
+        absent=tuple(found.absent),
+        books=tuple(found.books),
+        notes=(*said, *notes, *_versions(found.runs)),
+        unreadable=tuple(found.unreadable),
+    )
+
+
+def _criteria(runs: Sequence[Run], margin: float | None) -> tuple[Criteria, list[str]]:
+    """What all runs agree on; where they do not, the strictest."""
+    stated = list(dict.fromkeys(run.criteria for run in runs)) or [Criteria()]
+    notes = []
+    if len(stated) > 1:
+        notes.append("the runs state different verdict.* settings: the strictest count")
+    if runs and not all("verdict" in run.config for run in runs):
+        notes.append("some runs state no margin (older records): the default counts for them")
+    criteria = Criteria(
+        margin=min(one.margin for one in stated),
+        alpha=min(one.alpha for one in stated),
+        family="report" if any(one.family == "report" for one in stated) else "cell",
+    )
+    if margin is not None and margin != criteria.margin:
+        notes.append(
+            f"the margin of {margin:g} points was chosen for this report, after the runs: they "
+            f"state {criteria.margin:g}"
+        )
+        criteria = dataclasses.replace(criteria, margin=margin)
+        criteria.check()
+    return criteria, notes
+
+
+def _title(books: Sequence[Book]) -> str:
+    titles = list(dict.fromkeys(book.plan.title for book in books if book.plan.title))
+    return "; ".join(titles) if titles else "Sanity checks"
+
+
+def _versions(runs: Sequence[Run]) -> list[str]:
+    """Packages of which the runs used several versions."""
+    names = dict.fromkeys(name for run in runs for name in run.versions)
+    several = []
+    for name in names:
+        found = sorted({run.versions.get(name, "none") for run in runs})
+        if len(found) > 1:
+            several.append(f"{name} {words.listed(found)}")
+    return [f"the runs used several versions: {', '.join(several)}"] if several else []

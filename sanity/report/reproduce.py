@@ -1,0 +1,92 @@
+"""The commands that make the runs of a report again, one by one."""
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from sanity.report.report import Report
+from sanity.report.runs import Run
+from sanity.sweep.book import Book
+
+PLACES = ("hydra.", "sweep.name", "data_dir", "store_dir")  # where, not what
+
+
+def commands(report: Report) -> list[tuple[str, str]]:
+    """(directory, command) of each run; a run that was not started by run.py has no command."""
+    planned = {
+        book.directory_of(job).resolve(): _command(job.overrides, _options(book))
+        for book in report.books
+        for job in book.plan.jobs
+    }
+    found = []
+    for run in report.runs:
+        command = planned.get(run.directory.resolve()) or _noted(run)
+        if command:
+            found.append((run.directory.name, command))
+    return found
+
+
+def _noted(run: Run) -> str | None:
+    """The command that Hydra noted beside the run."""
+    overrides = _yaml(run.directory / ".hydra" / "overrides.yaml")
+    if not isinstance(overrides, list):
+        return None
+    hydra = _yaml(run.directory / ".hydra" / "hydra.yaml")
+    return _command(map(str, overrides), _config_dir(hydra))
+
+
+def _command(overrides: Any, options: list[str]) -> str:
+    kept = [text for text in overrides if not text.lstrip("+~").startswith(PLACES)]
+    return shlex.join(["python", "run.py", *options, *kept])
+
+
+def _options(book: Book) -> list[str]:
+    named = {"--config-dir": book.config_dir, "--config-name": book.config_name}
+    given = {name: value for name, value in named.items() if value and value != "config"}
+    return [text for name, value in given.items() for text in (name, str(value))]
+
+
+def _config_dir(hydra: Any) -> list[str]:
+    try:
+        sources = hydra["hydra"]["runtime"]["config_sources"]
+        own = [one["path"] for one in sources if one["provider"] == "command-line"]
+    except (KeyError, TypeError):
+        return []
+    return ["--config-dir", str(own[0])] if own else []
+
+
+def _yaml(path: Path) -> Any:
+    """A YAML file's plain content; None where there is none that can be read."""
+    try:
+        return OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    except Exception:  # whatever a damaged file makes of a parser; the command is then left out
+        return None
+
+
+def configuration(report: Report) -> list[tuple[str, str, bool]]:
+    """(setting, value, whether all runs agree) of everything that the runs were configured with."""
+    values: dict[str, dict[str, None]] = {}
+    for run in report.runs:
+        for name, value in _flat("", run.config):
+            values.setdefault(name, {})[str(value)] = None
+    agreed = {name: len(found) == 1 for name, found in values.items()}
+    return [
+        (name, _several(list(found)), agreed[name])
+        for name, found in sorted(values.items(), key=lambda item: agreed[item[0]])
+    ]
+
+
+def _flat(prefix: str, values: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for name, value in values.items():
+        nested = isinstance(value, Mapping) and value
+        found += _flat(f"{prefix}{name}.", value) if nested else [(f"{prefix}{name}", value)]
+    return found
+
+
+def _several(values: list[str], limit: int = 12) -> str:
+    more = f", and {len(values) - limit} more" if len(values) > limit else ""
+    return ", ".join(values[:limit]) + more

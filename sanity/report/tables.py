@@ -1,0 +1,221 @@
+"""The rows that terminal, Markdown and HTML print: words already, so that all say the same."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sanity.report import references, words
+from sanity.report.cells import Arm, Cell, deviation, mean
+from sanity.report.controls import State
+from sanity.report.questions import Question
+from sanity.report.report import Report
+from sanity.stats.verdicts import Verdict
+
+SYMBOLS = {
+    Verdict.DEPENDS: "▼",
+    Verdict.INDEPENDENT: "=",
+    Verdict.UNDECIDED: "?",
+    Verdict.NONE: "–",
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A verdict in a few lines: the word, the effect with its interval, what is to be added."""
+
+    verdict: Verdict
+    word: str
+    effect: str
+    note: str
+
+    @property
+    def symbol(self) -> str:
+        """A sign that needs no colour."""
+        return SYMBOLS[self.verdict]
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """An arm in a table: mean ± std, n seeds, the best epoch's, and a published number."""
+
+    last: str = ""
+    seeds: int = 0
+    best: str = ""
+    reference: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A cell: what it is, its accuracies and its answers, by the label of the arm."""
+
+    context: str
+    method: str
+    detail: str
+    sparsity: str
+    dense: Accuracy
+    arms: dict[str, Accuracy] = field(default_factory=dict)
+    answers: dict[str, Answer] = field(default_factory=dict)
+
+
+def rows(report: Report) -> list[Row]:
+    """A row a cell, in order."""
+    return [
+        Row(
+            context=cell.context.label,
+            method=cell.method,
+            detail=cell.detail,
+            sparsity=words.percent(cell.sparsity),
+            dense=_dense(report, cell),
+            arms={label: _accuracy(cell, arm) for label, arm in cell.arms.items()},
+            answers={one.label: answer(one) for one in report.questions_of(cell)},
+        )
+        for cell in report.cells
+    ]
+
+
+def arms(report: Report) -> list[str]:
+    """The labels of all arms, as found first, in the order of the chain."""
+    found = {label: arm.check for cell in report.cells for label, arm in cell.arms.items()}
+    order = {name: number for number, name in enumerate(words.CHANGES)}
+    return sorted(found, key=lambda label: order.get(found[label], len(order)))
+
+
+def answer(question: Question) -> Answer:
+    """A question's answer in words."""
+    paired = question.judgement.paired
+    effect = f"{words.points(paired.mean)} {words.interval(paired.interval)}".strip()
+    return Answer(question.verdict, word(question), effect, note(question))
+
+
+def word(question: Question) -> str:
+    """The verdict; of a random ticket in the method's place, what that says of the method."""
+    if question.check != words.RANDOM_TICKET:
+        return str(question.verdict)
+    worse = (question.judgement.paired.mean or 0) < 0
+    return {
+        Verdict.DEPENDS: "no, it is worse" if worse else "yes, it is better",
+        Verdict.INDEPENDENT: "yes, as well",
+    }.get(question.verdict, str(question.verdict))
+
+
+def note(question: Question) -> str:
+    """What is to be added: the seeds that would decide, or what is peculiar."""
+    judgement = question.judgement
+    if question.verdict is Verdict.DEPENDS and question.check == words.RANDOM_TICKET:
+        return ""
+    if question.verdict is not Verdict.UNDECIDED or judgement.why:
+        return judgement.why
+    needed = judgement.seeds_needed
+    return "more than 1,000 seeds" if needed is None else f"about {needed} seeds would decide"
+
+
+def statistics(question: Question) -> list[str]:
+    """Everything that a verdict rests on: the row of the long table."""
+    judgement, paired = question.judgement, question.judgement.paired
+    return [
+        question.cell.context.label,
+        question.cell.label,
+        question.label,
+        str(paired.seeds),
+        words.points(paired.mean),
+        words.points(paired.std, sign=False),
+        words.interval(paired.interval),
+        words.probability(judgement.p_different),
+        words.probability(judgement.p_equivalent),
+        word(question),
+        note(question),
+    ]
+
+
+STATISTICS = (
+    *("context", "method", "change", "seeds", "effect", "std", "interval"),
+    *("p different", "p equivalent", "verdict", "note"),
+)
+
+CONTROLS = ("control", "context", "method", "change", "seeds", "effect", "verdict", "outcome")
+
+
+def controls(report: Report) -> list[list[str]]:
+    """The controls: what was expected, what came out."""
+    found = []
+    for control in report.controls:
+        question, paired = control.question, control.question.judgement.paired
+        effect = f"{words.points(paired.mean)} {words.interval(paired.interval)}".strip()
+        outcome = control.state if control.state is not State.FAILS else "FAILS"
+        where = [question.cell.context.label, question.cell.label, question.label]
+        row = [control.kind, *where, str(paired.seeds), effect, str(question.verdict)]
+        found.append([*row, str(outcome)])
+    return found
+
+
+def effects(report: Report) -> list[list[str]]:
+    """What each check measurably changed: means over seeds of its own counts."""
+    found = []
+    for cell in report.cells:
+        for arm in cell.arms.values():
+            counted = _effect(arm)
+            if counted:
+                found.append([cell.context.label, cell.label, arm.label, counted])
+    return found
+
+
+def versions(report: Report) -> list[list[str]]:
+    """Packages and their versions, several where runs differ."""
+    names = dict.fromkeys(name for run in report.runs for name in run.versions)
+    return [
+        [name, words.listed(sorted({run.versions.get(name, "none") for run in report.runs}))]
+        for name in names
+    ]
+
+
+def _accuracy(cell: Cell, arm: Arm) -> Accuracy:
+    if not arm.accuracies:
+        return Accuracy()
+    found = references.of_arm(cell, arm.check)
+    reference, source = "", ""
+    if found is not None:
+        off = words.points((mean(arm.accuracies) or 0) - found.accuracy)
+        reference, source = f"{found.accuracy:.2f} ({off})", f"{found.source}: {found.about}"
+    return Accuracy(
+        last=words.spread(mean(arm.accuracies), deviation(arm.accuracies)),
+        seeds=len(arm.accuracies),
+        best=words.spread(mean(arm.best), deviation(arm.best)),
+        reference=reference,
+        source=source,
+    )
+
+
+def _dense(report: Report, cell: Cell) -> Accuracy:
+    dense = cell.context.dense
+    if not dense:
+        return Accuracy()
+    found = report.dense_reference(cell.context)
+    reference, source = "", ""
+    if found is not None:
+        off = words.points((mean(dense) or 0) - found.accuracy)
+        reference, source = f"{found.accuracy:.2f} ({off})", f"{found.source}: {found.about}"
+    last = words.spread(mean(dense), deviation(dense))
+    return Accuracy(last, len(dense), reference=reference, source=source)
+
+
+def _effect(arm: Arm) -> str:
+    """ "1,293 of 1,437 labels changed": the counts of a check, averaged over seeds."""
+    names = dict.fromkeys(name for run in arm.runs.values() for name in run.effect)
+    counts = {name: _average(arm, name) for name in names}
+    parts = []
+    for name, value in counts.items():
+        noun, _, verb = name.rpartition("_")
+        if noun in counts:
+            parts.append(f"{_number(value)} of {_number(counts[noun])} {noun} {verb}")
+        elif not any(other.startswith(f"{name}_") for other in counts):
+            parts.append(f"{_number(value)} {name.replace('_', ' ')}")
+    return ", ".join(parts)
+
+
+def _average(arm: Arm, name: str) -> float:
+    values: Sequence[float] = [run.effect[name] for run in arm.runs.values() if name in run.effect]
+    return sum(values) / len(values)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"

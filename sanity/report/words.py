@@ -1,0 +1,118 @@
+"""Words for what settings name, and for numbers: as a paper would print them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+ORIGINAL = "none"
+RANDOM_TICKET = "random_ticket"
+MINUS = "\N{MINUS SIGN}"
+
+CHANGES = {
+    ORIGINAL: "as found",
+    "random_labels": "random labels",
+    "random_pixels": "random pixels",
+    "corrupted_data": "corrupted data",
+    "half_dataset": "half the data",
+    "invert": "inverted scores",
+    "rearrange": "rearranged",
+    "shuffle_weights": "shuffled weights",
+    "reinit": "new weights",
+    RANDOM_TICKET: "a random ticket",
+}
+"""What the check makes of a ticket."""
+
+USES = {
+    "random_labels": "the labels",
+    "random_pixels": "the pixels",
+    "corrupted_data": "its training data",
+    "half_dataset": "all of its data",
+    "invert": "the order of its scores",
+    "rearrange": "the positions it keeps",
+    "shuffle_weights": "which weight sits where",
+    "reinit": "its initial weights",
+    RANDOM_TICKET: "being more than a random ticket",
+}
+"""What a ticket that gets worse by the check depends on."""
+
+
+def change(check: str) -> str:
+    """A check's column: what it makes of a ticket."""
+    return CHANGES.get(check, check.replace("_", " "))
+
+
+def uses(check: str) -> str:
+    """What a method depends on, if the check hurts it."""
+    return USES.get(check, f"what {check} changes")
+
+
+def question(check: str) -> str:
+    """What a check asks, in a line."""
+    if check == RANDOM_TICKET:
+        return "would it do as well?"
+    return f"does it depend on {uses(check)}?"
+
+
+def ratio(choices: Mapping[str, str], config: Mapping[str, Any]) -> str:
+    """A ratio, with the pruner that it copies."""
+    lender = config.get("ratio", {}).get("of") if choices["ratio"] == "like" else None
+    return choices["ratio"] + ("" if lender is None else f" {lender}")
+
+
+def rewind(choice: str) -> str:
+    """Where a ticket starts: at initialisation, or from later weights."""
+    return {"init": "from init", "learning_rate": "LR rewound"}.get(choice, f"rewound {choice}")
+
+
+def method(choices: Mapping[str, str], config: Mapping[str, Any]) -> str:
+    """A method by its score, ratio and rewind."""
+    epoch = config.get("rewind", {}).get("epoch")
+    late = f" to {epoch:g}" if isinstance(epoch, int | float) and epoch else ""
+    start = rewind(choices["rewind"]) + late
+    return f"{choices['pruner']} × {ratio(choices, config)}, {start}"
+
+
+def settings(values: Mapping[str, Any]) -> str:
+    """``lr=0.1 epochs=3``: settings by the last part of their names."""
+    return " ".join(f"{name.split('.')[-1]}={value}" for name, value in values.items())
+
+
+def percent(share: float | None) -> str:
+    """A sparsity: 98%, 99.5%."""
+    return "" if share is None else f"{100 * share:.6g}%"
+
+
+def points(value: float | None, sign: bool = True) -> str:
+    """A difference in points of accuracy: +0.28, −1.39."""
+    if value is None:
+        return ""
+    text = f"{value:+.2f}" if sign else f"{value:.2f}"
+    return text.replace("-", MINUS)
+
+
+def interval(bounds: tuple[float, float] | None) -> str:
+    """[−1.39, +0.28]."""
+    return "" if bounds is None else f"[{points(bounds[0])}, {points(bounds[1])}]"
+
+
+def probability(value: float | None) -> str:
+    """A p-value with the digits that it has: 0.032, < 0.001."""
+    if value is None:
+        return ""
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def spread(mean: float | None, deviation: float | None) -> str:
+    """98.06 ±0.28; without a deviation where there is one value only."""
+    if mean is None:
+        return ""
+    return f"{mean:.2f}" + ("" if deviation is None else f" ±{deviation:.2f}")
+
+
+def count(number: int, noun: str) -> str:
+    """1 seed, 3 seeds."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def listed(items: Sequence[str]) -> str:
+    """a, b and c."""
+    return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
