@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from html import escape as html_escaped
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -14,7 +15,7 @@ from sanity.report.tables import Accuracy, Row
 FIGURES = "figures"
 
 # What Markdown, and the HTML that may stand in it, would read as more than text.
-SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!])")
+SPECIAL = re.compile(r"([\\`*_{}\[\]#|~!])")
 
 
 def html(report: Report, sections: Mapping[str, Section], *, best: bool) -> str:
@@ -56,7 +57,7 @@ def markdown(report: Report, sections: Mapping[str, Section], *, best: bool) -> 
 
 def escaped(text: Any) -> str:
     """A text of whatever origin, as plain text in Markdown, on one line."""
-    return SPECIAL.sub(r"\\\1", " ".join(str(text).split()))
+    return SPECIAL.sub(r"\\\1", html_escaped(" ".join(str(text).split()), quote=False))
 
 
 def grid(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

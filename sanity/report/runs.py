@@ -79,14 +79,13 @@ def collect(places: Sequence[Path]) -> Collection:
     found = Collection()
     seen: set[Path] = set()
     for place in places:
-        before = len(found.runs) + len(found.absent) + len(found.unreadable)
-        for directory, names in _directories(place):
+        here = [one for one in _directories(place) if _holds_something(one[1])]
+        if not here:
+            raise SanityError(f"{place}: has no run or sweep in it or below")
+        for directory, names in here:
             if directory.resolve() not in seen:
                 seen.add(directory.resolve())
                 _look(found, directory, names)
-        nothing = before == len(found.runs) + len(found.absent) + len(found.unreadable)
-        if nothing and not any(place.resolve() in one.parents for one in seen):
-            raise SanityError(f"{place}: has no run or sweep in it or below")
     planned = {book.directory_of(job).resolve() for book in found.books for job in book.plan.jobs}
     found.absent = [one for one in found.absent if one.directory.resolve() not in planned]
     for book in found.books:
@@ -142,6 +141,10 @@ def _directories(place: Path) -> Iterator[tuple[Path, set[str]]]:
         yield Path(directory), names
 
 
+def _holds_something(names: set[str]) -> bool:
+    return books.NAME in names or RECORD in names or names >= STARTED
+
+
 def _natural(name: str) -> list[tuple[int, str]]:
     """Sorts job 2 before job 10."""
     return [(int(part or 0), text) for part, text in re.findall(r"(\d*)(\D*)", name)]
@@ -160,7 +163,7 @@ def _look(found: Collection, directory: Path, names: set[str]) -> None:
             found.unreadable.append(str(error))
         else:
             (found.runs if isinstance(one, Run) else found.absent).append(one)  # type: ignore[arg-type]
-    elif names >= STARTED:
+    else:
         running = is_locked(directory / ".lock")
         why = "" if running else "was stopped before it had ended"
         found.absent.append(Absent(directory, "running" if running else "missing", why))

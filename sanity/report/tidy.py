@@ -18,7 +18,10 @@ def frame(report: Report) -> pd.DataFrame:
         for one in report.absent
     ]
     columns = ["directory", "status", "reason", "sweep", *GROUPS, "sparsity", "seed"]
-    return pd.DataFrame(rows, columns=_columns(columns, rows))
+    found = pd.DataFrame(rows, columns=_columns(columns, rows))
+    # Runs without a result have no counts, which would make floats of the others'.
+    whole = [name for name in ("seed", "kept", "total") if name in found]
+    return found.astype(dict.fromkeys(whole, "Int64"))
 
 
 def _row(run: Run, varied: list[str]) -> dict[str, Any]:
@@ -42,11 +45,9 @@ def _row(run: Run, varied: list[str]) -> dict[str, Any]:
 def _varied(runs: tuple[Run, ...]) -> list[str]:
     """Settings in which runs differ and which no other column says."""
     said = {f"{group}._target_" for group in GROUPS} | {"ratio.sparsity"}
-    values: dict[str, set[str]] = {}
-    for run in runs:
-        for name, value in flatten(run.config).items():
-            values.setdefault(name, set()).add(repr(value))
-    return [name for name, found in values.items() if len(found) > 1 and name not in said]
+    settings = [flatten(run.config) for run in runs]
+    names = dict.fromkeys(name for one in settings for name in one if name not in said)
+    return [name for name in names if len({repr(one.get(name)) for one in settings}) > 1]
 
 
 def _columns(first: list[str], rows: list[dict[str, Any]]) -> list[str]:

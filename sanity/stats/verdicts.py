@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 from sanity.stats.criteria import Criteria
 from sanity.stats.paired import Paired
@@ -22,16 +23,29 @@ class Verdict(StrEnum):
 class Judgement:
     """A verdict and what it rests on; p-values here are corrected for the family's size.
 
-    ``seeds_needed`` is set where undecided: how many would probably decide, None for more than
-    anyone trains. ``why`` says why there is no verdict, or what is peculiar about it.
+    ``why`` says why there is no verdict, or what is peculiar about it. ``level`` is the strictest
+    of Holm's steps, alpha by the size of the family, and ``margin`` that of the criteria.
     """
 
     verdict: Verdict
     paired: Paired
     p_different: float | None = None
     p_equivalent: float | None = None
-    seeds_needed: int | None = None
     why: str = ""
+    level: float = 0.05
+    margin: float = 0.5
+
+    @cached_property
+    def seeds_needed(self) -> int | None:
+        """How many seeds would probably decide, whatever the other checks turn out to be.
+
+        None where this is decided, cannot be tested, or takes more seeds than anyone trains.
+        """
+        mean, std = self.paired.mean, self.paired.std
+        if self.verdict is not Verdict.UNDECIDED or mean is None or not std or self.why:
+            return None
+        needed = seeds_to_decide(mean, std, self.level, self.margin)
+        return None if needed is None else max(needed, self.paired.seeds + 1)
 
 
 def judge(family: Sequence[Paired], criteria: Criteria) -> list[Judgement]:
@@ -54,22 +68,23 @@ def judge(family: Sequence[Paired], criteria: Criteria) -> list[Judgement]:
 def _decide(
     paired: Paired, p_different: float, p_equivalent: float, size: int, criteria: Criteria
 ) -> Judgement:
-    if p_equivalent <= criteria.alpha:
-        verdict, why = Verdict.INDEPENDENT, ""
-        if p_different <= criteria.alpha:
-            why = "a difference, but smaller than the margin"
-        return Judgement(verdict, paired, p_different, p_equivalent, why=why)
-    mean, std = paired.mean, paired.std
-    assert mean is not None
-    assert std is not None
-    if p_different <= criteria.alpha:
-        why = "better with the change" if mean > 0 else ""
-        return Judgement(Verdict.DEPENDS, paired, p_different, p_equivalent, why=why)
-    # Holm's strictest step: the number of seeds must do whatever the other checks turn out to be.
-    needed = seeds_to_decide(mean, std, criteria.alpha / size, criteria.margin)
-    if needed is not None:
-        needed = max(needed, paired.seeds + 1)
-    return Judgement(Verdict.UNDECIDED, paired, p_different, p_equivalent, needed)
+    different, equivalent = (p <= criteria.alpha for p in (p_different, p_equivalent))
+    verdict, why = Verdict.UNDECIDED, ""
+    if equivalent:
+        verdict = Verdict.INDEPENDENT
+        why = "a difference, but smaller than the margin" if different else ""
+    elif different:
+        verdict = Verdict.DEPENDS
+        why = "better with the change" if (paired.mean or 0) > 0 else ""
+    return Judgement(
+        verdict,
+        paired,
+        p_different,
+        p_equivalent,
+        why,
+        level=criteria.alpha / size,
+        margin=criteria.margin,
+    )
 
 
 def _without_test(paired: Paired) -> Judgement:

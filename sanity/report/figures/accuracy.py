@@ -61,7 +61,7 @@ def _curves(context: Context, cells: Sequence[Cell]) -> Panel:
         axes.invert_xaxis()
         axes.set_xlabel("sparsity")
         axes.set_ylabel("test accuracy (%)")
-        axes.set_title(context.label)
+        axes.set_title(canvas.wrapped(context.label, 40))
         canvas.legend(drawn, axes, columns=1)
         alt = f"{context.label}: test accuracy against sparsity of {len(methods)} methods"
         return canvas.panel(drawn, canvas.file_name("accuracy", context.label), "", alt)
@@ -87,7 +87,7 @@ def _rows(context: Context, cells: Sequence[Cell]) -> Panel:
         axes.set_ylim(len(cells) - 0.5, -0.5)
         axes.grid(visible=False, axis="y")
         axes.set_xlabel("test accuracy (%): seeds, mean ± std")
-        axes.set_title(f"{context.label}, {sparsity} pruned", x=0)
+        axes.set_title(canvas.wrapped(f"{context.label}, {sparsity} pruned", 40), x=0)
         canvas.legend(drawn, axes)
         alt = "; ".join(
             f"{cell.method} {words.spread(mean(_values(cell)), deviation(_values(cell)))}%"

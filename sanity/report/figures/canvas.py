@@ -100,6 +100,11 @@ def wrapped(text: str, width: int = 22) -> str:
     return "\n".join(textwrap.wrap(text, width, max_lines=3, placeholder="…")) or text
 
 
+def short(text: str, length: int = 24) -> str:
+    """A label that has one line only; its end tells most, as in layers' names."""
+    return text if len(text) <= length else f"…{text[1 - length :]}"
+
+
 @contextmanager
 def drawing(height: float = HEIGHT, width: float = WIDTH) -> Iterator[tuple[Drawing, Axes]]:
     """A panel to draw on, ``width`` x ``height`` inches, in the report's style."""

@@ -58,13 +58,14 @@ def _panel(cells: Sequence[Cell]) -> Panel:
         ticks = [tick for tick in (1e-4, 1e-3, 0.01, 0.1, 1) if floor <= tick]
         axes.set_yticks(ticks, [words.percent(tick) for tick in ticks])
         if named:
-            axes.set_xticks(range(1, len(names) + 1), names, rotation=60, ha="right", fontsize=6.5)
+            labels = [canvas.short(name) for name in names]
+            axes.set_xticks(range(1, len(names) + 1), labels, rotation=60, ha="right", fontsize=6.5)
         else:
             axes.set_xlabel("layer")
         note = f" (lowest: empty, {', '.join(empty)})" if empty else ""
         axes.set_ylabel("weights kept")
         sparsity = words.percent(cells[0].sparsity)
-        axes.set_title(f"{cells[0].context.label}, {sparsity}")
+        axes.set_title(canvas.wrapped(f"{cells[0].context.label}, {sparsity}", 40))
         canvas.legend(drawn, axes, columns=1)
         alt = f"{cells[0].context.label}, {sparsity} pruned: density of {len(names)} layers{note}"
         name = canvas.file_name("density", cells[0].context.label, sparsity)

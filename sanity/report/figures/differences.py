@@ -56,7 +56,7 @@ def _panel(asked: Sequence[Question], check: str, label: str, criteria: Criteria
         axes.grid(visible=False, axis="y")
         _scale(axes, reach, criteria.margin)
         axes.set_xlabel("points of test accuracy")
-        axes.set_title(label, x=0)
+        axes.set_title(canvas.wrapped(label, 40), x=0)
         alt = "; ".join(f"{one.cell.label}: {_said(one)}" for one in asked)
         name = canvas.file_name("difference", context.label, label)
         title = f"{context.label}: {words.question(check)}"
@@ -92,7 +92,7 @@ def _scale(axes: Axes, reach: float, margin: float) -> None:
         axes.set_xscale("symlog", linthresh=bend, linscale=1.5)
         powers = range(math.floor(math.log10(bend)), 3)
         far = [factor * 10.0**power for power in powers for factor in (1, 3)]
-        ticks = [bend / 2, *(value for value in far if bend <= value <= reach)]
+        ticks = [bend / 2, max(value for value in far if value <= reach)]
         axes.set_xticks(
             [*(-tick for tick in ticks), 0, *ticks],
             [*(f"{words.MINUS}{tick:g}" for tick in ticks), "0", *(f"{tick:g}" for tick in ticks)],

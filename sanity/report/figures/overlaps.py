@@ -47,7 +47,7 @@ def _panel(overlap: Overlap) -> Panel:
         axes.grid(visible=False)
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0, labelcolor=INK)
-        axes.set_title(f"{context.label}, {sparsity}", x=0)
+        axes.set_title(canvas.wrapped(f"{context.label}, {sparsity}", 40), x=0)
         pairs = [
             f"{methods[row]} and {methods[column]} {100 * overlap.share[row, column]:.0f}%"
             for row in range(size)

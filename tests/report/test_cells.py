@@ -1,0 +1,119 @@
+"""Runs find their place: what differs in nothing but the seed stands together, and is named."""
+
+from pathlib import Path
+from typing import Any
+
+import simulated
+from simulated import Arm
+
+from sanity.report.arrange import arrange
+from sanity.report.cells import Cell
+from sanity.report.runs import collect
+
+
+def cells(tmp_path: Path, *arms: Arm) -> list[Cell]:
+    return arrange(collect([simulated.write(tmp_path, arms)]).runs)[0]
+
+
+def changed(root: Path, name: str, arm: Arm, **config: Any) -> None:
+    """A run whose configuration differs from the simulated one in some groups."""
+    content = simulated.record(arm)
+    for group, values in config.items():
+        content["config"][group] = {**content["config"].get(group, {}), **values}
+    simulated.write(root / name, [arm])
+    simulated.rewrite(root / name, content)
+
+
+def test_seeds_and_checks_of_a_method_are_one_cell(tmp_path: Path) -> None:
+    (cell,) = cells(
+        tmp_path, *(Arm(check=c, seed=s) for c in ("rearrange", "none") for s in (1, 0))
+    )
+    assert cell.label == "lt 98%"
+    assert cell.detail == "lt × global, from init"
+    assert [(arm.label, list(arm.runs)) for arm in cell.arms.values()] == [
+        ("as found", [0, 1]),
+        ("rearranged", [0, 1]),
+    ]
+
+
+def test_ratio_and_rewind_are_named_only_where_they_tell_methods_apart(tmp_path: Path) -> None:
+    found = cells(
+        tmp_path,
+        Arm(pruner="snip"),
+        Arm(pruner="lt"),
+        Arm(pruner="lt", ratio="erk"),
+        Arm(pruner="random"),
+        Arm(pruner="random", rewind="learning_rate"),
+    )
+    assert [cell.method for cell in found] == [
+        "snip",
+        "lt × global",
+        "lt × erk",
+        "random, from init",
+        "random, LR rewound",
+    ]
+
+
+def test_settings_name_what_choices_do_not_tell_apart(tmp_path: Path) -> None:
+    changed(tmp_path, "a", Arm(), training={"lr": 0.1}, pruner={"power": 1})
+    changed(tmp_path, "b", Arm(), training={"lr": 0.2}, pruner={"power": 1})
+    changed(tmp_path, "c", Arm(), training={"lr": 0.2}, pruner={"power": 2})
+    changed(tmp_path, "d", Arm(check="half_dataset"), sanity_check={"fraction": 0.5})
+    changed(tmp_path, "e", Arm(check="half_dataset"), sanity_check={"fraction": 0.2})
+    found, notes = arrange(collect([tmp_path]).runs)
+    assert notes == []
+    assert [(cell.context.label, cell.method) for cell in found[:3]] == [
+        ("digits resnet8 (lr=0.1)", "lt (power=1)"),
+        ("digits resnet8 (lr=0.2)", "lt (power=1)"),
+        ("digits resnet8 (lr=0.2)", "lt (power=2)"),
+    ]
+    labels = [label for cell in found for label in cell.arms if "half" in label]
+    assert labels == ["half the data (fraction=0.5)", "half the data (fraction=0.2)"]
+
+
+def test_what_does_not_change_a_result_does_not_part_runs(tmp_path: Path) -> None:
+    content = simulated.record(Arm(seed=1))
+    content["config"] |= {"device": "cuda", "threads": 4, "data_dir": "/elsewhere", "until": "x"}
+    simulated.write(tmp_path, [Arm(seed=0), Arm(seed=1)])
+    simulated.rewrite(tmp_path / "1_lt_none_s1", content)
+    (cell,) = arrange(collect([tmp_path]).runs)[0]
+    assert list(cell.arms["as found"].runs) == [0, 1]
+
+
+def test_dense_accuracies_are_the_contexts_and_only_clean_ones(tmp_path: Path) -> None:
+    clean = simulated.write(tmp_path / "clean", [Arm(seed=0, dense=99.0)])
+    corrupt = Arm(seed=1, check="corrupted_data", dense=30.0)
+    simulated.write(tmp_path / "corrupt", [corrupt])
+    content = simulated.record(corrupt)
+    content["stages"]["train_dense"] = {"key": "x", "perturbed": True}
+    simulated.rewrite(tmp_path / "corrupt", content)
+    baseline = Arm(pruner="dense", sparsity=0.0, seed=2, dense=98.0, accuracy=98.0)
+    simulated.write(tmp_path / "dense", [baseline])
+    found = arrange(collect([clean, tmp_path / "corrupt", tmp_path / "dense"]).runs)[0]
+    assert [cell.method for cell in found] == ["lt"], "a dense network is no cell of its own"
+    assert found[0].context.dense == {0: 99.0, 2: 98.0}
+
+
+def test_the_same_result_in_two_directories_counts_once_and_another_one_is_said(
+    tmp_path: Path,
+) -> None:
+    simulated.write(tmp_path / "a", [Arm(accuracy=90.0)])
+    simulated.write(tmp_path / "b", [Arm(accuracy=90.0)])
+    (cell,), notes = arrange(collect([tmp_path]).runs)
+    assert cell.arms["as found"].accuracies == {0: 90.0}
+    assert notes == []
+    other = simulated.record(Arm(accuracy=80.0))
+    other["stages"]["train_ticket"]["key"] = "another"
+    simulated.write(tmp_path / "c", [Arm()])
+    simulated.rewrite(tmp_path / "c", other)
+    (cell,), notes = arrange(collect([tmp_path]).runs)
+    assert cell.arms["as found"].accuracies == {0: 80.0}, "the later one counts"
+    assert "different results" in notes[0]
+
+
+def test_a_run_that_stopped_at_its_mask_gives_way_to_one_that_was_trained(tmp_path: Path) -> None:
+    simulated.write(tmp_path / "a", [Arm(accuracy=90.0)])
+    simulated.write(tmp_path / "b", [Arm(accuracy=None)])
+    (cell,), notes = arrange(collect([tmp_path]).runs)
+    assert cell.arms["as found"].accuracies == {0: 90.0}
+    assert notes == []

@@ -1,0 +1,156 @@
+"""Terminal, Markdown, CSV, JSON and HTML say the same, and nothing in a record can break them."""
+
+import csv
+import io
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import simulated
+from rich.console import Console
+from simulated import Arm
+
+from sanity.report import files, plain, terminal
+from sanity.report.report import Report, make
+
+EVIL = "<script>alert('1')</script>&\"'|`[x](javascript:1) $x_1$ \n# {{ 7*7 }}"
+
+
+def report_of(tmp_path: Path) -> Report:
+    return make([simulated.write(tmp_path / "runs", simulated.battery())])
+
+
+def printed(report: Report, **options: bool) -> str:
+    console = Console(file=io.StringIO(), width=200, markup=False)
+    console.print(terminal.render(report, **options))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_the_terminal_shows_controls_accuracies_verdicts_and_what_they_mean(tmp_path: Path) -> None:
+    text = printed(report_of(tmp_path))
+    assert text.index("All 2 controls came out as expected.") < text.index("test accuracy")
+    assert "digits resnet8, 98% pruned" in text
+    assert re.search(r"lt, from init +99.00 ±0.00 \(5\) +97.02 ±0.09 \(5\)", text)
+    assert "does not depend" in text
+    assert re.search(r"about \d+ seeds would decide", text)
+    assert "smaller than 0.5 points (TOST)" in text
+    assert "best" not in text
+    assert "best 97.12" in printed(report_of(tmp_path / "again"), best=True)
+
+
+def test_files_are_written_and_say_the_same(tmp_path: Path) -> None:
+    report = report_of(tmp_path)
+    page = files.write(report, tmp_path / "out", best=True)
+    html, markdown = page.read_text(), (tmp_path / "out" / "report.md").read_text()
+    content = plain.content(report)
+    json.dumps(content, allow_nan=False)
+    for verdict in content["verdicts"]:
+        effect = f"{verdict['effect']:+.2f}".replace("-", "\N{MINUS SIGN}")
+        assert effect in html
+        assert effect in markdown
+    for figure in (tmp_path / "out" / "figures").iterdir():
+        assert f"figures/{figure.name}" in markdown
+        assert figure.read_text().count("<svg") == 1
+    names = {path.name.split("-")[0] for path in (tmp_path / "out" / "figures").iterdir()}
+    assert names == {"accuracy", "difference", "density", "curves"}
+    assert "All 2 controls came out as expected." in html
+    assert "n = 5; best epoch 97.12" in html
+
+
+def test_the_page_needs_nothing_else(tmp_path: Path) -> None:
+    html = files.write(report_of(tmp_path), tmp_path).read_text()
+    assert "<script" not in html
+    assert "default-src 'none'" in html
+    links = re.findall(r"""(?:src|href)=["']([^"'#][^"']*)|url\((?!#)([^)]*)\)""", html)
+    assert links == []
+
+
+def test_results_have_a_row_a_run(tmp_path: Path) -> None:
+    simulated.write(tmp_path / "runs", [Arm(seed=0), Arm(seed=1, check="rearrange")])
+    simulated.write(tmp_path / "late", [Arm(rewind="epoch", epoch=3)])
+    simulated.write(tmp_path / "failed", [Arm(seed=2)])
+    failed = simulated.record(Arm(), status="failed", reason="no, no")
+    simulated.rewrite(tmp_path / "failed", failed)
+    files.write(make([tmp_path]), tmp_path)
+    with (tmp_path / "results.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 4
+    assert [row["status"] for row in rows].count("completed") == 3
+    by_status = {row["status"]: row for row in rows}
+    assert by_status["failed"]["reason"] == "no, no"
+    assert {row["rewind.epoch"] for row in rows} <= {"", "3", "3.0"}
+    done = next(row for row in rows if row["sanity_check"] == "rearrange")
+    assert (done["seed"], done["sparsity"], done["test_accuracy"]) == ("1", "0.98", "97.0")
+
+
+class Texts(HTMLParser):
+    """The elements of a page, and whether they are all closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.append(tag)
+        assert not any(name.startswith("on") for name, _ in attrs)
+
+
+def test_nothing_in_a_record_is_markup(tmp_path: Path) -> None:
+    arms = [Arm(pruner=EVIL, check=check, seed=seed) for check in ("none", EVIL) for seed in (0, 1)]
+    simulated.write(tmp_path / "runs", [Arm(seed=seed) for seed in range(4)])
+    paths = sorted((tmp_path / "runs").rglob("record.json"))
+    for number, (arm, path) in enumerate(zip(arms, paths, strict=True)):
+        content = simulated.record(arm, versions={EVIL: EVIL}, sweep=EVIL)
+        content["metrics"]["test_accuracy"] += number * number / 10
+        content["config"]["pruner"][EVIL] = EVIL
+        content["choices"] |= {"dataset": EVIL, "arch": EVIL}
+        content["check"]["effect"] = {EVIL: 3}
+        content["ticket"]["layers"][0]["name"] = EVIL
+        path.write_text(json.dumps(content))
+    failed = simulated.record(Arm(), status="failed", reason=EVIL)
+    (tmp_path / "runs" / "<b>x<b>").mkdir()
+    (tmp_path / "runs" / "<b>x<b>" / "record.json").write_text(json.dumps(failed))
+    report = make([tmp_path / "runs"])
+    html = files.write(report, tmp_path / "out").read_text()
+    plain_page = files.write(report_of(tmp_path / "usual"), tmp_path / "plain").read_text()
+    found, usual = Texts(), Texts()
+    found.feed(html)
+    usual.feed(plain_page)
+    assert set(found.names) <= set(usual.names) | {"ul", "li"}
+    assert "&lt;script&gt;" in html
+    assert "{{ 7*7 }}" in html, "what a record says is no template"
+    markdown = (tmp_path / "out" / "report.md").read_text()
+    assert "<script" not in markdown
+    assert not re.search(r"(?<!\\)\[x\]\(javascript", markdown)
+    assert not re.search(r"^# \{", markdown, re.M)
+    assert all(
+        re.fullmatch(r"[a-z0-9.-]+\.svg", f.name) for f in (tmp_path / "out/figures").iterdir()
+    )
+    for figure in (tmp_path / "out" / "figures").iterdir():
+        assert "<script" not in figure.read_text()
+    assert EVIL.split("\n")[0] in printed(report)
+
+
+@pytest.mark.parametrize("arms", [[], [Arm(accuracy=None)], [Arm()], [Arm(dense=None)]])
+def test_little_is_reported_too(arms: list[Arm], tmp_path: Path) -> None:
+    simulated.write(tmp_path, arms)
+    failed = simulated.record(Arm(), status="failed", reason="broke")
+    (tmp_path / "failed").mkdir()
+    (tmp_path / "failed" / "record.json").write_text(json.dumps(failed))
+    report = make([tmp_path])
+    html = files.write(report, tmp_path).read_text()
+    assert "broke" in html
+    assert "broke" in printed(report)
+    assert "Nothing was compared" in html
+    assert "broke" in (tmp_path / "report.md").read_text()
+
+
+def test_the_same_runs_give_the_same_files(tmp_path: Path) -> None:
+    report = report_of(tmp_path)
+    for name in ("a", "b"):
+        files.write(report, tmp_path / name)
+    for one in (tmp_path / "a").rglob("*.*"):
+        assert one.read_bytes() == (tmp_path / "b" / one.relative_to(tmp_path / "a")).read_bytes()

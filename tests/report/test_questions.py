@@ -1,0 +1,170 @@
+"""The questions a set of runs asks, their answers, and the controls among them."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import simulated
+from simulated import Arm, seeds
+
+from sanity.report.controls import State, state
+from sanity.report.questions import Question
+from sanity.report.report import Report, make
+from sanity.stats.verdicts import Verdict
+
+
+def report_of(tmp_path: Path, arms: list[Arm], margin: float | None = None) -> Report:
+    return make([simulated.write(tmp_path, arms)], margin)
+
+
+def answers(report: Report) -> dict[tuple[str, str], Verdict]:
+    return {(one.cell.method, one.check): one.verdict for one in report.questions}
+
+
+FINE = {"pruner": "lt", "rewind": "learning_rate", "epoch": 0.75}
+
+
+def test_a_battery_is_answered(tmp_path: Path) -> None:
+    report = report_of(tmp_path, simulated.battery())
+    assert answers(report) == {
+        ("lt, from init", "corrupted_data"): Verdict.DEPENDS,
+        ("lt, from init", "rearrange"): Verdict.INDEPENDENT,
+        ("lt, from init", "reinit"): Verdict.UNDECIDED,
+        ("lt, from init", "random_ticket"): Verdict.INDEPENDENT,
+        ("random", "rearrange"): Verdict.INDEPENDENT,
+        ("lt, LR rewound", "shuffle_weights"): Verdict.DEPENDS,
+        ("lt, LR rewound", "random_ticket"): Verdict.DEPENDS,
+    }
+    assert state(report.controls) is State.HOLDS
+    assert report.warnings == ["All 2 controls came out as expected."]
+    assert "7 questions: 3 × does not depend, 3 × depends, 1 × undecided." in report.headline
+
+
+def test_a_cells_checks_are_corrected_together_or_all_of_the_report(tmp_path: Path) -> None:
+    report = report_of(tmp_path, simulated.battery())
+
+    def p(report: Report) -> float:
+        wanted = ("random", "rearrange")
+        (one,) = [q for q in report.questions if (q.cell.method, q.check) == wanted]
+        assert one.judgement.p_equivalent is not None
+        return one.judgement.p_equivalent
+
+    alone = p(report)
+    stated = [dataclasses.replace(run.criteria, family="report") for run in report.runs[:1]]
+    assert stated[0].family == "report"
+    from sanity.report.questions import ask
+
+    together = ask(report.cells, stated[0])
+    (one,) = [q for q in together if (q.cell.method, q.check) == ("random", "rearrange")]
+    assert one.judgement.p_equivalent is not None
+    assert one.judgement.p_equivalent > alone
+
+
+def test_a_random_ticket_is_compared_at_the_same_sparsity_and_network_only(tmp_path: Path) -> None:
+    arms = [
+        *seeds(3, 0, 0.1, 1),
+        *seeds(3, 0, 0.1, 2, sparsity=0.9),
+        *seeds(3, 0, 0.1, 3, pruner="random"),
+        *seeds(3, 0, 0.1, 4, pruner="random", ratio="uniform", sparsity=0.9),
+        *seeds(3, 0, 0.1, 5, arch="vgg11"),
+    ]
+    found = [one for one in report_of(tmp_path, arms).questions if one.check == "random_ticket"]
+    assert [one.cell.label for one in found] == ["lt 98%"]
+    assert found[0].cell.context.arch == "resnet8"
+
+
+def control(report: Report, kind: str) -> State:
+    (found,) = [one.state for one in report.controls if one.kind == kind]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("effect", "spread", "expected"),
+    [(0.0, 0.05, State.HOLDS), (-3.0, 0.2, State.FAILS), (0.0, 2.0, State.OPEN)],
+)
+def test_the_negative_control(
+    effect: float, spread: float, expected: State, tmp_path: Path
+) -> None:
+    arms = [
+        *seeds(4, 0, spread, 1, pruner="random"),
+        *seeds(4, effect, spread, 3, pruner="random", check="rearrange"),
+    ]
+    report = report_of(tmp_path, arms)
+    assert control(report, "negative") is expected
+    assert state(report.controls) is (State.FAILS if expected is State.FAILS else State.OPEN)
+    assert "No positive control among these runs" in report.warnings[-1]
+    if expected is State.FAILS:
+        assert report.warnings[0].startswith("The negative control FAILS: random 98%, rearranged")
+        assert "Do not trust the verdicts" in report.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("effect", "spread", "expected"),
+    [(-9.0, 0.2, State.HOLDS), (0.0, 0.05, State.FAILS), (9.0, 0.2, State.FAILS)],
+)
+def test_the_positive_control(
+    effect: float, spread: float, expected: State, tmp_path: Path
+) -> None:
+    arms = [
+        *seeds(4, 0, spread, 1, **FINE),
+        *seeds(4, effect, spread, 2, check="shuffle_weights", **FINE),
+    ]
+    assert control(report_of(tmp_path, arms), "positive") is expected
+
+
+def test_a_ticket_with_the_whole_schedule_ahead_is_a_question_and_no_control(
+    tmp_path: Path,
+) -> None:
+    whole = {**FINE, "epoch": 0}
+    arms = [*seeds(2, 0, 0.1, 1, **whole), *seeds(2, 0, 0.1, 2, check="shuffle_weights", **whole)]
+    report = report_of(tmp_path, arms)
+    assert len(report.questions) == 1
+    assert report.controls == []
+
+
+def test_one_seed_gives_no_verdict_and_says_so(tmp_path: Path) -> None:
+    report = report_of(tmp_path, [Arm(), Arm(check="rearrange")])
+    (one,) = report.questions
+    assert one.verdict is Verdict.NONE
+    assert "needs at least 2" in one.judgement.why
+    assert report.headline == "1 question: 1 × too few seeds."
+
+
+def test_half_finished_cells_ask_what_they_can(tmp_path: Path) -> None:
+    arms = [
+        Arm(check="rearrange", seed=0),  # its original is still to come
+        *seeds(2, 0, 0.1, pruner="snip"),
+        Arm(pruner="snip", check="rearrange", accuracy=None),
+    ]
+    found: list[Question] = list(report_of(tmp_path, arms).questions)
+    assert [(one.cell.method, one.verdict) for one in found] == [("snip", Verdict.NONE)]
+
+
+def test_the_strictest_of_several_margins_counts_and_is_said(tmp_path: Path) -> None:
+    content = simulated.record(Arm(seed=1))
+    content["config"]["verdict"] = {"margin": 0.2, "alpha": 0.1, "family": "report"}
+    simulated.write(tmp_path / "a", [Arm(seed=0)])
+    simulated.write(tmp_path / "b", [Arm(seed=1)])
+    simulated.rewrite(tmp_path / "b", content)
+    report = make([tmp_path])
+    assert (report.criteria.margin, report.criteria.alpha) == (0.2, 0.05)
+    assert report.criteria.family == "report"
+    assert "the strictest count" in report.notes[0]
+
+
+def test_a_margin_chosen_afterwards_is_said(tmp_path: Path) -> None:
+    report = report_of(tmp_path, simulated.battery(), margin=2.0)
+    assert report.criteria.margin == 2.0
+    assert "chosen for this report, after the runs: they state 0.5" in report.notes[0]
+    assert answers(report)[("lt, from init", "reinit")] is Verdict.INDEPENDENT
+
+
+def test_records_without_a_margin_and_other_versions_are_said(tmp_path: Path) -> None:
+    simulated.write(tmp_path / "a", [Arm(seed=0)])
+    simulated.write(tmp_path / "b", [Arm(seed=1)])
+    content = simulated.record(Arm(seed=1), versions={"torch": "9.9"})
+    del content["config"]["verdict"]
+    simulated.rewrite(tmp_path / "b", content)
+    notes = make([tmp_path]).notes
+    assert any("state no margin" in note for note in notes)
+    assert any("torch 2.14.1 and 9.9" in note for note in notes)
