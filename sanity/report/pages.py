@@ -112,7 +112,7 @@ def _answer(row: Row, label: str) -> str:
     found = row.answers.get(label)
     if found is None:
         return ""
-    return "\n".join(line for line in (found.word, found.effect, found.note) if line)
+    return "\n".join(line for line in (found.word, found.effect, found.note, found.control) if line)
 
 
 def _arms(row: Row, labels: Sequence[str]) -> list[Accuracy]:

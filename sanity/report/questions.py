@@ -31,6 +31,10 @@ class Question:
         return self.judgement.verdict
 
 
+FINE_TUNED = {words.ORIGINAL, "shuffle_weights"}
+"""The arms of a positive control."""
+
+
 @dataclass(frozen=True)
 class _Asked:
     cell: Cell
@@ -63,10 +67,17 @@ def control(cell: Cell, check: str) -> str:
     choices = cell.choices
     if choices["pruner"] == "random" and choices["rewind"] == "init":
         return "negative" if check == "rearrange" else ""
+    return "positive" if _is_fine_tuned(cell) and check == "shuffle_weights" else ""
+
+
+def is_control(cell: Cell) -> bool:
+    """Whether a cell is there as a positive control, and not to be compared with methods."""
+    return _is_fine_tuned(cell) and {arm.check for arm in cell.arms.values()} <= FINE_TUNED
+
+
+def _is_fine_tuned(cell: Cell) -> bool:
     late = bool(cell.any_run.config.get("rewind", {}).get("epoch"))
-    if choices["rewind"] == "learning_rate" and late and check == "shuffle_weights":
-        return "positive"
-    return ""
+    return late and cell.choices["rewind"] == "learning_rate"
 
 
 def _of_cell(cell: Cell, cells: Sequence[Cell], criteria: Criteria) -> list[_Asked]:
@@ -85,7 +96,7 @@ def _of_cell(cell: Cell, cells: Sequence[Cell], criteria: Criteria) -> list[_Ask
 
 def _random_ticket(cell: Cell, cells: Sequence[Cell]) -> Arm | None:
     """The paper's random ticket (smart ratio) for the same network, data and sparsity."""
-    if cell.choices["pruner"] in ("random", "dense"):
+    if cell.choices["pruner"] in ("random", "dense") or is_control(cell):
         return None
     for other in cells:
         choices = (other.choices["pruner"], other.choices["ratio"], other.choices["rewind"])

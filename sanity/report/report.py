@@ -13,7 +13,7 @@ from sanity.report import controls, references, words
 from sanity.report.arrange import arrange
 from sanity.report.cells import Cell, Context
 from sanity.report.controls import Control
-from sanity.report.questions import Question, ask
+from sanity.report.questions import Question, ask, is_control
 from sanity.report.references import Reference
 from sanity.report.runs import Absent, Collection, Run, collect
 from sanity.stats.criteria import Criteria
@@ -54,6 +54,11 @@ class Report:
     def warnings(self) -> list[str]:
         """What stands on top: controls that do not hold."""
         return controls.sentences(self.controls) if self.questions else []
+
+    @property
+    def methods(self) -> list[Cell]:
+        """The cells that are compared with each other: all but positive controls."""
+        return [cell for cell in self.cells if not is_control(cell)] or list(self.cells)
 
     def cells_of(self, context: Context) -> list[Cell]:
         """The cells of a context."""

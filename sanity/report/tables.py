@@ -26,6 +26,7 @@ class Answer:
     word: str
     effect: str
     note: str
+    control: str = ""
 
     @property
     def symbol(self) -> str:
@@ -84,7 +85,8 @@ def answer(question: Question) -> Answer:
     """A question's answer in words."""
     paired = question.judgement.paired
     effect = f"{words.points(paired.mean)} {words.interval(paired.interval)}".strip()
-    return Answer(question.verdict, word(question), effect, note(question))
+    control = f"{question.control} control" if question.control else ""
+    return Answer(question.verdict, word(question), effect, note(question), control)
 
 
 def word(question: Question) -> str:

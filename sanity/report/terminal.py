@@ -88,7 +88,7 @@ def _verdicts(report: Report, rows: list[Row]) -> Table:
             text = Text("")
             if found is not None:
                 text = Text(found.word, style=STYLES[found.verdict])
-                for line in (found.effect, found.note):
+                for line in (found.effect, found.note, found.control):
                     text.append(f"\n{line}" if line else "", style="dim")
             cells.append(text)
         table.add_row(*(getattr(row, name) for name in place), *cells)

@@ -16,7 +16,8 @@ def panels(report: Report) -> list[Panel]:
     """One a context: curves over sparsity, or a row a method where there is one sparsity."""
     found = []
     for context in report.contexts:
-        cells = [one for one in report.cells_of(context) if _has_accuracy(one)]
+        own = [one for one in report.methods if one.context is context]
+        cells = [one for one in own if _has_accuracy(one)]
         if cells:
             several = len({cell.sparsity for cell in cells}) > 1
             found.append((_curves if several else _rows)(context, cells))

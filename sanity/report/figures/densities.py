@@ -17,7 +17,7 @@ NAMED = 20  # layers, up to which their names are written
 def panels(report: Report) -> list[Panel]:
     """One a context and sparsity; methods that keep the same in every layer share a line."""
     groups: dict[tuple[int, float | None], list[Cell]] = defaultdict(list)
-    for cell in report.cells:
+    for cell in report.methods:
         if cell.original is not None and _densities(cell):
             groups[(id(cell.context), cell.sparsity)].append(cell)
     return [_panel(cells) for cells in groups.values()]

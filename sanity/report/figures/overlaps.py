@@ -11,7 +11,7 @@ from sanity.report.report import Report
 
 def panels(report: Report) -> list[Panel]:
     """One a context and sparsity."""
-    return [_panel(one) for one in overlaps(report.cells)]
+    return [_panel(one) for one in overlaps(report.methods)]
 
 
 def _panel(overlap: Overlap) -> Panel:
