@@ -9,8 +9,8 @@ INSTALLED := $(VENV)/.installed
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: $(INSTALLED)  ## Install, then find and train a lottery ticket on digits
-	$(BIN)/python run.py
+demo: $(INSTALLED)  ## Install, then ask on digits what celebrated tickets use: ends with a report
+	$(BIN)/python run.py sweep=quickstart hydra/launcher=local
 
 test: lint types unit  ## Install, then check style and types and run all tests
 

@@ -98,7 +98,11 @@ def say_goodbye(book: Book, waiting: int) -> None:
     """What to do with a sweep that nobody waits for."""
     if waiting:
         log.info("%d jobs exceed what the cluster accepts; the same command submits them", waiting)
-    log.info("submitted; python -m sanity.sweep status %s", book.directory)
+    log.info(
+        "submitted; python -m sanity.sweep status %s shows how it stands, python -m sanity.report "
+        "%s what came out",
+        *(shlex.quote(str(book.directory)) for _ in range(2)),
+    )
 
 
 def settled(book: Book) -> list[State]:
