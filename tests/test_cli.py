@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import processes
 import pytest
 
 from sanity import cli
@@ -21,19 +22,12 @@ def command(*arguments: str) -> list[str]:
 
 
 def call(cwd: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments),
-        cwd=cwd,
-        env=os.environ | more,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    return processes.run(command(*arguments), cwd, os.environ | more)
 
 
 def test_a_run_from_any_directory_ends_with_its_table(tmp_path: Path) -> None:
-    done = call(tmp_path, *TINY)
+    # In a new interpreter: all other tests of commands start them where torch is imported.
+    done = subprocess.run(command(*TINY), cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     for word in ("sparsity", "dense", "pruned", "ticket", "train_dense", "computed", "record:"):
         assert word in done.stdout
@@ -140,9 +134,7 @@ def test_ctrl_c_leaves_nothing_half_written_and_the_next_run_goes_on(
 ) -> None:
     long = (*TINY, "training.epochs=4000" if stage == "train_dense" else "training.epochs=60")
     slow = ("pruner=lt", "dataset.limit=1000")
-    process = subprocess.Popen(
-        command(*long, *slow), cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=os.environ
-    )
+    process = processes.Process(command(*long, *slow), tmp_path)
     metrics = _wait_for_epoch(tmp_path, stage)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)

@@ -1,11 +1,10 @@
 """A researcher's own parts, outside this repository: a module and a YAML file each."""
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
+import processes
 import pytest
 
 from sanity.config import PROJECT
@@ -77,15 +76,8 @@ def mine(tmp_path: Path) -> Path:
 
 
 def call(mine: Path, *arguments: str) -> dict:
-    done = subprocess.run(
-        [sys.executable, str(PROJECT / "run.py"), "--config-dir", str(mine), *TINY, *arguments],
-        cwd=mine.parent,
-        env=os.environ,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    command = [sys.executable, str(PROJECT / "run.py"), "--config-dir", str(mine)]
+    done = processes.run([*command, *TINY, *arguments], mine.parent)
     assert done.returncode == 0, done.stderr
     return dict(json.loads(Path(done.stdout.split("record: ")[1].strip()).read_text()))
 

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 from conftest import TINY, Compose, Run
+from processes import Process
 from resuming import assert_same, disturb, metrics, results
 
 from sanity import pipeline
@@ -267,17 +267,14 @@ def test_a_signal_while_the_network_is_judged_waits_for_a_batch_only(
     assert (facts["epoch"], facts["step"]) == (0, 3)  # all steps of the epoch
 
 
-def start(cwd: Path, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-W", "error", str(PROJECT / "run.py"), *arguments]
-    return subprocess.Popen(
-        command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+def start(cwd: Path, *arguments: str) -> Process:
+    return Process([sys.executable, "-W", "error", str(PROJECT / "run.py"), *arguments], cwd)
 
 
-def wait_for(what: Callable[[], object], process: subprocess.Popen[str]) -> None:
+def wait_for(what: Callable[[], object], process: Process) -> None:
     deadline = time.monotonic() + 120
     while not what():
-        assert process.poll() is None, process.communicate()
+        assert process.poll() is None, process.communicate(0)
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
@@ -317,7 +314,6 @@ def test_a_run_that_is_killed_goes_on_as_if_it_had_not_been(
     whole.mkdir()
     process = start(whole, *arguments)
     assert process.wait(timeout=300) == 0
-    process.communicate()
     first, second = record_of(broken), record_of(whole)
     assert_same(results(first), results(second))
     assert metrics(first["directory"]) == metrics(second["directory"])

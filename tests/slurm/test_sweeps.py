@@ -9,7 +9,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import processes
 import pytest
+from processes import Process
 from safetensors.torch import load_file
 
 from sanity.config import PROJECT
@@ -44,14 +46,11 @@ def command(*arguments: str, **launcher: object) -> list[str]:
 
 
 def sweep(cwd: Path, *arguments: str, **launcher: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments, **launcher), cwd=cwd, capture_output=True, text=True, timeout=300
-    )
+    return processes.run(command(*arguments, **launcher), cwd)
 
 
 def look_after(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    run = [sys.executable, "-m", "sanity.sweep", *arguments]
-    return subprocess.run(run, cwd=cwd, capture_output=True, text=True, timeout=120)
+    return processes.run([sys.executable, "-m", "sanity.sweep", *arguments], cwd)
 
 
 def states(cwd: Path) -> dict[int, dict[str, Any]]:
@@ -132,7 +131,7 @@ def test_a_job_that_is_stopped_in_mid_training_ends_as_if_it_had_not_been(
 ) -> None:
     """One is requeued by hand, one is preempted by a job of another partition."""
     grid = (*long, "training.epochs=100")
-    process = subprocess.Popen(command(*grid, cpus_per_task=4), cwd=tmp_path)
+    process = Process(command(*grid, cpus_per_task=4), tmp_path)
     metrics = [_metrics(slurm, tmp_path, seed) for seed in (0, 1)]
     slurm.wait(lambda: all(_epochs(path) > 5 for path in metrics), timeout=120)
     ids = book(tmp_path).latest()
@@ -149,7 +148,7 @@ def test_a_job_that_is_stopped_in_mid_training_ends_as_if_it_had_not_been(
     undisturbed.mkdir()
     environment = os.environ | {"SANITY_STORE_DIR": str(undisturbed / "store")}
     run = [sys.executable, str(PROJECT / "run.py"), "-m", *grid, "hydra/launcher=local"]
-    subprocess.run(run, cwd=undisturbed, env=environment, check=True, capture_output=True)
+    assert processes.run(run, undisturbed, environment).returncode == 0
     for ours, theirs in zip(records(tmp_path), records(undisturbed), strict=True):
         assert ours["metrics"] == theirs["metrics"]
         key = ours["stages"]["train_ticket"]["key"]
@@ -167,9 +166,7 @@ def test_a_cancelled_job_goes_on_when_the_sweep_is_started_again(
     slurm: Cluster, tmp_path: Path, long: tuple[str, ...]
 ) -> None:
     grid = (*long, "training.epochs=60")
-    process = subprocess.Popen(
-        command(*grid, cpus_per_task=4), cwd=tmp_path, stdout=subprocess.PIPE, text=True
-    )
+    process = Process(command(*grid, cpus_per_task=4), tmp_path)
     path = _metrics(slurm, tmp_path, seed=1)
     slurm.wait(lambda: _epochs(path) > 5, timeout=120)
     slurm.cancel(book(tmp_path).latest()[1])
@@ -197,12 +194,12 @@ def _epochs(path: Path) -> int:
 @pytest.mark.slow
 def test_a_killed_parent_loses_nothing(slurm: Cluster, tmp_path: Path) -> None:
     grid = (*TINY, "training.epochs=200", "pruner=lt,random")
-    parent = subprocess.Popen(command(*grid), cwd=tmp_path, stdout=subprocess.DEVNULL)
+    parent = Process(command(*grid), tmp_path)
     slurm.wait(lambda: list(tmp_path.rglob("submissions.jsonl")), timeout=60)
     slurm.wait(lambda: len(book(tmp_path).submitted()) == 3)
     slurm.wait(lambda: slurm.run("squeue", "-h", "-t", "R"))
     parent.send_signal(signal.SIGKILL)
-    parent.wait()
+    parent.wait(timeout=60)
     under_way = states(tmp_path)
     assert {row["state"] for row in under_way.values()} <= {"pending", "running"}
     assert under_way[0]["why"] == "for the stages that it goes on from"
@@ -218,17 +215,12 @@ def test_a_killed_parent_loses_nothing(slurm: Cluster, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_two_sweeps_at_once_share_a_dense_network(slurm: Cluster, tmp_path: Path) -> None:
     grids = {"one": "pruner=lt", "two": "pruner=hybrid"}
-    processes = []
+    sweeps = []
     for name, pruner in grids.items():
         (tmp_path / name).mkdir()
-        processes.append(
-            subprocess.Popen(
-                command(*TINY, "training.epochs=8", pruner, "seed=3,4"),
-                cwd=tmp_path / name,
-                stdout=subprocess.DEVNULL,
-            )
-        )
-    assert [process.wait(timeout=240) for process in processes] == [0, 0]
+        grid = (*TINY, "training.epochs=8", pruner, "seed=3,4")
+        sweeps.append(Process(command(*grid), tmp_path / name))
+    assert [process.wait(timeout=240) for process in sweeps] == [0, 0]
     dense = [record["stages"]["train_dense"] for record in stage_records(tmp_path)]
     keys = {stage["key"] for stage in dense}
     assert len(keys) == 2

@@ -10,8 +10,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import processes
 import pytest
 from filelock import FileLock
+from processes import Process
 
 from sanity.config import PROJECT
 from sanity.sweep import local
@@ -28,7 +30,7 @@ def command(*arguments: str) -> list[str]:
 def call(cwd: Path, *arguments: str, module: str = "") -> subprocess.CompletedProcess[str]:
     run = [sys.executable, "-m", module, *arguments] if module else command(*arguments)
     cwd.mkdir(exist_ok=True)
-    return subprocess.run(run, cwd=cwd, capture_output=True, text=True, timeout=300)
+    return processes.run(run, cwd)
 
 
 def records(directory: Path) -> dict[int, dict[str, Any]]:
@@ -111,7 +113,7 @@ def test_local_trains_a_dense_network_once_and_drops_its_dependents_if_it_fails(
 @pytest.mark.slow
 def test_ctrl_c_lets_workers_save_and_the_next_try_goes_on(tmp_path: Path) -> None:
     grid = ("-m", *TINY, "training.epochs=400", "pruner=random", "seed=0,1", *LOCAL)
-    process = subprocess.Popen(command(*grid), cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    process = Process(command(*grid), tmp_path)
     wait(lambda: len(list(tmp_path.rglob("metrics.jsonl"))) == 2)
     workers = children(process.pid)
     process.send_signal(signal.SIGINT)
@@ -133,7 +135,7 @@ def test_ctrl_c_lets_workers_save_and_the_next_try_goes_on(tmp_path: Path) -> No
 @pytest.mark.slow
 def test_a_worker_that_is_killed_is_one_line_and_loses_nothing(tmp_path: Path) -> None:
     grid = ("-m", *TINY, "training.epochs=400", "pruner=random", "seed=0,1", *LOCAL)
-    process = subprocess.Popen(command(*grid), cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    process = Process(command(*grid), tmp_path)
     wait(lambda: len(list(tmp_path.rglob("metrics.jsonl"))) == 2)
     running = [pid for pid in children(process.pid) if _is_worker(pid)]
     os.kill(running[0], signal.SIGKILL)
@@ -151,7 +153,7 @@ def _is_worker(pid: int) -> bool:
 @pytest.mark.slow
 def test_the_same_sweep_in_two_terminals_is_computed_once(tmp_path: Path) -> None:
     grid = ("-m", *TINY, "training.epochs=200", "pruner=lt,random", "seed=0,1", *LOCAL)
-    first = subprocess.Popen(command(*grid), cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    first = Process(command(*grid), tmp_path)
     wait(lambda: list(tmp_path.rglob("metrics.jsonl")))
     second = call(tmp_path, *grid)
     output, _ = first.communicate(timeout=60)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import processes
 import pytest
 from tracking import environment
 from wandb_stub import ENTITY, Stub, served
@@ -23,14 +24,8 @@ def server() -> Iterator[Stub]:
 
 
 def trackers(place: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "sanity.trackers", *arguments],
-        cwd=PROJECT,
-        env=environment(place, **more),
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    command = [sys.executable, "-m", "sanity.trackers", *arguments]
+    return processes.run(command, PROJECT, environment(place, **more))
 
 
 def panels(view: dict[str, Any]) -> dict[str, dict[str, Any]]:

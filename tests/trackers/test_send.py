@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import processes
 import pytest
 from tracking import call, environment, metrics, offline_runs
 
@@ -14,14 +15,8 @@ from sanity.config import PROJECT
 
 
 def send(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "sanity.trackers", "send", *arguments],
-        cwd=PROJECT,
-        env=environment(place),
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    command = [sys.executable, "-m", "sanity.trackers", "send", *arguments]
+    return processes.run(command, PROJECT, environment(place))
 
 
 def test_a_run_without_a_tracker_is_shown_later_and_once(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import processes
 import pytest
 from tracking import call, command, environment, has_line, kill, metrics
 from wandb_stub import Stub, served
@@ -29,14 +30,8 @@ def sync(place: Path, stub: Stub, *paths: Path, options: tuple[str, ...] = ()) -
     """``wandb sync`` as a user would."""
     there = stub.environment()
     del there["WANDB_MODE"]
-    done = subprocess.run(
-        [sys.executable, "-m", "wandb", "sync", "--yes", *options, *map(str, paths)],
-        cwd=place,
-        env=environment(place, **there),
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    command = [sys.executable, "-m", "wandb", "sync", "--yes", *options, *map(str, paths)]
+    done = processes.run(command, place, environment(place, **there))
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -224,13 +219,8 @@ def test_a_server_that_fails_later_leaves_what_sync_needs(
 
 
 def test_a_failed_training_is_a_failed_run(tmp_path: Path, server: Stub) -> None:
-    done = subprocess.run(
-        command(tmp_path, "pruner=random", "training.lr=1e30"),
-        cwd=tmp_path,
-        env=environment(tmp_path, **server.environment()),
-        capture_output=True,
-        timeout=120,
-    )
+    failing = command(tmp_path, "pruner=random", "training.lr=1e30")
+    done = processes.run(failing, tmp_path, environment(tmp_path, **server.environment()))
     assert done.returncode == 1
     (run,) = server.runs.values()
     assert run.exit_codes == [1]

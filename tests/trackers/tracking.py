@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import processes
 from conftest import TINY
+from processes import Process
 
 from sanity.config import PROJECT
 
@@ -38,15 +40,7 @@ def command(place: Path, *overrides: str) -> list[str]:
 
 def call(place: Path, *overrides: str, **more: str) -> subprocess.CompletedProcess[str]:
     """Run it to its end, which must be a good one."""
-    done = subprocess.run(
-        command(place, *overrides),
-        cwd=place,
-        env=environment(place, **more),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    done = processes.run(command(place, *overrides), place, environment(place, **more))
     assert done.returncode == 0, done.stdout + done.stderr
     return done
 
@@ -60,13 +54,7 @@ def kill(
     more: Mapping[str, str] | None = None,
 ) -> None:
     """Start a run, and send it a signal ``delay`` seconds after ``when`` is first true."""
-    process = subprocess.Popen(
-        command(place, *overrides),
-        cwd=place,
-        env=environment(place, **(more or {})),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    process = Process(command(place, *overrides), place, environment(place, **(more or {})))
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None and not when():
         time.sleep(0.02)
@@ -94,14 +82,10 @@ class Offline:
     """An offline run of wandb's, read back from its file by wandb's own command."""
 
     def __init__(self, directory: Path) -> None:
-        done = subprocess.run(
-            [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(directory)],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=120,
-            env=environment(directory.parent.parent),
-        )
+        inspect = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(directory)]
+        place = directory.parent.parent
+        done = processes.run(inspect, place, environment(place))
+        assert done.returncode == 0, done.stderr
         records = [json.loads(line) for line in done.stdout.splitlines()]
         self.directory = directory
         self.run = next(one["run"] for one in records if one["type"] == "run")
