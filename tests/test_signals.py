@@ -14,13 +14,15 @@ import pytest
 from conftest import TINY, Compose, Run
 from processes import Process
 from resuming import assert_same, disturb, metrics, results
+from slow_network import SlowNetwork
 
 from sanity import pipeline
 from sanity.config import PROJECT
 from sanity.signals import HELD, Terminated, hold, raise_on_sigterm
 from sanity.training import loop
 
-LONG = (*TINY, "pruner=lt", "dataset.limit=1000", "training.epochs=24", "threads=1")
+SLOW = (*TINY, "pruner=lt", "training.epochs=24", "threads=1")
+LONG = (*SLOW, "dataset.limit=1000", "training.epochs=4000")
 NAMES = ["SIGINT", "SIGTERM", "SIGUSR2"]
 
 
@@ -290,7 +292,8 @@ def test_a_run_that_is_killed_goes_on_as_if_it_had_not_been(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     broken, whole = tmp_path / "broken", tmp_path / "whole"
-    arguments = (*LONG, "hydra.run.dir=here", "checkpoint_every=0.2")
+    network = SlowNetwork(tmp_path)
+    arguments = (*network.arguments, *SLOW, "hydra.run.dir=here", "checkpoint_every=0.2")
     store = Path(os.environ["SANITY_STORE_DIR"])
     broken.mkdir()
     process = start(broken, *arguments)
@@ -304,6 +307,7 @@ def test_a_run_that_is_killed_goes_on_as_if_it_had_not_been(
         assert told == [message]
         assert record_of(broken)["reason"] == "stopped by SIGTERM"
     assert checkpoints(store)
+    network.hurry()
 
     process = start(broken, *arguments)
     _, errors = process.communicate(timeout=300)
@@ -321,7 +325,7 @@ def test_a_run_that_is_killed_goes_on_as_if_it_had_not_been(
 
 @pytest.mark.slow
 def test_ctrl_c_twice_ends_a_run_at_once(tmp_path: Path) -> None:
-    process = start(tmp_path, *LONG, "training.epochs=4000", "checkpoint_every=null")
+    process = start(tmp_path, *LONG, "checkpoint_every=null")
     wait_for(lambda: list(tmp_path.rglob("metrics.jsonl")), process)
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGINT)

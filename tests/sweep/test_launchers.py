@@ -14,12 +14,14 @@ import processes
 import pytest
 from filelock import FileLock
 from processes import Process
+from slow_network import SlowNetwork
 
 from sanity.config import PROJECT
 from sanity.sweep import local
 
 TINY = ("arch.widths=[4,8,8]", "training=smoke", "dataset.limit=160", "ratio.sparsity=0.8")
 LOCAL = ("hydra/launcher=local", "hydra.launcher.n_jobs=2")
+LONG = (*TINY, "training.epochs=60", "pruner=random")
 FAILING = ("pruner=lt,hybrid,snip", "training.lr=0.05,1e30")
 
 
@@ -78,6 +80,10 @@ def test_failures_stop_nobody_else_and_a_second_try_runs_them_alone(
         assert "the loss became nan" in log.read_text()
     finished = {number: record for number, record in records(tmp_path).items() if number % 2 == 0}
     assert {record["status"] for record in finished.values()} == {"completed"}
+    if launcher == LOCAL:
+        assert_dense_networks_were_trained_once_and_dependents_dropped_where_one_failed(
+            tmp_path, done
+        )
     status = call(tmp_path, "status", module="sanity.sweep")
     assert status.returncode == 1
     assert "3 failed" in status.stdout
@@ -91,12 +97,10 @@ def test_failures_stop_nobody_else_and_a_second_try_runs_them_alone(
     assert {json.loads(path.read_text())["status"] for path in touched} == {"failed"}
 
 
-@pytest.mark.slow
-def test_local_trains_a_dense_network_once_and_drops_its_dependents_if_it_fails(
-    tmp_path: Path,
+def assert_dense_networks_were_trained_once_and_dependents_dropped_where_one_failed(
+    tmp_path: Path, done: subprocess.CompletedProcess[str]
 ) -> None:
-    done = call(tmp_path, "-m", *TINY, *FAILING, *LOCAL)
-    assert done.returncode == 1
+    """What ``local`` does, which knows of shared stages."""
     found = records(tmp_path)
     assert set(found) == {0, 2, 4, 5}, "1 and 3 were never run"
     assert found[0]["stages"]["train_dense"]["reused"]
@@ -112,7 +116,8 @@ def test_local_trains_a_dense_network_once_and_drops_its_dependents_if_it_fails(
 
 @pytest.mark.slow
 def test_ctrl_c_lets_workers_save_and_the_next_try_goes_on(tmp_path: Path) -> None:
-    grid = ("-m", *TINY, "training.epochs=400", "pruner=random", "seed=0,1", *LOCAL)
+    network = SlowNetwork(tmp_path)
+    grid = ("-m", *network.arguments, *LONG, "seed=0,1", *LOCAL)
     process = Process(command(*grid), tmp_path)
     wait(lambda: len(list(tmp_path.rglob("metrics.jsonl"))) == 2)
     workers = children(process.pid)
@@ -125,6 +130,7 @@ def test_ctrl_c_lets_workers_save_and_the_next_try_goes_on(tmp_path: Path) -> No
     status = call(tmp_path, "status", module="sanity.sweep")
     assert "2 failed" in status.stdout
     assert "interrupted" in status.stdout
+    network.hurry()
     again = call(tmp_path, *grid)
     assert again.returncode == 0, again.stdout + again.stderr
     assert len(list(tmp_path.rglob("sweep.json"))) == 1
@@ -134,7 +140,8 @@ def test_ctrl_c_lets_workers_save_and_the_next_try_goes_on(tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_a_worker_that_is_killed_is_one_line_and_loses_nothing(tmp_path: Path) -> None:
-    grid = ("-m", *TINY, "training.epochs=400", "pruner=random", "seed=0,1", *LOCAL)
+    network = SlowNetwork(tmp_path)
+    grid = ("-m", *network.arguments, *LONG, "seed=0,1", *LOCAL)
     process = Process(command(*grid), tmp_path)
     wait(lambda: len(list(tmp_path.rglob("metrics.jsonl"))) == 2)
     running = [pid for pid in children(process.pid) if _is_worker(pid)]
@@ -142,6 +149,7 @@ def test_a_worker_that_is_killed_is_one_line_and_loses_nothing(tmp_path: Path) -
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "run.py: a worker was killed" in errors.splitlines()[-1]
+    network.hurry()
     again = call(tmp_path, *grid)
     assert again.returncode == 0, again.stdout + again.stderr
 
@@ -152,15 +160,17 @@ def _is_worker(pid: int) -> bool:
 
 @pytest.mark.slow
 def test_the_same_sweep_in_two_terminals_is_computed_once(tmp_path: Path) -> None:
-    grid = ("-m", *TINY, "training.epochs=200", "pruner=lt,random", "seed=0,1", *LOCAL)
-    first = Process(command(*grid), tmp_path)
+    network = SlowNetwork(tmp_path)
+    grid = ("-m", *network.arguments, *TINY, "pruner=lt,random", "seed=0,1", *LOCAL)
+    first = Process(command(*grid, "training.epochs=60"), tmp_path)
     wait(lambda: list(tmp_path.rglob("metrics.jsonl")))
-    second = call(tmp_path, *grid)
-    output, _ = first.communicate(timeout=60)
-    assert (first.returncode, second.returncode) == (0, 0), second.stderr
-    assert "another process is starting this sweep" in second.stderr
-    assert "4 done" in output
-    assert "4 done" in second.stdout
+    second = Process(command(*grid, "training.epochs=60"), tmp_path)
+    wait(lambda: "another process is starting this sweep" in second.so_far()[1])
+    network.hurry()
+    ends = [process.communicate(timeout=60) for process in (first, second)]
+    assert (first.returncode, second.returncode) == (0, 0), ends
+    for output, _ in ends:
+        assert "4 done" in output
     assert len(list(tmp_path.rglob("sweep.json"))) == 1
     for log in tmp_path.rglob("output.log"):
         assert log.read_text().count("record: ") == 1
