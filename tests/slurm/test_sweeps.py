@@ -13,6 +13,7 @@ import processes
 import pytest
 from processes import Process
 from safetensors.torch import load_file
+from slow_network import SlowNetwork
 
 from sanity.config import PROJECT
 from sanity.sweep import book as books
@@ -20,22 +21,8 @@ from slurm.cluster import Cluster, started
 
 TINY = ("arch.widths=[4,8,8]", "training=smoke", "dataset.limit=160", "ratio.sparsity=0.8")
 SMALL = {"gpus_per_node": "null", "cpus_per_task": "1", "mem_gb": "1"}
-LONG = (*TINY, "arch=slow", "checkpoint_every=0.3", "threads=1", "pruner=random", "seed=0,1")
-
-
-@pytest.fixture
-def long(tmp_path: Path) -> tuple[str, ...]:
-    """A sweep of two jobs that take ten seconds and no computing: its network sleeps."""
-    (tmp_path / "mine" / "arch").mkdir(parents=True)
-    (tmp_path / "mine" / "arch" / "slow.yaml").write_text(
-        "defaults: [resnet8, _self_]\n_target_: slow.Slow\n"
-    )
-    (tmp_path / "mine" / "slow.py").write_text(
-        "import time\n\nfrom sanity.archs.resnet import ResNet\n\n\n"
-        "class Slow(ResNet):\n    def forward(self, x):\n"
-        "        time.sleep(0 if x.is_meta else 0.02)\n        return super().forward(x)\n"
-    )
-    return (f"--config-dir={tmp_path}/mine", *LONG)
+STARTED = "Starting with JobEnvironment"
+LONG = (*TINY, "training.epochs=80", "checkpoint_every=0.3", "threads=1", "pruner=random")
 
 
 def command(*arguments: str, **launcher: object) -> list[str]:
@@ -127,10 +114,11 @@ def test_failures_are_failed_for_slurm_and_reported_one_by_one(
 
 @pytest.mark.slow
 def test_a_job_that_is_stopped_in_mid_training_ends_as_if_it_had_not_been(
-    slurm: Cluster, tmp_path: Path, long: tuple[str, ...]
+    slurm: Cluster, tmp_path: Path
 ) -> None:
     """One is requeued by hand, one is preempted by a job of another partition."""
-    grid = (*long, "training.epochs=100")
+    network = SlowNetwork(tmp_path)
+    grid = (*network.arguments, *LONG, "seed=0,1")
     process = Process(command(*grid, cpus_per_task=4), tmp_path)
     metrics = [_metrics(slurm, tmp_path, seed) for seed in (0, 1)]
     slurm.wait(lambda: all(_epochs(path) > 5 for path in metrics), timeout=120)
@@ -138,10 +126,14 @@ def test_a_job_that_is_stopped_in_mid_training_ends_as_if_it_had_not_been(
     node = slurm.queue()[ids[1]].node
     slurm.requeue(ids[0])
     slurm.submit("sleep 1", "--partition=high", "--exclusive", f"--nodelist={node}")
+    logs = [book(tmp_path).cluster_directory / f"{ids[job]}_0_log.out" for job in (0, 1)]
+    # Not when SLURM says that it is restarted: the process goes on until SLURM kills it.
+    slurm.wait(lambda: all(log.read_text().count(STARTED) == 2 for log in logs))
+    network.hurry()
     assert process.wait(timeout=240) == 0
     for row in states(tmp_path).values():
         log = Path(row["log"]).read_text()
-        assert log.count("Starting with JobEnvironment") == 2
+        assert log.count(STARTED) == 2
         assert "train_ticket goes on at epoch" in log
 
     undisturbed = tmp_path / "undisturbed"
@@ -158,18 +150,22 @@ def test_a_job_that_is_stopped_in_mid_training_ends_as_if_it_had_not_been(
             assert weights[parameter].equal(value)
     for path in metrics:
         epochs = [json.loads(line)["epoch"] for line in path.read_text().splitlines()]
-        assert epochs == list(range(100))
+        assert epochs == list(range(80))
 
 
 @pytest.mark.slow
 def test_a_cancelled_job_goes_on_when_the_sweep_is_started_again(
-    slurm: Cluster, tmp_path: Path, long: tuple[str, ...]
+    slurm: Cluster, tmp_path: Path
 ) -> None:
-    grid = (*long, "training.epochs=60")
+    network = SlowNetwork(tmp_path)
+    grid = (*network.arguments, *LONG, "seed=0,1")
     process = Process(command(*grid, cpus_per_task=4), tmp_path)
     path = _metrics(slurm, tmp_path, seed=1)
     slurm.wait(lambda: _epochs(path) > 5, timeout=120)
-    slurm.cancel(book(tmp_path).latest()[1])
+    cancelled = book(tmp_path).latest()[1]
+    slurm.cancel(cancelled)
+    slurm.wait(lambda: slurm.states(cancelled)[cancelled] == "CANCELLED")
+    network.hurry()
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "cancelled before it had ended" in output
@@ -299,9 +295,10 @@ def test_the_clusters_limits_are_kept(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.slow
-def test_a_hundred_short_jobs(slurm: Cluster, tmp_path: Path) -> None:
+def test_short_jobs_cost_little_more_than_their_runs(slurm: Cluster, tmp_path: Path) -> None:
     """What a job costs beside its work: reported with -s, bounded here."""
-    grid = (*TINY, "until=prune", "pruner=random", "seed=range(100)")
+    jobs = 16  # two for each CPU of the cluster
+    grid = (*TINY, "until=prune", "pruner=random", f"seed=range({jobs})")
     alone = [sys.executable, str(PROJECT / "run.py"), *TINY, "until=prune", "pruner=random"]
     start = time.perf_counter()
     subprocess.run([*alone, "seed=1000"], cwd=tmp_path, check=True, capture_output=True)
@@ -309,9 +306,9 @@ def test_a_hundred_short_jobs(slurm: Cluster, tmp_path: Path) -> None:
     start = time.perf_counter()
     done = sweep(tmp_path, *grid)
     assert done.returncode == 0, done.stderr
-    each = (time.perf_counter() - start) / 100
+    each = (time.perf_counter() - start) / jobs
     cores = len(os.sched_getaffinity(0))
-    print(f"100 jobs: {each:.2f} s each, run.py alone {one:.2f} s, {cores} cores")
-    assert "100 done" in done.stdout
+    print(f"{jobs} jobs: {each:.2f} s each, run.py alone {one:.2f} s, {cores} cores")
+    assert f"{jobs} done" in done.stdout
     # Eight jobs share the machine's cores; a job costs little more than its run.
     assert each < 3 * one * max(1, 8 / cores) / 8 + 1
