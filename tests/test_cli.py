@@ -132,7 +132,7 @@ def test_a_multirun_shares_its_dense_network(tmp_path: Path) -> None:
 def test_ctrl_c_leaves_nothing_half_written_and_the_next_run_goes_on(
     tmp_path: Path, stage: str
 ) -> None:
-    long = (*TINY, "training.epochs=4000" if stage == "train_dense" else "training.epochs=60")
+    long = (*TINY, "training.epochs=4000" if stage == "train_dense" else "training.epochs=30")
     slow = ("pruner=lt", "dataset.limit=1000")
     process = processes.Process(command(*long, *slow), tmp_path)
     metrics = _wait_for_epoch(tmp_path, stage)

@@ -124,7 +124,7 @@ def test_offline_runs_are_all_there_after_a_sync(tmp_path: Path, server: Stub) -
 def test_a_killed_run_goes_on_live_with_each_epoch_once(
     tmp_path: Path, server: Stub, stage: str
 ) -> None:
-    long = ("pruner=lt", "training.epochs=400", "checkpoint_every=0.1")
+    long = ("pruner=lt", "training.epochs=200", "checkpoint_every=0.1")
     chance = random.Random(stage)
     for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL):
         kill(
@@ -143,7 +143,7 @@ def test_a_killed_run_goes_on_live_with_each_epoch_once(
 def test_offline_and_online_attempts_at_one_run_show_each_epoch_once(
     tmp_path: Path, server: Stub
 ) -> None:
-    long = ("pruner=random", "training.epochs=400", "checkpoint_every=0.1")
+    long = ("pruner=random", "training.epochs=200", "checkpoint_every=0.1")
     for mode in ("online", "offline"):
         there = server.environment() | {"WANDB_MODE": mode}
         kill(tmp_path, *long, when=lambda: has_line(tmp_path, '"epoch": 50'), more=there)
