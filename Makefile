@@ -22,7 +22,7 @@ types: $(INSTALLED)  ## Check types
 	$(BIN)/mypy
 
 unit: $(INSTALLED)  ## Run the tests, a worker a core
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 $(PYTEST)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal $(PYTEST)
 
 test-slurm: $(INSTALLED)  ## Run the tests that need a SLURM (slurm-wlm, munge)
 	OMP_NUM_THREADS=1 SANITY_REQUIRE_SLURM=1 $(BIN)/python -m pytest tests/slurm $(PYTEST)
