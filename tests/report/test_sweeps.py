@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import processes
 import pytest
 
 from sanity.config import PROJECT
@@ -26,7 +27,7 @@ class Own(Pruner):
 def sweep(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-W", "error", str(PROJECT / "run.py"), *TINY, *arguments]
     where = ("hydra.sweep.dir=sweep", "hydra/launcher=local", "hydra.launcher.n_jobs=2")
-    return subprocess.run([*command, *where], cwd=cwd, capture_output=True, text=True, timeout=300)
+    return processes.run([*command, *where], cwd)
 
 
 @pytest.mark.slow
