@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from sanity.report import words
 from sanity.report.figures import accuracy, curves, densities, differences, overlaps
 from sanity.report.figures.canvas import Panel
 from sanity.report.report import Report
@@ -27,7 +28,7 @@ def draw(report: Report) -> dict[str, Section]:
             "differences",
             "What each check did",
             "Accuracy with the check minus as found, paired by seed; a tick is a seed. The band is "
-            f"the margin of ±{margin:g} points: a thick bar ({1 - 2 * alpha:.0%} interval) within "
+            f"the margin of ±{words.margin(margin)}: a thick bar ({1 - 2 * alpha:.0%} interval) within "
             f"it is an effect too small to matter, a thin one ({1 - alpha:.0%}) clear of 0 is a "
             "difference. Verdicts are stricter, since they are corrected for the number of "
             "checks. ▼ depends, ● does not depend, ◇ undecided.",

@@ -78,6 +78,7 @@ def _content(report: Report, sections: Mapping[str, Section], *, best: bool) -> 
     return {
         "report": report,
         "criteria": report.criteria,
+        "margin": words.margin(report.criteria.margin),
         "state": str(controls.state(report.controls)).replace(" ", "-"),
         "contexts": [context.label for context in report.contexts],
         "sections": sections,

@@ -89,6 +89,11 @@ def points(value: float | None, sign: bool = True) -> str:
     return text.replace("-", MINUS)
 
 
+def margin(value: float) -> str:
+    """A margin with its unit: 0.5 points, 1 point."""
+    return f"{value:g} point{'' if value == 1 else 's'}"
+
+
 def interval(bounds: tuple[float, float] | None) -> str:
     """[−1.39, +0.28]."""
     return "" if bounds is None else f"[{points(bounds[0])}, {points(bounds[1])}]"
