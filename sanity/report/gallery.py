@@ -28,7 +28,7 @@ def draw(report: Report) -> dict[str, Section]:
             "differences",
             "What each check did",
             "Accuracy with the check minus as found, paired by seed; a tick is a seed. The band is "
-            f"the margin of ±{words.margin(margin)}: a thick bar ({1 - 2 * alpha:.0%} interval) within "
+            f"the margin of ±{words.margin(margin)}: a thick bar ({1 - 2 * alpha:.0%} interval) in "
             f"it is an effect too small to matter, a thin one ({1 - alpha:.0%}) clear of 0 is a "
             "difference. Verdicts are stricter, since they are corrected for the number of "
             "checks. ▼ depends, ● does not depend, ◇ undecided.",

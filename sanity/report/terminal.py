@@ -108,8 +108,8 @@ def _legend(report: Report) -> str:
     together = "a row" if criteria.family == "cell" else "the report"
     return (
         f'Effects with {1 - criteria.alpha:.0%} intervals, paired by seed. "does not depend": '
-        f'smaller than {words.margin(criteria.margin)} (TOST), "depends": different from 0 (t-test), '
-        f"both at {criteria.alpha:.0%} over all checks of {together} (Holm)."
+        f'smaller than {words.margin(criteria.margin)} (TOST), "depends": different from 0 '
+        f"(t-test), both at {criteria.alpha:.0%} over all checks of {together} (Holm)."
     )
 
 
