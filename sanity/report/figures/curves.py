@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from sanity.report.cells import Arm, Cell
 from sanity.report.figures import canvas
@@ -45,6 +46,7 @@ def _panel(cell: Cell) -> Panel | None:
                 lows, highs = ([pick(seeds[epoch]) for epoch in at] for pick in (min, max))
                 axes.fill_between([e + 1 for e in at], lows, highs, color=INK, alpha=0.12, lw=0)
         axes.set_ylim(*_limits(curves))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("epoch")
         axes.set_ylabel("test accuracy (%)")
         axes.set_title(canvas.wrapped(cell.label, 40))
