@@ -1,5 +1,6 @@
 """What a run found, on the terminal: a few lines a person reads, from the record alone."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from rich import box
@@ -61,7 +62,7 @@ def result(content: dict[str, Any]) -> Table:
             table.add_row(label, f"{metrics[name]:.2f}%{note}")
     check = content["check"]
     if check and check["effect"]:
-        table.add_row("check", f"{check['name']}: {_effect(check['effect'])}")
+        table.add_row("check", f"{check['name']}: {effect(check['effect'])}")
     for name, stage in content["stages"].items():
         how = f"reused, took {stage['seconds']:.1f} s" if stage["reused"] else "computed"
         seconds = "" if stage["reused"] else f"in {stage['seconds']:.1f} s"
@@ -69,7 +70,7 @@ def result(content: dict[str, Any]) -> Table:
     return table
 
 
-def _effect(counts: dict[str, float]) -> str:
+def effect(counts: Mapping[str, float]) -> str:
     """ "12 of 34 labels changed" for {"labels_changed": 12, "labels": 34}; others as they are."""
     words = []
     for name, value in counts.items():
@@ -94,4 +95,4 @@ def _title(content: dict[str, Any]) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.4g}"

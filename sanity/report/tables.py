@@ -1,12 +1,14 @@
 """The rows that terminal, Markdown and HTML print: words already, so that all say the same."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from sanity import summary
 from sanity.report import references, words
 from sanity.report.cells import Arm, Cell, deviation, mean
 from sanity.report.controls import State
 from sanity.report.questions import Question
+from sanity.report.references import Reference
 from sanity.report.report import Report
 from sanity.stats.verdicts import Verdict
 
@@ -171,53 +173,32 @@ def versions(report: Report) -> list[list[str]]:
 
 
 def _accuracy(cell: Cell, arm: Arm) -> Accuracy:
-    if not arm.accuracies:
-        return Accuracy()
-    found = references.of_arm(cell, arm.check)
-    reference, source = "", ""
-    if found is not None:
-        off = words.points((mean(arm.accuracies) or 0) - found.accuracy)
-        reference, source = f"{found.accuracy:.2f} ({off})", f"{found.source}: {found.about}"
-    return Accuracy(
-        last=words.spread(mean(arm.accuracies), deviation(arm.accuracies)),
-        seeds=len(arm.accuracies),
-        best=words.spread(mean(arm.best), deviation(arm.best)),
-        reference=reference,
-        source=source,
-    )
+    best = words.spread(mean(arm.best), deviation(arm.best))
+    return _beside(arm.accuracies, references.of_arm(cell, arm.check), best)
 
 
 def _dense(report: Report, cell: Cell) -> Accuracy:
-    dense = cell.context.dense
-    if not dense:
+    return _beside(cell.context.dense, report.dense_reference(cell.context))
+
+
+def _beside(values: Mapping[int, float], found: Reference | None, best: str = "") -> Accuracy:
+    """Accuracies by seed, beside a published one."""
+    average = mean(values)
+    if average is None:
         return Accuracy()
-    found = report.dense_reference(cell.context)
     reference, source = "", ""
     if found is not None:
-        off = words.points((mean(dense) or 0) - found.accuracy)
-        reference, source = f"{found.accuracy:.2f} ({off})", f"{found.source}: {found.about}"
-    last = words.spread(mean(dense), deviation(dense))
-    return Accuracy(last, len(dense), reference=reference, source=source)
+        reference = f"{found.accuracy:.2f} ({words.points(average - found.accuracy)})"
+        source = f"{found.source}: {found.about}"
+    last = words.spread(average, deviation(values))
+    return Accuracy(last, len(values), best, reference, source)
 
 
 def _effect(arm: Arm) -> str:
     """ "1,293 of 1,437 labels changed": the counts of a check, averaged over seeds."""
     names = dict.fromkeys(name for run in arm.runs.values() for name in run.effect)
-    counts = {name: _average(arm, name) for name in names}
-    parts = []
-    for name, value in counts.items():
-        noun, _, verb = name.rpartition("_")
-        if noun in counts:
-            parts.append(f"{_number(value)} of {_number(counts[noun])} {noun} {verb}")
-        elif not any(other.startswith(f"{name}_") for other in counts):
-            parts.append(f"{_number(value)} {name.replace('_', ' ')}")
-    return ", ".join(parts)
-
-
-def _average(arm: Arm, name: str) -> float:
-    values: Sequence[float] = [run.effect[name] for run in arm.runs.values() if name in run.effect]
-    return sum(values) / len(values)
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
+    found = {
+        name: [run.effect[name] for run in arm.runs.values() if name in run.effect]
+        for name in names
+    }
+    return summary.effect({name: sum(values) / len(values) for name, values in found.items()})
