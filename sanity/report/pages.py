@@ -7,10 +7,10 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from sanity.report import controls, reproduce, tables, words
+from sanity.report import controls, matrix, reproduce, tables, words
 from sanity.report.gallery import Section
+from sanity.report.matrix import Entry, Matrix
 from sanity.report.report import Report
-from sanity.report.tables import Accuracy, Row
 
 FIGURES = "figures"
 
@@ -38,19 +38,8 @@ def markdown(report: Report, sections: Mapping[str, Section], *, best: bool) -> 
         keep_trailing_newline=True,
     )
     environment.filters["md"] = escaped
-    content = _content(report, sections, best=best)
-    rows = [row for row in content["rows"] if row.answers]
-    labels = [label for _, label in report.columns]
     text = environment.get_template("report.md").render(
-        **content,
-        grid=grid,
-        folder=FIGURES,
-        labels=labels,
-        verdict_rows=[[_name(row), *(_answer(row, label) for label in labels)] for row in rows],
-        accuracy_rows=[
-            [_name(row), *(_figure(one, best) for one in _arms(row, content["arms"]))]
-            for row in content["accuracies"]
-        ],
+        **_content(report, sections, best=best), grid=grid, matrix=_matrix, folder=FIGURES
     )
     return re.sub(r"\n{3,}", "\n\n", text)
 
@@ -73,8 +62,7 @@ def _line(cells: Sequence[str]) -> str:
 
 def _content(report: Report, sections: Mapping[str, Section], *, best: bool) -> dict[str, Any]:
     rows = tables.rows(report)
-    accuracies = [row for row in rows if any(arm.last for arm in row.arms.values())]
-    shown = [one for row in accuracies for one in (row.dense, *row.arms.values())]
+    shown = [one for row in rows for one in (row.dense, *row.arms.values()) if one.last]
     return {
         "report": report,
         "criteria": report.criteria,
@@ -82,18 +70,11 @@ def _content(report: Report, sections: Mapping[str, Section], *, best: bool) -> 
         "state": str(controls.state(report.controls)).replace(" ", "-"),
         "contexts": [context.label for context in report.contexts],
         "sections": sections,
-        "rows": rows,
-        "question": words.question,
-        "best": best,
+        "verdicts": matrix.verdicts(report),
+        "accuracies": matrix.accuracies(report, best=best),
         "expected": controls.EXPECTED,
         "controls": tables.controls(report),
         "control_columns": tables.CONTROLS,
-        "accuracies": accuracies,
-        "arms": [
-            label
-            for label in tables.arms(report)
-            if any(label in row.arms and row.arms[label].last for row in accuracies)
-        ],
         "sources": list(dict.fromkeys(one.source for one in shown if one.source)),
         "effects": tables.effects(report),
         "statistics": [tables.statistics(question) for question in report.questions],
@@ -105,25 +86,18 @@ def _content(report: Report, sections: Mapping[str, Section], *, best: bool) -> 
     }
 
 
-def _name(row: Row) -> str:
-    return f"{row.method} {row.sparsity}\n{row.context}: {row.detail}"
+def _matrix(content: Matrix) -> str:
+    heads = [content.corner, *(_lines(head.name, head.detail) for head in content.columns)]
+    rows = [
+        [_lines(head.name, head.detail), *(_place(entry) for entry in entries)]
+        for head, entries in content.rows
+    ]
+    return grid(heads, rows)
 
 
-def _answer(row: Row, label: str) -> str:
-    found = row.answers.get(label)
-    if found is None:
-        return ""
-    return "\n".join(line for line in (found.word, found.effect, found.note, found.control) if line)
+def _place(entry: Entry | None) -> str:
+    return "" if entry is None else _lines(entry.text, *entry.lines)
 
 
-def _arms(row: Row, labels: Sequence[str]) -> list[Accuracy]:
-    return [row.dense, *(row.arms.get(label, Accuracy()) for label in labels)]
-
-
-def _figure(one: Accuracy, best: bool) -> str:
-    if not one.last:
-        return ""
-    lines = [f"{one.last} ({one.seeds})"]
-    lines += [f"best epoch {one.best}"] if best and one.best else []
-    lines += [f"published {one.reference}"] if one.reference else []
-    return "\n".join(lines)
+def _lines(*lines: str) -> str:
+    return "\n".join(line for line in lines if line)

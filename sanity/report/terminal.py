@@ -8,10 +8,10 @@ from rich.table import Table
 from rich.text import Text
 
 from sanity.files import near
-from sanity.report import controls, tables, words
+from sanity.report import controls, matrix, words
 from sanity.report.controls import State
+from sanity.report.matrix import Entry, Matrix
 from sanity.report.report import Report
-from sanity.report.tables import Row
 from sanity.stats.verdicts import Verdict
 
 STYLES = {
@@ -33,11 +33,14 @@ def render(report: Report, *, best: bool = False, absent: bool = True) -> Group:
     state = controls.state(report.controls)
     for warning in report.warnings:
         parts.append(Text(warning, style=BANNER[state]))
-    rows = tables.rows(report)
-    if any(arm.last for row in rows for arm in row.arms.values()):
-        parts.append(_accuracies(report, rows, best=best))
+    figures = matrix.accuracies(report, best=best)
+    if figures.rows:
+        title = "test accuracy of the last epoch (%), mean ± std (seeds)"
+        parts.append(_table(title, figures))
     if report.questions:
-        parts += [_verdicts(report, rows), Text(report.headline), Text(_legend(report))]
+        title = "does it depend on what the check changes? (points against as found)"
+        parts += [_table(title, matrix.verdicts(report)), Text(report.headline)]
+        parts.append(Text(_legend(report)))
     parts += [Text(f"note: {note}", style="dim") for note in report.notes]
     parts += _absent(report) if absent else []
     parts += [Text(f"unreadable: {line}", style="red") for line in report.unreadable]
@@ -49,50 +52,26 @@ def link(page: Path) -> Text:
     return Text("report: ").append(near(page), style=f"link {page.absolute().as_uri()}")
 
 
-def _accuracies(report: Report, rows: list[Row], *, best: bool) -> Table:
-    """A row a cell, a column an arm; nothing that is the same in all rows but the headings."""
-    table = _table("test accuracy of the last epoch (%), mean ± std (seeds)")
-    place = _place(rows)
-    shown = [label for label in tables.arms(report) if any(_last(row, label) for row in rows)]
-    dense = any(row.dense.last for row in rows)
-    for name in (*place, *(["dense"] if dense else []), *shown):
-        table.add_column(name, justify="left" if name in place else "right")
-    for row in rows:
-        if not any(arm.last for arm in row.arms.values()):
-            continue
-        accuracies = [row.dense] if dense else []
-        accuracies += [row.arms.get(label, tables.Accuracy()) for label in shown]
-        figures = []
-        for one in accuracies:
-            lines = [f"{one.last} ({one.seeds})" if one.last else ""]
-            lines += [f"best {one.best}"] if best and one.best else []
-            lines += [f"published {one.reference}"] if one.reference else []
-            figures.append("\n".join(lines))
-        table.add_row(*(getattr(row, name) for name in place), *figures)
+def _table(title: str, content: Matrix) -> Table:
+    """A table of methods and checks; what matters is on the first line of a place."""
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
+    table.add_column(content.corner)
+    for head in content.columns:
+        table.add_column(head.name)
+    for head, entries in content.rows:
+        table.add_row(head.name, *(_place(entry) for entry in entries))
     return table
 
 
-def _verdicts(report: Report, rows: list[Row]) -> Table:
-    """A row a cell, a column a check: the word, and below it the effect with its interval."""
-    table = _table("does it depend on what the check changes? (points against as found)")
-    place = _place(rows)
-    columns = [label for _, label in report.columns]
-    for name in (*place, *columns):
-        table.add_column(name)
-    for row in rows:
-        if not row.answers:
-            continue
-        cells = []
-        for label in columns:
-            found = row.answers.get(label)
-            text = Text("")
-            if found is not None:
-                text = Text(found.word, style=STYLES[found.verdict])
-                for line in (found.effect, found.note, found.control):
-                    text.append(f"\n{line}" if line else "", style="dim")
-            cells.append(text)
-        table.add_row(*(getattr(row, name) for name in place), *cells)
-    return table
+def _place(entry: Entry | None) -> Text:
+    if entry is None:
+        return Text("")
+    if entry.verdict is None:
+        rest = "".join(f"\n{line}" for line in entry.lines[1:])
+        seeds = entry.lines[0].removeprefix("n = ")
+        return Text(f"{entry.text} ({seeds})").append(rest, style="dim")
+    text = Text(entry.text, style=STYLES[entry.verdict])
+    return text.append("".join(f"\n{line}" for line in entry.lines), style="dim")
 
 
 def _about(report: Report) -> str:
@@ -105,7 +84,7 @@ def _about(report: Report) -> str:
 
 def _legend(report: Report) -> str:
     criteria = report.criteria
-    together = "a row" if criteria.family == "cell" else "the report"
+    together = "a method" if criteria.family == "cell" else "the report"
     return (
         f'Effects with {1 - criteria.alpha:.0%} intervals, paired by seed. "does not depend": '
         f'smaller than {words.margin(criteria.margin)} (TOST), "depends": different from 0 '
@@ -116,24 +95,11 @@ def _legend(report: Report) -> str:
 def _absent(report: Report) -> list[RenderableType]:
     if not report.absent:
         return []
-    table = _table(f"{len(report.absent):,} runs without a result")
+    title = f"{len(report.absent):,} runs without a result"
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
     for name in ("run", "state", "why"):
         table.add_column(name, overflow="fold")
     for one in report.absent[:ABSENT]:
         table.add_row(one.directory.name, one.word, one.why)
     more = len(report.absent) - ABSENT
     return [table, *([Text(f"and {more:,} more")] if more > 0 else [])]
-
-
-def _place(rows: list[Row]) -> list[str]:
-    """The columns that tell rows apart; the method is always one of them."""
-    names = ["context", "method", "sparsity"]
-    return [name for name in names if name == "method" or len({getattr(r, name) for r in rows}) > 1]
-
-
-def _last(row: Row, label: str) -> str:
-    return row.arms[label].last if label in row.arms else ""
-
-
-def _table(title: str) -> Table:
-    return Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")

@@ -12,7 +12,7 @@ import simulated
 from rich.console import Console
 from simulated import Arm
 
-from sanity.report import files, plain, terminal
+from sanity.report import files, matrix, plain, terminal
 from sanity.report.report import Report, make
 
 EVIL = "<script>alert('1')</script>&\"'|`[x](javascript:1) $x_1$ \n# {{ 7*7 }}"
@@ -33,12 +33,13 @@ def test_the_terminal_shows_controls_accuracies_verdicts_and_what_they_mean(tmp_
     text = printed(report_of(tmp_path))
     assert text.index("All 2 controls came out as expected.") < text.index("test accuracy")
     assert "digits resnet8, 98% pruned" in text
-    assert re.search(r"lt, from init +99.00 ±0.00 \(5\) +97.02 ±0.09 \(5\)", text)
+    assert re.search(r"change +lt, from init 98% +random 98% +lt, LR rewound 98%", text)
+    assert re.search(r"as found +97.02 ±0.09 \(5\) +96.98 ±0.10 \(5\)", text)
     assert "does not depend" in text
     assert re.search(r"about \d+ seeds would decide", text)
     assert "smaller than 0.5 points (TOST)" in text
     assert "best" not in text
-    assert "best 97.12" in printed(report_of(tmp_path / "again"), best=True)
+    assert "best epoch 97.12" in printed(report_of(tmp_path / "again"), best=True)
 
 
 def test_files_are_written_and_say_the_same(tmp_path: Path) -> None:
@@ -57,7 +58,7 @@ def test_files_are_written_and_say_the_same(tmp_path: Path) -> None:
     names = {path.name.split("-")[0] for path in (tmp_path / "out" / "figures").iterdir()}
     assert names == {"accuracy", "difference", "density", "curves"}
     assert "All 2 controls came out as expected." in html
-    assert "n = 5; best epoch 97.12" in html
+    assert "<small>n = 5</small><small>best epoch 97.12 ±0.09</small>" in html
 
 
 def test_the_page_needs_nothing_else(tmp_path: Path) -> None:
@@ -84,6 +85,20 @@ def test_results_have_a_row_a_run(tmp_path: Path) -> None:
     assert {row["rewind.epoch"] for row in rows} <= {"", "3", "3.0"}
     done = next(row for row in rows if row["sanity_check"] == "rearrange")
     assert (done["seed"], done["sparsity"], done["test_accuracy"]) == ("1", "0.98", "97.0")
+
+
+def test_tables_are_high_rather_than_wide(tmp_path: Path) -> None:
+    arms = [Arm(pruner=p, check=c) for p in ("lt", "snip", "grasp") for c in ("none", "reinit")]
+    methods = make([simulated.write(tmp_path / "methods", arms)])
+    found = matrix.verdicts(methods)
+    assert found.corner == "method"
+    assert [head.name for head, _ in found.rows] == ["lt 98%", "snip 98%", "grasp 98%"]
+    battery = report_of(tmp_path)
+    checks = matrix.verdicts(battery)
+    assert checks.corner == "change"
+    assert [head.name for head, _ in checks.rows] == [label for _, label in battery.columns]
+    for _, entries in checks.rows:
+        assert len(entries) == len(checks.columns) == 3
 
 
 class Texts(HTMLParser):
