@@ -4,12 +4,14 @@ import errno
 import hashlib
 import json
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+UNPRINTABLE = re.compile("[^\\t\\n\\x20-\\x7e\\xa0-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM}
 """What the system says of a full, read-only, failing or forbidden disk."""
 
@@ -66,6 +68,19 @@ def is_locked(path: Path) -> bool:
         return True
     lock.release()
     return False
+
+
+def printable(value: Any) -> Any:
+    """``value`` with every text in it free of what a terminal or XML takes for more than text.
+
+    Control characters and halves of characters become the mark of what cannot be shown; line
+    breaks and tabs stay.
+    """
+    if isinstance(value, str):
+        return UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", value)
+    if isinstance(value, dict):
+        return {printable(name): printable(item) for name, item in value.items()}
+    return [printable(item) for item in value] if isinstance(value, list) else value
 
 
 def near(path: Path) -> str:

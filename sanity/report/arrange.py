@@ -1,5 +1,6 @@
 """Runs put where they belong: a context, a method in it, a sparsity, an arm, a seed."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ NEUTRAL = (
     *("seed", "until", "device", "threads", "checkpoint_every", "allow_dead", "data_dir"),
     *("store_dir", "tracker", "verdict", "experiment", "debug", "sweep", "hydra"),
 )
+OF_A_SEED = {"pruner.path", "arch.init_from"}
 OF_THE_CONTEXT = ("dataset", "arch", "training")
 
 
@@ -25,10 +27,10 @@ def arrange(runs: Sequence[Run]) -> tuple[list[Cell], list[str]]:
     for run in runs:
         place = _place(run)
         other = sorted_in[place].get(run.seed)
+        counted = run if other is None or _rank(run) >= _rank(other) else other
+        sorted_in[place][run.seed] = counted
         if other is not None and _disagree(other, run):
-            notes.append(_twice(other, run))
-        if other is None or _rank(run) >= _rank(other):
-            sorted_in[place][run.seed] = run
+            notes.append(_twice(other, run, counted))
     return _Sorted(sorted_in).cells(), notes
 
 
@@ -44,6 +46,8 @@ class _Place:
 
 def _place(run: Run) -> _Place:
     flat = flatten(run.config)
+    for name in OF_A_SEED & flat.keys():  # a file a seed is the same method, seed by seed
+        flat[name] = re.sub(rf"(?<!\d){run.seed}(?!\d)", "{seed}", str(flat[name]))
     context = {name: value for name, value in flat.items() if _group(name) in OF_THE_CONTEXT}
     arm = {name: value for name, value in flat.items() if _group(name) == "sanity_check"}
     method = {
@@ -72,12 +76,15 @@ class _Sorted:
     def __post_init__(self) -> None:
         runs = {place: next(iter(seeds.values())) for place, seeds in self.found.items()}
         self.context_labels = labels.distinct(
-            {place.context: f"{place.context[0]} {place.context[1]}" for place in runs}
+            {
+                place.context: f"{words.dataset(run.choices, run.config)} {place.context[1]}"
+                for place, run in runs.items()
+            }
         )
         self.method_labels = labels.distinct(
             labels.methods({place.method: run for place, run in runs.items()})
         )
-        self.arm_labels = labels.distinct({place.arm: words.change(place.arm[0]) for place in runs})
+        self.arm_labels = labels.distinct({place.arm: words.arm(place.arm[0]) for place in runs})
 
     def cells(self) -> list[Cell]:
         """The cells; dense networks that no check acts on are no cells, but their contexts'."""
@@ -106,7 +113,7 @@ class _Sorted:
                     choices={name: run.choices[name] for name in ("pruner", "ratio", "rewind")},
                     method=self.method_labels[method],
                     detail=words.method(run.choices, run.config),
-                    sparsity=sparsity,
+                    sparsity=sparsity if sparsity is not None else _found_sparsity(found),
                     arms=_ordered(found),
                 )
             )
@@ -120,6 +127,13 @@ class _Sorted:
                 if accuracy is not None:
                     found[place.context][seed] = accuracy
         return found
+
+
+def _found_sparsity(arms: Mapping[str, Arm]) -> float | None:
+    """That of masks that came with their own, on average."""
+    runs = [run for arm in arms.values() for run in arm.runs.values()]
+    found = [run.found_sparsity for run in runs if run.found_sparsity is not None]
+    return round(sum(found) / len(found), 4) if found else None
 
 
 def _is_dense_alone(arms: Mapping[str, Arm]) -> bool:
@@ -155,7 +169,8 @@ def flatten(config: Mapping[str, Any]) -> dict[str, Any]:
             if isinstance(value, Mapping) and value:
                 yield from walk(f"{prefix}{name}.", value)
             else:
-                yield f"{prefix}{name}", value
+                whole = isinstance(value, float) and value.is_integer()
+                yield f"{prefix}{name}", int(value) if whole else value
 
     kept = {name: value for name, value in config.items() if name not in NEUTRAL}
     return dict(walk("", kept))
@@ -177,11 +192,13 @@ def _rank(run: Run) -> tuple[bool, float]:
 def _disagree(one: Run, other: Run) -> bool:
     """Whether a stage that both went through came to different results."""
     both = one.stages.keys() & other.stages.keys()
-    return any(one.stages[name]["key"] != other.stages[name]["key"] for name in both)
+    keys = any(one.stages[name]["key"] != other.stages[name]["key"] for name in both)
+    trained = one.accuracy is not None and other.accuracy is not None
+    return keys or (trained and one.metrics != other.metrics)
 
 
-def _twice(one: Run, other: Run) -> str:
+def _twice(one: Run, other: Run, counted: Run) -> str:
     return (
         f"two runs of the same settings and seed have different results ({one.directory}, "
-        f"{other.directory}): the later one counts"
+        f"{other.directory}): {counted.directory.name} counts"
     )

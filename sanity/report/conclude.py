@@ -1,5 +1,6 @@
 """The end of a sweep: its report, what failed, and where to look."""
 
+import logging
 from collections.abc import Sequence
 
 from sanity.errors import SanityError, SweepError
@@ -10,6 +11,8 @@ from sanity.sweep.states import State, count
 
 FAILED_SHOWN = 20
 
+log = logging.getLogger(__name__)
+
 
 def conclude(book: Book, states: Sequence[State]) -> None:
     """Report on a sweep that has ended; raises SweepError if anything of it is missing."""
@@ -18,6 +21,9 @@ def conclude(book: Book, states: Sequence[State]) -> None:
         report_on(book)
     except SanityError as error:  # what failed before it is still to be told
         problem = error
+    except Exception:
+        log.exception("the report could not be made")
+        problem = SweepError(f"{book.directory}: is complete but for its report")
     counts = count(states)
     show.show(show.counts(states))
     if counts["failed"]:
@@ -38,4 +44,4 @@ def report_on(book: Book) -> None:
     show.show(terminal.render(found, absent=False))
     show.show(terminal.link(files.write(found, book.directory)))
     if found.unreadable:
-        raise SanityError(found.unreadable[0])
+        raise SanityError("; ".join(found.unreadable))

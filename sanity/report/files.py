@@ -9,6 +9,7 @@ from sanity.report.figures import canvas
 from sanity.report.gallery import draw
 from sanity.report.report import Report
 
+KINDS = ("accuracy", "curves", "density", "difference", "overlap")  # what figures are called by
 HTML, MARKDOWN, CSV = "report.html", "report.md", "results.csv"
 
 
@@ -21,9 +22,10 @@ def write(report: Report, directory: Path, *, best: bool = False) -> Path:
     figures = directory / pages.FIGURES
     try:
         figures.mkdir(parents=True, exist_ok=True)
-        for section in sections.values():
-            for panel in section.panels:
-                write_atomically(figures / f"{panel.name}.svg", canvas.standalone(panel))
+        panels = [panel for section in sections.values() for panel in section.panels]
+        for panel in panels:
+            write_atomically(figures / f"{panel.name}.svg", canvas.standalone(panel))
+        _remove_others(figures, {f"{panel.name}.svg" for panel in panels})
         write_atomically(directory / CSV, tidy.frame(report).to_csv(index=False))
         write_atomically(directory / MARKDOWN, pages.markdown(report, sections, best=best))
         write_atomically(directory / HTML, pages.html(report, sections, best=best))
@@ -33,3 +35,11 @@ def write(report: Report, directory: Path, *, best: bool = False) -> Path:
             "directory with --output"
         ) from error
     return directory / HTML
+
+
+def _remove_others(figures: Path, names: set[str]) -> None:
+    """Remove what an earlier report drew and this one does not."""
+    for kind in KINDS:
+        for path in figures.glob(f"{kind}-*.svg"):
+            if path.name not in names:
+                path.unlink(missing_ok=True)

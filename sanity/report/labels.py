@@ -1,7 +1,7 @@
 """Short names that tell methods, contexts and checks apart."""
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,11 +36,21 @@ def distinct(names: Mapping[Key, str]) -> dict[Key, str]:
     for name, group in namesakes.items():
         values: dict[str, set[str]] = defaultdict(set)
         for setting in {setting for _, own in group for setting in own}:
-            values[setting] = {digest(own.get(setting, {})) for _, own in group}
+            values[setting] = {digest(own[setting]) if setting in own else "" for _, own in group}
         for key, own in group:
             differ = {setting: own[setting] for setting in sorted(own) if len(values[setting]) > 1}
             labels[key] = f"{name} ({words.settings(differ)})" if differ else name
-    return labels
+    return _unique(labels)
+
+
+def _unique(labels: Mapping[Key, str]) -> dict[Key, str]:
+    """Numbers for labels that are the same all the same, such as those of 1 and "1"."""
+    uses: Counter[str] = Counter()
+    found = {}
+    for key, label in labels.items():
+        uses[label] += 1
+        found[key] = label if uses[label] == 1 else f"{label} #{uses[label]}"
+    return found
 
 
 def digest(values: Any) -> str:

@@ -19,16 +19,12 @@ class Head:
 
 @dataclass(frozen=True)
 class Entry:
-    """A place in a table: its main word or figure, and smaller lines below."""
+    """A place in a table: its main word or figure, smaller lines below, a sign before it."""
 
     text: str
     lines: tuple[str, ...] = ()
     verdict: Verdict | None = None
-
-    @property
-    def symbol(self) -> str:
-        """A sign that needs no colour, with a space; none beside figures."""
-        return "" if self.verdict is None else f"{tables.SYMBOLS[self.verdict]} "
+    symbol: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,7 +84,9 @@ def _answer(answer: Answer | None) -> Entry | None:
     if answer is None:
         return None
     lines = (answer.effect, answer.note, answer.control)
-    return Entry(answer.word, tuple(line for line in lines if line), answer.verdict)
+    return Entry(
+        answer.word, tuple(line for line in lines if line), answer.verdict, f"{answer.symbol} "
+    )
 
 
 def _figure(one: Accuracy | None, best: bool) -> Entry | None:

@@ -1,7 +1,7 @@
 """Do methods keep the same weights? Their masks compared, seed by seed, and with chance."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from sanity.report.runs import Run
 
 SEEDS = 3  # masks of a method that are compared, of large networks one
 LARGE = 5_000_000  # weights
+METHODS = 12  # the first ones; a pair each would be compared, and nobody reads more
 
 Masks = dict[str, NDArray[np.bool_]]
 
@@ -32,14 +33,14 @@ class Overlap:
     seeds: int
 
 
-def overlaps(cells: Sequence[Cell]) -> list[Overlap]:
+def overlaps(cells: Sequence[Cell]) -> Iterator[Overlap]:
     """One for each context and sparsity in which the store still has two methods' masks."""
     groups: dict[tuple[int, float | None], list[Cell]] = defaultdict(list)
     for cell in cells:
         if cell.original is not None and cell.choices["pruner"] != "dense":
             groups[(id(cell.context), cell.sparsity)].append(cell)
-    found = [_overlap(group) for group in groups.values() if len(group) > 1]
-    return [one for one in found if one is not None]
+    found = (_overlap(group[:METHODS]) for group in groups.values() if len(group) > 1)
+    return (one for one in found if one is not None)
 
 
 def compare(first: Masks, second: Masks) -> tuple[float, float]:

@@ -67,7 +67,7 @@ def _content(report: Report, sections: Mapping[str, Section], *, best: bool) -> 
         "report": report,
         "criteria": report.criteria,
         "margin": words.margin(report.criteria.margin),
-        "state": str(controls.state(report.controls)).replace(" ", "-"),
+        "state": str(controls.state(report.questions)).replace(" ", "-"),
         "contexts": [context.label for context in report.contexts],
         "sections": sections,
         "verdicts": matrix.verdicts(report),

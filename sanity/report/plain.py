@@ -24,7 +24,7 @@ def content(report: Report) -> dict[str, Any]:
             "family": criteria.family,
         },
         "controls": {
-            "state": str(controls.state(report.controls)) if report.questions else None,
+            "state": str(controls.state(report.questions)) if report.questions else None,
             "sentences": report.warnings,
         },
         "cells": [_cell(report, cell) for cell in report.cells],

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sanity.report import words
-from sanity.report.cells import Arm, Cell
+from sanity.report.cells import Arm, Cell, mean
+from sanity.rewinds.learning_rate import LearningRate
 from sanity.stats.criteria import Criteria
 from sanity.stats.paired import Paired, compare
 from sanity.stats.verdicts import Judgement, Verdict, judge
@@ -34,6 +35,9 @@ class Question:
 FINE_TUNED = {words.ORIGINAL, "shuffle_weights"}
 """The arms of a positive control."""
 
+LATE = 0.5  # of the schedule, from which on a ticket is fine-tuned rather than trained again
+CHANCE = 1.2  # times the accuracy of guessing, up to which a ticket has learnt nothing
+
 
 @dataclass(frozen=True)
 class _Asked:
@@ -42,6 +46,7 @@ class _Asked:
     check: str
     label: str
     paired: Paired
+    why_not: str = ""
 
 
 def ask(cells: Sequence[Cell], criteria: Criteria) -> list[Question]:
@@ -50,19 +55,27 @@ def ask(cells: Sequence[Cell], criteria: Criteria) -> list[Question]:
     families: dict[int, list[_Asked]] = defaultdict(list)
     for one in asked:
         families[id(one.cell) if criteria.family == "cell" else 0].append(one)
-    return [
-        Question(one.cell, one.changed, one.check, one.label, control(one.cell, one.check), found)
-        for family in families.values()
-        for one, found in zip(family, judge([one.paired for one in family], criteria), strict=True)
-    ]
+    found: list[Question] = []
+    for family in families.values():
+        fit = [one for one in family if not one.why_not]
+        judged = iter(judge([one.paired for one in fit], criteria))
+        found += [_question(one, next(judged) if not one.why_not else None) for one in family]
+    return found
+
+
+def _question(one: _Asked, judgement: Judgement | None) -> Question:
+    if judgement is None:
+        judgement = Judgement(Verdict.NONE, one.paired, why=one.why_not)
+    kind = control(one.cell, one.check)
+    return Question(one.cell, one.changed, one.check, one.label, kind, judgement)
 
 
 def control(cell: Cell, check: str) -> str:
     """Whether the answer is known beforehand, so that it checks the experiment.
 
     Rearranged, a random ticket is another random ticket. A partially-trained ticket (Su et al.
-    2020, section 5) that has only the rest of the schedule must miss its trained weights; with the
-    whole schedule ahead it may make up for them, so that is a question and no control.
+    2020, section 5) of the largest trained weights that has only the end of the schedule must miss
+    them; with more of it ahead it may make up for them, so that is a question and no control.
     """
     choices = cell.choices
     if choices["pruner"] == "random" and choices["rewind"] == "init":
@@ -72,12 +85,17 @@ def control(cell: Cell, check: str) -> str:
 
 def is_control(cell: Cell) -> bool:
     """Whether a cell is there as a positive control, and not to be compared with methods."""
-    return _is_fine_tuned(cell) and {arm.check for arm in cell.arms.values()} <= FINE_TUNED
+    return _is_fine_tuned(cell) and {arm.check for arm in cell.arms.values()} == FINE_TUNED
 
 
 def _is_fine_tuned(cell: Cell) -> bool:
-    late = bool(cell.any_run.config.get("rewind", {}).get("epoch"))
-    return late and cell.choices["rewind"] == "learning_rate"
+    choices, config = cell.choices, cell.any_run.config
+    epochs, epoch = config.get("training", {}).get("epochs"), config.get("rewind", {}).get("epoch")
+    if (choices["pruner"], choices["rewind"]) != ("lt", "learning_rate"):
+        return False
+    if not isinstance(epoch, int | float) or not isinstance(epochs, int):
+        return False
+    return LearningRate(epoch).start_epoch(epochs) >= LATE * epochs
 
 
 def _of_cell(cell: Cell, cells: Sequence[Cell], criteria: Criteria) -> list[_Asked]:
@@ -85,22 +103,38 @@ def _of_cell(cell: Cell, cells: Sequence[Cell], criteria: Criteria) -> list[_Ask
     if original is None or not original.accuracies:
         return []
     changed = [(arm.check, arm.label, arm) for arm in cell.arms.values() if arm is not original]
-    random = _random_ticket(cell, cells)
-    if random is not None:
-        changed.append((words.RANDOM_TICKET, words.change(words.RANDOM_TICKET), random))
+    changed += [(words.RANDOM_TICKET, label, arm) for label, arm in _random_tickets(cell, cells)]
+    why_not = _has_learnt_nothing(cell, original)
     return [
-        _Asked(cell, arm, check, label, compare(original.accuracies, arm.accuracies, criteria))
+        _Asked(
+            cell, arm, check, label, compare(original.accuracies, arm.accuracies, criteria), why_not
+        )
         for check, label, arm in changed
     ]
 
 
-def _random_ticket(cell: Cell, cells: Sequence[Cell]) -> Arm | None:
-    """The paper's random ticket (smart ratio) for the same network, data and sparsity."""
+def _has_learnt_nothing(cell: Cell, original: Arm) -> str:
+    """Why nothing can be taken away from a ticket that guesses; empty for others."""
+    classes = cell.any_run.config.get("dataset", {}).get("num_classes")
+    accuracy = mean(original.accuracies)
+    if not classes or accuracy is None or accuracy > CHANCE * 100 / classes:
+        return ""
+    return f"as found it is no better than guessing ({accuracy:.2f}%)"
+
+
+def _random_tickets(cell: Cell, cells: Sequence[Cell]) -> list[tuple[str, Arm]]:
+    """The paper's random tickets (smart ratio) for the same network, data and sparsity.
+
+    One as a rule; where there are several, their names say in which settings they differ.
+    """
     if cell.choices["pruner"] in ("random", "dense") or is_control(cell):
-        return None
+        return []
+    found = []
     for other in cells:
         choices = (other.choices["pruner"], other.choices["ratio"], other.choices["rewind"])
         same = other.context is cell.context and other.sparsity == cell.sparsity
-        if same and choices == ("random", "smart", "init"):
-            return other.original
-    return None
+        original = other.original
+        if same and choices == ("random", "smart", "init") and original and original.accuracies:
+            found.append((other.method, original))
+    label = words.change(words.RANDOM_TICKET)
+    return [(label if len(found) == 1 else f"{label}: {name}", arm) for name, arm in found]

@@ -12,10 +12,11 @@ from pathlib import Path
 from sanity.report import controls, references, words
 from sanity.report.arrange import arrange
 from sanity.report.cells import Cell, Context
+from sanity.report.collect import Collection, collect
 from sanity.report.controls import Control
 from sanity.report.questions import Question, ask, is_control
 from sanity.report.references import Reference
-from sanity.report.runs import Absent, Collection, Run, collect
+from sanity.report.runs import Absent, Run
 from sanity.stats.criteria import Criteria
 from sanity.stats.verdicts import Verdict
 from sanity.sweep.book import Book
@@ -25,7 +26,8 @@ from sanity.sweep.book import Book
 class Report:
     """Everything that is found in some runs; ``places`` is where they were looked for.
 
-    ``notes`` are what is peculiar about them, ``unreadable`` the records that could not be read.
+    ``late_margin`` is one that was chosen for the report and not before the runs. ``notes`` are
+    what is peculiar about them, ``unreadable`` the records that could not be read.
     """
 
     title: str
@@ -39,6 +41,7 @@ class Report:
     books: tuple[Book, ...]
     notes: tuple[str, ...]
     unreadable: tuple[str, ...]
+    late_margin: float | None = None
 
     @property
     def contexts(self) -> list[Context]:
@@ -53,7 +56,7 @@ class Report:
     @property
     def warnings(self) -> list[str]:
         """What stands on top: controls that do not hold."""
-        return controls.sentences(self.controls) if self.questions else []
+        return controls.sentences(self.questions) if self.questions else []
 
     @property
     def methods(self) -> list[Cell]:
@@ -82,31 +85,33 @@ class Report:
 
     @property
     def count(self) -> Counter[Verdict]:
-        """How often each verdict was given."""
-        return Counter(question.verdict for question in self.questions)
+        """How often each verdict was given, controls aside."""
+        return Counter(one.verdict for one in self.questions if not one.control)
 
     @property
     def headline(self) -> str:
         """All answers in a sentence."""
-        asked = len(self.questions)
-        if not asked:
+        if not self.questions:
             return "Nothing was compared: a verdict needs a ticket as found and one under a check."
+        asked = sum(self.count.values())
         named = {
             Verdict.INDEPENDENT: "does not depend",
             Verdict.DEPENDS: "depends",
             Verdict.UNDECIDED: "undecided",
-            Verdict.NONE: "too few seeds",
+            Verdict.NONE: "no verdict",
         }
         parts = [f"{self.count[verdict]} × {word}" for verdict, word in named.items()]
         said = [part for part, verdict in zip(parts, named, strict=True) if self.count[verdict]]
-        return f"{words.count(asked, 'question')}: {', '.join(said)}."
+        beside = f", beside {words.count(len(self.controls), 'control')}" if self.controls else ""
+        return f"{words.count(asked, 'question')}{beside}: {', '.join(said) or 'none'}."
 
     @property
     def commands(self) -> list[str]:
         """The commands that make these runs again, and then this report."""
         found = [shlex.join(["python", "run.py", *book.command[1:]]) for book in self.books]
         places = [str(place) for place in self.places]
-        return [*found, shlex.join(["python", "-m", "sanity.report", *places])]
+        late = [] if self.late_margin is None else ["--margin", f"{self.late_margin:g}"]
+        return [*found, shlex.join(["python", "-m", "sanity.report", *places, *late])]
 
 
 def make(places: Sequence[Path], margin: float | None = None) -> Report:
@@ -134,6 +139,7 @@ def of(found: Collection, places: Sequence[Path], margin: float | None = None) -
         books=tuple(found.books),
         notes=(*said, *notes, *_versions(found.runs)),
         unreadable=tuple(found.unreadable),
+        late_margin=margin,
     )
 
 

@@ -35,7 +35,7 @@ def _noted(run: Run) -> str | None:
     if not isinstance(overrides, list):
         return None
     hydra = _yaml(run.directory / ".hydra" / "hydra.yaml")
-    return _command(map(str, overrides), _config_dir(hydra))
+    return _command(map(str, overrides), [*_config_dir(hydra), *_config_name(hydra)])
 
 
 def _command(overrides: Any, options: list[str]) -> str:
@@ -56,6 +56,14 @@ def _config_dir(hydra: Any) -> list[str]:
     except (KeyError, TypeError):
         return []
     return ["--config-dir", str(own[0])] if own else []
+
+
+def _config_name(hydra: Any) -> list[str]:
+    try:
+        name = str(hydra["hydra"]["job"]["config_name"])
+    except (KeyError, TypeError):
+        return []
+    return [] if name in ("config", "None") else ["--config-name", name]
 
 
 def _yaml(path: Path) -> Any:

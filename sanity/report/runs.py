@@ -1,28 +1,20 @@
-"""The runs below some directories: read, counted, and those that are missing named."""
+"""A run as its record tells it: read, checked, and named where something is wrong with it."""
 
 import json
 import math
-import os
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sanity.errors import ConfigError, SanityError, SweepError
-from sanity.files import is_locked
+from sanity.errors import ConfigError, SanityError
+from sanity.files import printable
 from sanity.record import SCHEMA
 from sanity.stats import criteria
 from sanity.stats.criteria import Criteria
-from sanity.sweep import book as books
-from sanity.sweep.book import Book
-from sanity.sweep.states import Watch
 
 RECORD = "record.json"
-STARTED = {"metrics.jsonl", ".hydra", ".lock"}  # what a run leaves before it has a record
 GROUPS = ("dataset", "arch", "pruner", "ratio", "rewind", "sanity_check")
-STAGES = "stages"  # below a sweep: stages computed by themselves, which are parts of its jobs
-CODE = "code"  # below a sweep on a cluster: the code as it was submitted
 
 
 @dataclass(frozen=True)
@@ -48,9 +40,14 @@ class Run:
 
     @property
     def sparsity(self) -> float | None:
-        """The prune ratio that was asked for, or else the one that the mask came with."""
+        """The prune ratio that was asked for; None where the mask came with its own."""
         asked = self.config.get("ratio", {}).get("sparsity")
-        found = asked if asked is not None else (self.ticket or {}).get("sparsity")
+        return None if asked is None else float(asked)
+
+    @property
+    def found_sparsity(self) -> float | None:
+        """The share of weights that the mask removes."""
+        found = (self.ticket or {}).get("sparsity")
         return None if found is None else float(found)
 
 
@@ -64,39 +61,10 @@ class Absent:
     command: str = ""
 
 
-@dataclass
-class Collection:
-    """All that was found; ``unreadable`` has a line for each record that could not be read."""
-
-    runs: list[Run] = field(default_factory=list)
-    absent: list[Absent] = field(default_factory=list)
-    books: list[Book] = field(default_factory=list)
-    unreadable: list[str] = field(default_factory=list)
-
-
-def collect(places: Sequence[Path]) -> Collection:
-    """The runs in and below ``places``, each once; raises SanityError for a place without any."""
-    found = Collection()
-    seen: set[Path] = set()
-    for place in places:
-        here = [one for one in _directories(place) if _holds_something(one[1])]
-        if not here:
-            raise SanityError(f"{place}: has no run or sweep in it or below")
-        for directory, names in here:
-            if directory.resolve() not in seen:
-                seen.add(directory.resolve())
-                _look(found, directory, names)
-    planned = {book.directory_of(job).resolve() for book in found.books for job in book.plan.jobs}
-    found.absent = [one for one in found.absent if one.directory.resolve() not in planned]
-    for book in found.books:
-        found.absent += _absent_jobs(book)
-    return found
-
-
 def read(path: Path) -> Run | Absent:
     """The run of a ``record.json``; raises SanityError where it is none."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = printable(json.loads(path.read_text(encoding="utf-8")))
         if not isinstance(content, Mapping):
             raise ValueError("it is no object")
         if content["schema"] != SCHEMA:
@@ -110,7 +78,7 @@ def read(path: Path) -> Run | Absent:
         raise SanityError(f"{path}: is damaged ({error})") from error
     except KeyError as error:
         raise SanityError(f"{path}: is damaged (it has no {error})") from error
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError, ArithmeticError) as error:
         raise SanityError(f"{path}: is damaged ({error})") from error
 
 
@@ -121,66 +89,19 @@ def epochs(run: Run, stage: str) -> list[dict[str, Any]]:
         with (run.directory / "metrics.jsonl").open(encoding="utf-8") as lines:
             for line in lines:
                 figures = json.loads(line)
-                if figures["stage"] == stage and _is_number(figures["test_accuracy"]):
+                numbers = _is_number(figures["test_accuracy"]) and _is_number(figures["epoch"])
+                if figures["stage"] == stage and numbers:
                     found.append(figures)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, ArithmeticError):
         return []
     return found
 
 
-def _directories(place: Path) -> Iterator[tuple[Path, set[str]]]:
-    """Every directory in and below ``place`` with its names, but for those that hold no runs."""
-    if place.name == RECORD:
-        place = place.parent
-    for directory, folders, files in os.walk(place):
-        names = {*folders, *files}
-        is_sweep = books.NAME in names
-        skipped = {STAGES, CODE} if is_sweep else set()
-        kept = (name for name in folders if name not in skipped and not name.startswith("."))
-        folders[:] = sorted(kept, key=_natural)
-        yield Path(directory), names
-
-
-def _holds_something(names: set[str]) -> bool:
-    return books.NAME in names or RECORD in names or names >= STARTED
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Sorts job 2 before job 10."""
-    return [(int(part or 0), text) for part, text in re.findall(r"(\d*)(\D*)", name)]
-
-
-def _look(found: Collection, directory: Path, names: set[str]) -> None:
-    if books.NAME in names:
-        try:
-            found.books.append(books.read(directory))
-        except SweepError as error:
-            found.unreadable.append(str(error))
-    elif RECORD in names:
-        try:
-            one = read(directory / RECORD)
-        except SanityError as error:
-            found.unreadable.append(str(error))
-        else:
-            (found.runs if isinstance(one, Run) else found.absent).append(one)  # type: ignore[arg-type]
-    else:
-        running = is_locked(directory / ".lock")
-        why = "" if running else "was stopped before it had ended"
-        found.absent.append(Absent(directory, "running" if running else "missing", why))
-
-
-def _absent_jobs(book: Book) -> list[Absent]:
-    """A sweep's jobs that are not done; a cluster is not asked."""
-    states = Watch(book).look(None if book.submitted() else {})
-    return [
-        Absent(book.directory_of(state.job), state.word, state.why, " ".join(state.job.overrides))
-        for state in states
-        if state.word != "done"
-    ]
-
-
 def _run(directory: Path, content: Mapping[str, Any]) -> Run:
     choices = {group: str(content["choices"][group]) for group in GROUPS}
+    for name in (*GROUPS, "training"):
+        if not isinstance(content["config"].get(name, {}), Mapping):
+            raise ValueError(f"config.{name} is {content['config'][name]}")
     metrics = content["metrics"]
     for name, value in metrics.items():
         if not _is_number(value):
@@ -189,7 +110,8 @@ def _run(directory: Path, content: Mapping[str, Any]) -> Run:
         name: {"key": str(stage["key"]), "perturbed": bool(stage.get("perturbed"))}
         for name, stage in content["stages"].items()
     }
-    if isinstance(content["seed"], bool) or not isinstance(content["seed"], int):
+    seed = content["seed"]
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
         raise ValueError(f"seed is {content['seed']}")
     sparsity = content["config"]["ratio"].get("sparsity")
     if sparsity is not None and not _is_number(sparsity):
@@ -219,6 +141,8 @@ def _ticket(content: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
             raise ValueError("ticket.layers has counts that no layer can have")
         layers.append({"name": str(layer["name"]), "total": total, "kept": kept})
     figures = {"kept": int(content["kept"]), "total": int(content["total"])}
+    if not _is_number(content["sparsity"]):
+        raise ValueError(f"ticket.sparsity is {content['sparsity']}")
     return {**figures, "sparsity": float(content["sparsity"]), "layers": layers}
 
 

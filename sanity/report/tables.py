@@ -25,15 +25,11 @@ class Answer:
     """A verdict in a few lines: the word, the effect with its interval, what is to be added."""
 
     verdict: Verdict
+    symbol: str
     word: str
     effect: str
     note: str
     control: str = ""
-
-    @property
-    def symbol(self) -> str:
-        """A sign that needs no colour."""
-        return SYMBOLS[self.verdict]
 
 
 @dataclass(frozen=True)
@@ -88,7 +84,15 @@ def answer(question: Question) -> Answer:
     paired = question.judgement.paired
     effect = f"{words.points(paired.mean)} {words.interval(paired.interval)}".strip()
     control = f"{question.control} control" if question.control else ""
-    return Answer(question.verdict, word(question), effect, note(question), control)
+    sign = symbol(question)
+    return Answer(question.verdict, sign, word(question), effect, note(question), control)
+
+
+def symbol(question: Question) -> str:
+    """A sign that needs no colour; of a dependence, which way."""
+    if question.verdict is Verdict.DEPENDS and (question.judgement.paired.mean or 0) > 0:
+        return "▲"
+    return SYMBOLS[question.verdict]
 
 
 def word(question: Question) -> str:

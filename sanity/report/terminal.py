@@ -30,7 +30,7 @@ def render(report: Report, *, best: bool = False, absent: bool = True) -> Group:
     ``absent``: list the runs that have no result.
     """
     parts: list[RenderableType] = [Text(report.title, style="bold"), Text(_about(report))]
-    state = controls.state(report.controls)
+    state = controls.state(report.questions)
     for warning in report.warnings:
         parts.append(Text(warning, style=BANNER[state]))
     figures = matrix.accuracies(report, best=best)

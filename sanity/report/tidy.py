@@ -21,7 +21,13 @@ def frame(report: Report) -> pd.DataFrame:
     found = pd.DataFrame(rows, columns=_columns(columns, rows))
     # Runs without a result have no counts, which would make floats of the others'.
     whole = [name for name in ("seed", "kept", "total") if name in found]
-    return found.astype(dict.fromkeys(whole, "Int64"))
+    return found.astype(dict.fromkeys(whole, "Int64")).map(_inert)
+
+
+def _inert(value: Any) -> Any:
+    """Text that a spreadsheet would take for a formula, as text."""
+    is_formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+    return f"'{value}" if is_formula else value
 
 
 def _row(run: Run, varied: list[str]) -> dict[str, Any]:

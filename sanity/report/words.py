@@ -40,6 +40,11 @@ def change(check: str) -> str:
     return CHANGES.get(check, check.replace("_", " "))
 
 
+def arm(check: str) -> str:
+    """The same; a check of one's own may bear the name of the comparison that is none."""
+    return check if check == RANDOM_TICKET else change(check)
+
+
 def uses(check: str) -> str:
     """What a method depends on, if the check hurts it."""
     return USES.get(check, f"what {check} changes")
@@ -50,6 +55,12 @@ def question(check: str) -> str:
     if check == RANDOM_TICKET:
         return "would it do as well?"
     return f"does it depend on {uses(check)}?"
+
+
+def dataset(choices: Mapping[str, str], config: Mapping[str, Any]) -> str:
+    """A data set; one of one's own by the name that its settings give it."""
+    name = config.get("dataset", {}).get("name") if choices["dataset"] == "folder" else None
+    return str(name or choices["dataset"])
 
 
 def ratio(choices: Mapping[str, str], config: Mapping[str, Any]) -> str:

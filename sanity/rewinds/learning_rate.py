@@ -22,7 +22,8 @@ class LearningRate(Rewind):
 
     def start_epoch(self, epochs: int) -> int:
         """Where the schedule goes on; 0 repeats all of it. Shares are rounded down."""
-        return int(self.epoch * epochs) if 0 < self.epoch < 1 else int(self.epoch)
+        # 0.29 of 100 is 28.999... in binary.
+        return int(self.epoch * epochs + 1e-9) if 0 < self.epoch < 1 else int(self.epoch)
 
     def check(self, epochs: int) -> None:
         """The ticket's training needs an epoch at least."""

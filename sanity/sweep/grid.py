@@ -26,25 +26,38 @@ SAFE = re.compile(r"(?!(null|true|false|inf|nan)$)[a-z_/][\w.+/:@%-]*", re.ASCII
 """Texts that Hydra takes for texts without quotes; ``1_2`` and ``1e3`` are numbers to it."""
 
 
-def expand(
-    grid: Any, arguments: Sequence[str], parser: OverridesParser, controls: Any = None
-) -> list[list[str]]:
+def expand(grid: Any, arguments: Sequence[str], parser: OverridesParser) -> list[list[str]]:
     """The overrides of every job, without repetitions.
 
-    ``grid`` is the setting ``sweep.grid``: a mapping, a list of mappings, or None, and
-    ``controls`` that of ``sweep.controls``. ``arguments`` are overrides as typed, with Hydra's
-    syntax for several values (``a,b`` or ``range(3)``). Raises ConfigError for another form.
+    ``grid`` is the setting ``sweep.grid``: a mapping, a list of mappings, or None; ``arguments``
+    are overrides as typed, with Hydra's syntax for several values (``a,b`` or ``range(3)``).
+    Raises ConfigError for a grid of another form.
     """
+    return _combinations(_products(grid, arguments, parser))
+
+
+def expand_controls(
+    controls: Any, grid: Any, arguments: Sequence[str], parser: OverridesParser
+) -> list[list[str]]:
+    """The same of ``sweep.controls``, whose arms stand beside every part of ``grid``."""
+    if not controls:
+        return []
+    shared = [_without_arm(product) for product in _products(grid, arguments, parser)]
+    own = _read("sweep.controls", controls, parser)
+    return _combinations([{**product, **axes} for axes in own for product in shared])
+
+
+def _products(grid: Any, arguments: Sequence[str], parser: OverridesParser) -> list[Axes]:
+    """The axes of each part of a grid, with what is typed in place of its own."""
     typed = _axes(parser.parse_overrides(list(arguments)))
     replaced = {_name(key) for key in typed}
-    products = []
-    for axes in _read("sweep.grid", grid, parser):
-        kept = {key: texts for key, texts in axes.items() if _name(key) not in replaced}
-        products.append({**kept, **typed})
-    if controls:
-        shared = [_without_arm(product) for product in products]
-        for axes in _read("sweep.controls", controls, parser):
-            products += [{**product, **axes} for product in shared]
+    return [
+        {**{key: texts for key, texts in axes.items() if _name(key) not in replaced}, **typed}
+        for axes in _read("sweep.grid", grid, parser)
+    ]
+
+
+def _combinations(products: Sequence[Axes]) -> list[list[str]]:
     jobs: dict[frozenset[str], list[str]] = {}
     for product in products:
         for combination in itertools.product(*product.values()):

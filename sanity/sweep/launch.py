@@ -16,7 +16,7 @@ from sanity.errors import ConfigError, SweepError
 from sanity.sweep import book as books
 from sanity.sweep.book import Book
 from sanity.sweep.compose import Composer
-from sanity.sweep.grid import expand, quoted
+from sanity.sweep.grid import expand, expand_controls, quoted
 from sanity.sweep.plan import Plan, Planner
 
 log = logging.getLogger(__name__)
@@ -29,27 +29,33 @@ OF_THE_SWEEP = (
 
 def plan(config: DictConfig, loader: ConfigLoader, arguments: Sequence[str]) -> Plan:
     """The plan of the grid that ``sweep`` and the command line's ``arguments`` ask for."""
-    own = [text for text in arguments if not _key(text).startswith("sweep")]
+    own = [text for text in arguments if _key(text).split(".")[0] != "sweep"]
     for name in ("store_dir", "data_dir"):
         if len(expand(None, [text for text in own if _key(text) == name], _parser(loader))) > 1:
             raise ConfigError(f"{name}: all jobs of a sweep share one")
     _refuse_lost_settings(config, loader)
     title = OmegaConf.select(config, "sweep.title") or " ".join(own)
     grid, controls = (_plain(config, f"sweep.{name}") for name in ("grid", "controls"))
-    return plan_jobs(config, loader, expand(grid, own, _parser(loader), controls), str(title))
+    parser = _parser(loader)
+    beside = expand_controls(controls, grid, own, parser)
+    return plan_jobs(config, loader, expand(grid, own, parser), str(title), beside)
 
 
 def plan_jobs(
-    config: DictConfig, loader: ConfigLoader, jobs: Sequence[Sequence[str]], title: str = ""
+    config: DictConfig,
+    loader: ConfigLoader,
+    jobs: Sequence[Sequence[str]],
+    title: str = "",
+    controls: Sequence[Sequence[str]] = (),
 ) -> Plan:
-    """The plan of jobs given by their overrides."""
+    """The plan of jobs given by their overrides, and of controls beside them."""
     make_importable(config.hydra.runtime.config_sources)
     template = OmegaConf.to_container(config.hydra.sweep, resolve=False)
     assert isinstance(template, dict)
     common = [*_common(config), *_places(config)]
     composer = Composer(loader, config.hydra.job.config_name, common)
     planner = Planner(composer, str(template["subdir"]))
-    return planner(title, jobs)
+    return planner(title, jobs, controls)
 
 
 def open_book(config: DictConfig, plan: Plan) -> Book:

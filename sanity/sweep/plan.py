@@ -115,10 +115,14 @@ class Planner:
         self._composer, self._subdirectory = composer, subdirectory
         self._parts: dict[tuple[str, ...], Parts] = {}
 
-    def __call__(self, title: str, grid: Sequence[Sequence[str]]) -> Plan:
+    def __call__(
+        self, title: str, grid: Sequence[Sequence[str]], controls: Sequence[Sequence[str]] = ()
+    ) -> Plan:
         """The plan of a grid; raises ConfigError for a setting that is wrong in any job.
 
-        Combinations that mean nothing are left out; a grid of nothing else is an error.
+        Combinations that mean nothing are left out; a grid of nothing else is an error. Controls
+        that the grid has already, by whatever settings, are not planned twice, and those that
+        cannot be made of what is asked for are left out.
         """
         jobs: list[Job] = []
         left_out = []
@@ -131,6 +135,14 @@ class Planner:
                 raise type(problem)(f"{problem} (job: {' '.join(overrides)})") from None
         if left_out and not jobs:
             raise ConfigError(left_out[0].reason)
+        planned = {job.stages[-1].key for job in jobs}
+        for overrides in controls:
+            try:
+                job = self._job(len(jobs), overrides)
+            except ConfigError as problem:
+                left_out.append(LeftOut(tuple(overrides), f"control: {problem}"))
+            else:
+                jobs += [job] if job.stages[-1].key not in planned else []
         for directory, uses in Counter(job.directory for job in jobs).items():
             if uses == 1:
                 continue

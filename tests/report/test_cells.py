@@ -8,7 +8,7 @@ from simulated import Arm
 
 from sanity.report.arrange import arrange
 from sanity.report.cells import Cell
-from sanity.report.runs import collect
+from sanity.report.collect import collect
 
 
 def cells(tmp_path: Path, *arms: Arm) -> list[Cell]:

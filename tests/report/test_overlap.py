@@ -53,5 +53,5 @@ def test_a_store_that_is_gone_costs_the_picture_only(
     for cell in report.cells:
         for one in overlap._runs(cell).values():
             overlap._path(one).unlink()
-    assert overlaps(report.cells) == []
-    assert figures.panels(report) == []
+    assert list(overlaps(report.cells)) == []
+    assert list(figures.panels(report)) == []

@@ -34,9 +34,12 @@ def test_a_battery_is_answered(tmp_path: Path) -> None:
         ("random", "rearrange"): Verdict.INDEPENDENT,
         ("lt, LR rewound", "shuffle_weights"): Verdict.DEPENDS,
     }
-    assert state(report.controls) is State.HOLDS
+    assert state(report.questions) is State.HOLDS
     assert report.warnings == ["All 2 controls came out as expected."]
-    assert "6 questions: 3 × does not depend, 2 × depends, 1 × undecided." in report.headline
+    assert (
+        "4 questions, beside 2 controls: 2 × does not depend, 1 × depends, 1 × undecided."
+        in report.headline
+    )
 
 
 def test_a_cells_checks_are_corrected_together_or_all_of_the_report(tmp_path: Path) -> None:
@@ -90,7 +93,7 @@ def test_the_negative_control(
     ]
     report = report_of(tmp_path, arms)
     assert control(report, "negative") is expected
-    assert state(report.controls) is (State.FAILS if expected is State.FAILS else State.OPEN)
+    assert state(report.questions) is (State.FAILS if expected is State.FAILS else State.OPEN)
     assert "No positive control among these runs" in report.warnings[-1]
     if expected is State.FAILS:
         assert report.warnings[0].startswith("The negative control FAILS: random 98%, rearranged")
@@ -126,7 +129,7 @@ def test_one_seed_gives_no_verdict_and_says_so(tmp_path: Path) -> None:
     (one,) = report.questions
     assert one.verdict is Verdict.NONE
     assert "needs at least 2" in one.judgement.why
-    assert report.headline == "1 question: 1 × too few seeds."
+    assert report.headline == "1 question: 1 × no verdict."
 
 
 def test_half_finished_cells_ask_what_they_can(tmp_path: Path) -> None:

@@ -12,12 +12,11 @@ from sanity.config import PROJECT
 from sanity.report import references, tables
 from sanity.report.report import make
 
-PAPERS = {"epochs": 160, "batch_size": 64, "lr": 0.1, "precision": "fp32"}
-
 
 def rows(tmp_path: Path, arm: Arm, **training: object) -> list[tables.Row]:
     content = simulated.record(arm)
-    content["config"]["training"] = PAPERS | training
+    content["config"]["training"] = references.RECIPE | training
+    content["config"]["dataset"] |= references.IMAGES
     simulated.write(tmp_path, [arm])
     simulated.rewrite(tmp_path, content)
     return tables.rows(make([tmp_path]))
@@ -58,6 +57,7 @@ def test_a_number_with_difference_and_provenance(
         ({"check": "reinit"}, {}),
         ({"arch": "resnet20"}, {}),
         ({}, {"epochs": 2}),
+        ({}, {"weight_decay": 0}),
         ({"rewind": "learning_rate", "epoch": 0.75}, {}),
     ],
 )
@@ -86,3 +86,6 @@ def test_the_recipe_of_the_numbers_is_that_of_the_experiments() -> None:
     recipe = OmegaConf.to_container(OmegaConf.load(PROJECT / "conf" / "training" / "cifar.yaml"))
     assert isinstance(recipe, dict)
     assert {name: recipe[name] for name in references.RECIPE} == references.RECIPE
+    dataset = OmegaConf.to_container(OmegaConf.load(PROJECT / "conf" / "dataset" / "cifar10.yaml"))
+    assert isinstance(dataset, dict)
+    assert {name: dataset["dataset"][name] for name in references.IMAGES} == references.IMAGES

@@ -42,6 +42,7 @@ def test_yaml_values_are_the_class_defaults(name: str) -> None:
         ("learning_rate", {"epoch": 4}, "final", 4),
         ("learning_rate", {"epoch": 0.75}, "final", 4),
         ("learning_rate", {"epoch": 0.1}, "final", 0),
+        ("learning_rate", {"epoch": 1 / 3}, "final", 2),
     ],
 )
 def test_source_and_start(name: str, settings: dict[str, float], source: str, start: int) -> None:
@@ -73,3 +74,8 @@ def test_an_epoch_outside_the_schedule_is_refused(
 @pytest.mark.parametrize(("rewind", "epochs"), [(Epoch(9), 10), (LearningRate(9), 10)])
 def test_the_last_epoch_may_be_repeated_alone(rewind: Rewind, epochs: int) -> None:
     rewind.check(epochs)
+
+
+def test_a_share_is_the_epoch_that_one_means() -> None:
+    assert LearningRate(0.29).start_epoch(epochs=100) == 29
+    assert LearningRate(0.75).start_epoch(epochs=15) == 11

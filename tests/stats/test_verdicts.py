@@ -27,6 +27,7 @@ def paired(*differences: float, criteria: Criteria = CRITERIA) -> Paired:
     [
         ((-2.0, -2.1, -1.9, -2.2), Verdict.DEPENDS, ""),
         ((2.0, 2.1, 1.9, 2.2), Verdict.DEPENDS, "better with the change"),
+        ((-0.5, -0.9, -0.4, -0.8), Verdict.DEPENDS, "may be smaller than the margin"),
         ((0.01, -0.02, 0.03, -0.01), Verdict.INDEPENDENT, ""),
         ((-0.20, -0.21, -0.19, -0.2), Verdict.INDEPENDENT, "smaller than the margin"),
         ((-1.0, 0.0, -2.0, -1.0), Verdict.UNDECIDED, ""),

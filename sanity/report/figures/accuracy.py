@@ -1,7 +1,7 @@
 """Accuracy against sparsity: every method as it was found, beside the dense network."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from matplotlib.axes import Axes
 
@@ -12,16 +12,14 @@ from sanity.report.figures.canvas import INK, Panel
 from sanity.report.report import Report
 
 
-def panels(report: Report) -> list[Panel]:
+def panels(report: Report) -> Iterator[Panel]:
     """One a context: curves over sparsity, or a row a method where there is one sparsity."""
-    found = []
     for context in report.contexts:
         own = [one for one in report.methods if one.context is context]
         cells = [one for one in own if _has_accuracy(one)]
         if cells:
             several = len({cell.sparsity for cell in cells}) > 1
-            found.append((_curves if several else _rows)(context, cells))
-    return found
+            yield (_curves if several else _rows)(context, cells)
 
 
 def _has_accuracy(cell: Cell) -> bool:

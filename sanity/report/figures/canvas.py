@@ -14,6 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Drawing
 
+from sanity.files import digest
+
 WIDTH = 3.6  # inches, 346 CSS pixels: a panel fits a phone without being scaled down
 HEIGHT = 2.7
 
@@ -144,9 +146,14 @@ def room(rows: int, each: float = 0.15, columns: int = 2) -> float:
 
 
 def file_name(*parts: str) -> str:
-    """A file's name of letters, digits and dashes, from whatever settings say."""
+    """A file's name of letters, digits and dashes, another one for other parts.
+
+    What is lost of a label, or does not fit, is made up for by a digest.
+    """
     text = "-".join(part for part in parts if part)
-    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")[:80]
+    name = re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")
+    whole = all(re.fullmatch(r"[a-z0-9. %]*", part) for part in parts) and len(name) <= 80
+    return name if whole else f"{name[:70]}-{digest(parts)[:8]}"
 
 
 def standalone(panel: Panel) -> str:

@@ -1,6 +1,6 @@
 """Training curves of a cell's tickets: as found, and under every check."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
@@ -11,16 +11,14 @@ from sanity.report.figures.canvas import INK, Panel
 from sanity.report.report import Report
 from sanity.report.runs import epochs
 
-LIMIT = 24  # cells whose curves a report draws
 STAGE = "train_ticket"
 
 
-def panels(report: Report) -> tuple[list[Panel], int]:
-    """One a cell, those with checks first; and of how many cells the curves were left out."""
+def panels(report: Report) -> Iterator[Panel]:
+    """One a cell, those with most checks first."""
     cells = [cell for cell in report.cells if any(arm.accuracies for arm in cell.arms.values())]
     cells.sort(key=lambda cell: -len(cell.arms))
-    drawn = [panel for cell in cells[:LIMIT] if (panel := _panel(cell)) is not None]
-    return drawn, len(cells[LIMIT:])
+    return (panel for cell in cells if (panel := _panel(cell)) is not None)
 
 
 def _panel(cell: Cell) -> Panel | None:

@@ -1,7 +1,7 @@
 """How many weights each layer keeps by method: the picture that explains smart ratios."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -14,13 +14,13 @@ from sanity.report.report import Report
 NAMED = 20  # layers, up to which their names are written
 
 
-def panels(report: Report) -> list[Panel]:
+def panels(report: Report) -> Iterator[Panel]:
     """One a context and sparsity; methods that keep the same in every layer share a line."""
     groups: dict[tuple[int, float | None], list[Cell]] = defaultdict(list)
     for cell in report.methods:
         if cell.original is not None and _densities(cell):
             groups[(id(cell.context), cell.sparsity)].append(cell)
-    return [_panel(cells) for cells in groups.values()]
+    return (_panel(cells) for cells in groups.values())
 
 
 def _densities(cell: Cell) -> dict[str, float]:
@@ -38,7 +38,7 @@ def _panel(cells: Sequence[Cell]) -> Panel:
     names = max((list(line) for _, line in lines), key=len)
     empty = [label for label, line in lines if min(line.values()) == 0]
     positive = [value for _, line in lines for value in line.values() if value > 0]
-    floor = min(positive) / 2
+    floor = min(positive, default=1.0) / 2
     named = len(names) <= NAMED
     height = canvas.HEIGHT + canvas.room(len(lines), columns=1) + (0.5 if named else 0)
     with canvas.drawing(height) as (drawn, axes):

@@ -1,7 +1,7 @@
 """What each check did: differences to the original, their intervals, and the margin's band."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -23,9 +23,8 @@ LOOKS: dict[Verdict, dict[str, Any]] = {
 STRETCH = 8  # margins from which on the axis is logarithmic, if effects reach so far
 
 
-def panels(report: Report) -> list[Panel]:
+def panels(report: Report) -> Iterator[Panel]:
     """One a context and check: a row a method, with a dot a seed."""
-    found = []
     for context in report.contexts:
         for check, label in report.columns:
             asked = [
@@ -37,8 +36,7 @@ def panels(report: Report) -> list[Panel]:
                 and one.judgement.paired.seeds
             ]
             if asked:
-                found.append(_panel(asked, check, label, report.criteria))
-    return found
+                yield _panel(asked, check, label, report.criteria)
 
 
 def _panel(asked: Sequence[Question], check: str, label: str, criteria: Criteria) -> Panel:
@@ -65,6 +63,8 @@ def _panel(asked: Sequence[Question], check: str, label: str, criteria: Criteria
 
 def _row(axes: Axes, row: int, question: Question, reach: float) -> None:
     paired, look = question.judgement.paired, LOOKS[question.verdict]
+    if question.verdict is Verdict.DEPENDS and (paired.mean or 0) > 0:
+        look = look | {"marker": "^"}
     colour = look["color"]
     seeds = list(paired.differences.values())
     axes.plot(seeds, [row + 0.22] * len(seeds), "|", color=colour, alpha=0.6, markersize=4)

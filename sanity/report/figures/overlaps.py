@@ -1,5 +1,7 @@
 """Mask overlap between methods, beside what chance would give."""
 
+from collections.abc import Iterator
+
 import matplotlib as mpl
 
 from sanity.report import words
@@ -9,9 +11,9 @@ from sanity.report.overlap import Overlap, overlaps
 from sanity.report.report import Report
 
 
-def panels(report: Report) -> list[Panel]:
+def panels(report: Report) -> Iterator[Panel]:
     """One a context and sparsity."""
-    return [_panel(one) for one in overlaps(report.methods)]
+    return (_panel(one) for one in overlaps(report.methods))
 
 
 def _panel(overlap: Overlap) -> Panel:
