@@ -74,7 +74,8 @@ def sentences(questions: Sequence[Question]) -> list[str]:
     for wanted in (State.FAILS, State.OPEN):
         lines += [_sentence(control) for control in found if control.state is wanted]
     lines += _lacking(missing(questions), len({q.cell.context.label for q in questions}))
-    return lines or [f"All {len(found)} controls came out as expected."]
+    number = "Both" if len(found) == 2 else f"All {len(found)}"
+    return lines or [f"{number} controls came out as expected."]
 
 
 def _lacking(absent: Mapping[str, list[str]], contexts: int) -> list[str]:

@@ -110,7 +110,7 @@ def note(question: Question) -> str:
     """What is to be added: the seeds that would decide, or what is peculiar."""
     judgement = question.judgement
     if question.verdict is Verdict.DEPENDS and question.check == words.RANDOM_TICKET:
-        return ""
+        return judgement.why.removeprefix("better with the change").removeprefix(", ")
     if question.verdict is not Verdict.UNDECIDED or judgement.why:
         return judgement.why
     needed = judgement.seeds_needed

@@ -96,6 +96,7 @@ def points(value: float | None, sign: bool = True) -> str:
     """A difference in points of accuracy: +0.28, −1.39."""
     if value is None:
         return ""
+    value = round(value, 2) + 0.0  # no negative zero
     text = f"{value:+.2f}" if sign else f"{value:.2f}"
     return text.replace("-", MINUS)
 

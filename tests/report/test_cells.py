@@ -117,3 +117,56 @@ def test_a_run_that_stopped_at_its_mask_gives_way_to_one_that_was_trained(tmp_pa
     (cell,), notes = arrange(collect([tmp_path]).runs)
     assert cell.arms["as found"].accuracies == {0: 90.0}
     assert notes == []
+
+
+def test_arms_and_methods_whose_names_would_be_the_same_are_numbered(tmp_path: Path) -> None:
+    changed(tmp_path, "a", Arm(check="mine"), sanity_check={"power": 1})
+    changed(tmp_path, "b", Arm(check="mine"), sanity_check={"power": "1"})
+    changed(tmp_path, "c", Arm(check="other"), sanity_check={"options": {}})
+    changed(tmp_path, "d", Arm(check="other"))
+    changed(tmp_path, "e", Arm(check="random_ticket"))
+    (cell,) = arrange(collect([tmp_path]).runs)[0]
+    assert list(cell.arms) == [
+        "mine (power=1)",
+        "mine (power=1) #2",
+        "other (options={})",
+        "other",
+        "random_ticket",
+    ]
+
+
+def test_whole_numbers_are_the_same_however_they_are_written(tmp_path: Path) -> None:
+    changed(tmp_path, "a", Arm(seed=0), training={"lr": 1})
+    changed(tmp_path, "b", Arm(seed=1), training={"lr": 1.0})
+    (cell,) = arrange(collect([tmp_path]).runs)[0]
+    assert list(cell.arms["as found"].runs) == [0, 1]
+
+
+def test_masks_that_come_with_their_own_sparsity_a_file_a_seed_are_one_cell(
+    tmp_path: Path,
+) -> None:
+    for seed, sparsity in ((0, 0.9), (1, 0.9002)):
+        arm = Arm(pruner="from_checkpoint", seed=seed)
+        content = simulated.record(arm)
+        content["config"]["pruner"]["path"] = f"tickets/run_{seed}/mask_10.pt"
+        content["config"]["ratio"]["sparsity"] = None
+        content["ticket"]["sparsity"] = sparsity
+        simulated.write(tmp_path / str(seed), [arm])
+        simulated.rewrite(tmp_path / str(seed), content)
+    (cell,) = arrange(collect([tmp_path]).runs)[0]
+    assert list(cell.arms["as found"].runs) == [0, 1]
+    assert cell.label == "from_checkpoint 90.01%"
+
+
+def test_a_folder_is_called_by_its_name(tmp_path: Path) -> None:
+    changed(tmp_path, "a", Arm(dataset="folder"), dataset={"name": "flowers"})
+    (cell,) = arrange(collect([tmp_path]).runs)[0]
+    assert cell.context.label == "flowers resnet8"
+
+
+def test_other_figures_under_the_same_keys_are_said_too(tmp_path: Path) -> None:
+    simulated.write(tmp_path / "a", [Arm(accuracy=90.0)])
+    simulated.write(tmp_path / "b", [Arm(accuracy=91.0)])
+    _, (note,) = arrange(collect([tmp_path]).runs)
+    assert "different results" in note
+    assert note.endswith("counts")

@@ -6,6 +6,7 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import simulated
@@ -13,9 +14,12 @@ from rich.console import Console
 from simulated import Arm
 
 from sanity.report import files, matrix, plain, terminal
+from sanity.report.gallery import LIMIT, draw
 from sanity.report.report import Report, make
 
-EVIL = "<script>alert('1')</script>&\"'|`[x](javascript:1) $x_1$ \n# {{ 7*7 }}"
+EVIL = (
+    "=cmd\x1b[31m\x07\ud800<script>alert('1')</script>&\"'|`[x](javascript:1) $x_1$ \n# {{ 7*7 }}"
+)
 
 
 def report_of(tmp_path: Path) -> Report:
@@ -31,7 +35,7 @@ def printed(report: Report, **options: bool) -> str:
 
 def test_the_terminal_shows_controls_accuracies_verdicts_and_what_they_mean(tmp_path: Path) -> None:
     text = printed(report_of(tmp_path))
-    assert text.index("All 2 controls came out as expected.") < text.index("test accuracy")
+    assert text.index("Both controls came out as expected.") < text.index("test accuracy")
     assert "digits resnet8, 98% pruned" in text
     assert re.search(r"change +lt, from init 98% +random 98% +lt, LR rewound 98%", text)
     assert re.search(r"as found +97.02 ±0.09 \(5\) +96.98 ±0.10 \(5\)", text)
@@ -57,7 +61,7 @@ def test_files_are_written_and_say_the_same(tmp_path: Path) -> None:
         assert figure.read_text().count("<svg") == 1
     names = {path.name.split("-")[0] for path in (tmp_path / "out" / "figures").iterdir()}
     assert names == {"accuracy", "difference", "density", "curves"}
-    assert "All 2 controls came out as expected." in html
+    assert "Both controls came out as expected." in html
     assert "<small>n = 5</small><small>best epoch 97.12 ±0.09</small>" in html
 
 
@@ -146,7 +150,14 @@ def test_nothing_in_a_record_is_markup(tmp_path: Path) -> None:
     )
     for figure in (tmp_path / "out" / "figures").iterdir():
         assert "<script" not in figure.read_text()
-    assert EVIL.split("\n")[0] in printed(report)
+        ElementTree.fromstring(figure.read_text())
+    everything = [html, markdown, printed(report), (tmp_path / "out" / "results.csv").read_text()]
+    assert all(
+        "alert" in text and not re.search("[\x00-\x08\x0b-\x1f\x7f]", text) for text in everything
+    )
+    with (tmp_path / "out" / "results.csv").open(newline="") as file:
+        cells = [cell for row in csv.reader(file) for cell in row]
+    assert not any(cell.startswith(("=", "+", "-", "@")) for cell in cells)
 
 
 @pytest.mark.parametrize("arms", [[], [Arm(accuracy=None)], [Arm()], [Arm(dense=None)]])
@@ -169,3 +180,46 @@ def test_the_same_runs_give_the_same_files(tmp_path: Path) -> None:
         files.write(report, tmp_path / name)
     for one in (tmp_path / "a").rglob("*.*"):
         assert one.read_bytes() == (tmp_path / "b" / one.relative_to(tmp_path / "a")).read_bytes()
+
+
+def test_every_panel_has_a_file_of_its_own(tmp_path: Path) -> None:
+    arms = [
+        Arm(arch=arch, check=check, sparsity=sparsity, seed=seed, accuracy=95.0 + seed)
+        for arch in ("α", "β", "Net", "net", "a_b", "a-b", "x" * 90 + "1", "x" * 90 + "2")
+        for check in ("none", "rearrange")
+        for sparsity in (0.9, 0.95)
+        for seed in (0, 1)
+    ]
+    sections = draw(make([simulated.write(tmp_path, arms)]))
+    names = [panel.name for section in sections.values() for panel in section.panels]
+    assert len(names) > 40
+    assert len({name.lower() for name in names}) == len(names)
+
+
+def test_pictures_of_an_earlier_report_go(tmp_path: Path) -> None:
+    report = report_of(tmp_path)
+    (tmp_path / "out" / "figures").mkdir(parents=True)
+    for name in ("accuracy-old.svg", "mine.svg"):
+        (tmp_path / "out" / "figures" / name).touch()
+    files.write(report, tmp_path / "out")
+    names = {path.name for path in (tmp_path / "out" / "figures").iterdir()}
+    assert "mine.svg" in names
+    assert "accuracy-old.svg" not in names
+
+
+def test_hundreds_of_contexts_are_not_all_drawn(tmp_path: Path) -> None:
+    arms = [Arm(arch=f"net{number}", seed=s) for number in range(30) for s in (0, 1)]
+    sections = draw(make([simulated.write(tmp_path, arms)]))
+    assert len(sections["densities"].panels) == LIMIT
+    assert f"The first {LIMIT} of these pictures" in sections["densities"].text
+
+
+def test_a_network_without_any_weight_is_drawn_as_what_it_is(tmp_path: Path) -> None:
+    content = simulated.record(Arm())
+    content["ticket"] |= {"kept": 0, "sparsity": 1.0}
+    for layer in content["ticket"]["layers"]:
+        layer["kept"] = 0
+    simulated.write(tmp_path, [Arm()])
+    simulated.rewrite(tmp_path, content)
+    (panel,) = draw(make([tmp_path]))["densities"].panels
+    assert "lowest: empty" in panel.alt

@@ -1,7 +1,9 @@
 """The questions a set of runs asks, their answers, and the controls among them."""
 
 import dataclasses
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import simulated
@@ -35,7 +37,7 @@ def test_a_battery_is_answered(tmp_path: Path) -> None:
         ("lt, LR rewound", "shuffle_weights"): Verdict.DEPENDS,
     }
     assert state(report.questions) is State.HOLDS
-    assert report.warnings == ["All 2 controls came out as expected."]
+    assert report.warnings == ["Both controls came out as expected."]
     assert (
         "4 questions, beside 2 controls: 2 × does not depend, 1 × depends, 1 × undecided."
         in report.headline
@@ -170,3 +172,63 @@ def test_records_without_a_margin_and_other_versions_are_said(tmp_path: Path) ->
     notes = make([tmp_path]).notes
     assert any("state no margin" in note for note in notes)
     assert any("torch 2.14.1 and 9.9" in note for note in notes)
+
+
+def test_a_ticket_that_guesses_depends_on_nothing_that_could_be_found(tmp_path: Path) -> None:
+    arms = [
+        Arm(seed=s, check=c, accuracy=10.0 + s / 9) for s in range(4) for c in ("none", "invert")
+    ]
+    simulated.write(tmp_path, arms)
+    for path in tmp_path.rglob("record.json"):
+        content = json.loads(path.read_text())
+        content["config"]["dataset"]["num_classes"] = 10
+        path.write_text(json.dumps(content))
+    (one,) = make([tmp_path]).questions
+    assert one.verdict is Verdict.NONE
+    assert one.judgement.why == "as found it is no better than guessing (10.17%)"
+
+
+def test_controls_tell_of_their_own_network_only(tmp_path: Path) -> None:
+    arms = [
+        *simulated.battery(),
+        *seeds(3, 0, 0.1, 1, arch="vgg11"),
+        *seeds(3, 0, 0.1, 2, arch="vgg11", check="rearrange"),
+    ]
+    report = report_of(tmp_path, arms)
+    assert state(report.questions) is State.OPEN
+    (warning,) = report.warnings
+    assert warning.startswith("No negative and positive control of digits vgg11 among these runs")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"epoch": 1}, {"epoch": 0.05}, {"epoch": 0.4}, {"pruner": "snip"}, {"epoch": "late"}],
+)
+def test_what_has_much_of_the_schedule_ahead_or_another_pruner_is_no_control(
+    values: dict[str, Any], tmp_path: Path
+) -> None:
+    arm = {**FINE, **values}
+    arms = [*seeds(2, 0, 0.1, 1, **arm), *seeds(2, 0, 0.1, 2, check="shuffle_weights", **arm)]
+    assert report_of(tmp_path, arms).controls == []
+
+
+def test_fine_tuned_tickets_that_no_check_acts_on_are_methods(tmp_path: Path) -> None:
+    report = report_of(tmp_path, [*seeds(2, 0, 0.1, **FINE), *seeds(2, 0, 0.1, pruner="random")])
+    assert [cell.method for cell in report.methods] == ["lt", "random"]
+    assert [one.check for one in report.questions] == ["random_ticket"]
+
+
+def test_of_several_random_tickets_each_is_asked_about(tmp_path: Path) -> None:
+    simulated.write(tmp_path / "lt", seeds(2, 0, 0.1, 1))
+    for linear in (0.3, 0.5):
+        root = tmp_path / str(linear)
+        for number, arm in enumerate(seeds(2, 0, 0.1, 2, pruner="random")):
+            content = simulated.record(arm)
+            content["config"]["ratio"]["linear"] = linear
+            simulated.write(root / str(number), [arm])
+            simulated.rewrite(root / str(number), content)
+    labels = [one.label for one in make([tmp_path]).questions]
+    assert labels == [
+        "a random ticket: random (linear=0.3)",
+        "a random ticket: random (linear=0.5)",
+    ]

@@ -1,6 +1,7 @@
 """What is read from disks: all that is there, nothing that is not, and what is wrong is named."""
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,19 @@ DAMAGE: dict[str, tuple[Any, str]] = {
         ),
         "verdict.margin=-1",
     ),
+    "a group that is none": (
+        simulated.record(Arm(), config={**simulated.record(Arm())["config"], "rewind": "init"}),
+        "config.rewind is init",
+    ),
+    "a number of 400 digits": (
+        simulated.record(Arm(), metrics={"test_accuracy": 10**400}),
+        "is damaged",
+    ),
+    "infinite counts": (
+        json.dumps(simulated.record(Arm())).replace('"kept": ', '"kept": 1e999, "was": '),
+        "is damaged",
+    ),
+    "a seed that is too large": (simulated.record(Arm(), seed=10**30), "seed is 1000"),
     "deeply nested": ("[" * 100_000, "is damaged"),
 }
 
@@ -136,6 +150,50 @@ def test_failed_running_and_stopped_runs_are_told_apart(tmp_path: Path) -> None:
         tmp_path / "stopped", "missing", "was stopped before it had ended"
     )
     assert len(found) == 3
+
+
+def test_a_run_without_an_epoch_yet_is_there(tmp_path: Path) -> None:
+    (tmp_path / "young" / ".hydra").mkdir(parents=True)
+    (tmp_path / "young" / ".lock").touch()
+    (one,) = collect([tmp_path]).absent
+    assert one.word == "missing"
+
+
+def test_what_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    simulated.write(tmp_path, [Arm(seed=0)])
+    simulated.write(tmp_path / "secret", [Arm(seed=1)])
+    scan = os.scandir
+
+    def guarded(path: str) -> Any:
+        if str(path).endswith("secret"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    found = collect([tmp_path])
+    assert len(found.runs) == 1
+    (line,) = found.unreadable
+    assert line == f"{tmp_path / 'secret'}: cannot be read (Permission denied)"
+
+
+def test_links_are_followed_and_loops_end(tmp_path: Path) -> None:
+    simulated.write(tmp_path / "elsewhere", [Arm()])
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "loop").symlink_to(tmp_path / "elsewhere")
+    assert len(collect([tmp_path / "here"]).runs) == 1
+    assert len(collect([tmp_path]).runs) == 1
+
+
+def test_a_line_of_metrics_that_is_wrong_costs_the_line_or_the_curve(tmp_path: Path) -> None:
+    simulated.write(tmp_path, [Arm()], epochs=2)
+    (run,) = collect([tmp_path]).runs
+    with (run.directory / "metrics.jsonl").open("a") as file:
+        file.write('{"stage": "train_ticket", "epoch": null, "test_accuracy": 9}\n')
+    assert len(epochs(run, "train_ticket")) == 2
+    with (run.directory / "metrics.jsonl").open("a") as file:
+        file.write('{"stage": "train_ticket", "test_accuracy": 9}\n')
+    assert epochs(run, "train_ticket") == []
 
 
 def test_epochs_are_those_of_the_stage_and_a_torn_line_costs_the_curve(tmp_path: Path) -> None:

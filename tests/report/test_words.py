@@ -26,6 +26,7 @@ def test_a_check_of_ones_own_is_called_by_its_name() -> None:
         (words.percent(None), ""),
         (words.points(-0.276), "\N{MINUS SIGN}0.28"),
         (words.points(1), "+1.00"),
+        (words.points(-0.001), "+0.00"),
         (words.points(None), ""),
         (words.interval((-1.0, 0.5)), "[\N{MINUS SIGN}1.00, +0.50]"),
         (words.probability(0.0004), "< 0.001"),
