@@ -148,7 +148,9 @@ def _criteria(runs: Sequence[Run], margin: float | None) -> tuple[Criteria, list
     stated = list(dict.fromkeys(run.criteria for run in runs)) or [Criteria()]
     notes = []
     if len(stated) > 1:
-        notes.append("the runs state different verdict.* settings: the strictest count")
+        notes.append(
+            "the runs state different verdict.* settings: the smallest margin and alpha count"
+        )
     if runs and not all("verdict" in run.config for run in runs):
         notes.append("some runs state no margin (older records): the default counts for them")
     criteria = Criteria(

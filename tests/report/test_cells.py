@@ -127,11 +127,11 @@ def test_arms_and_methods_whose_names_would_be_the_same_are_numbered(tmp_path: P
     changed(tmp_path, "e", Arm(check="random_ticket"))
     (cell,) = arrange(collect([tmp_path]).runs)[0]
     assert list(cell.arms) == [
+        "random_ticket",
         "mine (power=1)",
         "mine (power=1) #2",
         "other (options={})",
         "other",
-        "random_ticket",
     ]
 
 

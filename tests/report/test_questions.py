@@ -23,7 +23,7 @@ def answers(report: Report) -> dict[tuple[str, str], Verdict]:
     return {(one.cell.method, one.check): one.verdict for one in report.questions}
 
 
-FINE = {"pruner": "lt", "rewind": "learning_rate", "epoch": 0.75}
+FINE: dict[str, Any] = {"pruner": "lt", "rewind": "learning_rate", "epoch": 0.75}
 
 
 def test_a_battery_is_answered(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_the_strictest_of_several_margins_counts_and_is_said(tmp_path: Path) -> 
     report = make([tmp_path])
     assert (report.criteria.margin, report.criteria.alpha) == (0.2, 0.05)
     assert report.criteria.family == "report"
-    assert "the strictest count" in report.notes[0]
+    assert "the smallest margin and alpha count" in report.notes[0]
 
 
 def test_a_margin_chosen_afterwards_is_said(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_controls_tell_of_their_own_network_only(tmp_path: Path) -> None:
 def test_what_has_much_of_the_schedule_ahead_or_another_pruner_is_no_control(
     values: dict[str, Any], tmp_path: Path
 ) -> None:
-    arm = {**FINE, **values}
+    arm: dict[str, Any] = {**FINE, **values}
     arms = [*seeds(2, 0, 0.1, 1, **arm), *seeds(2, 0, 0.1, 2, check="shuffle_weights", **arm)]
     assert report_of(tmp_path, arms).controls == []
 
