@@ -41,6 +41,8 @@ def render(report: Report, *, best: bool = False, absent: bool = True) -> Group:
         title = "does it depend on what the check changes? (points against as found)"
         parts += [_table(title, matrix.verdicts(report)), Text(report.headline)]
         parts.append(Text(_legend(report)))
+    else:
+        parts.append(Text(report.headline))
     parts += [Text(f"note: {note}", style="dim") for note in report.notes]
     parts += _absent(report) if absent else []
     parts += [Text(f"unreadable: {line}", style="red") for line in report.unreadable]

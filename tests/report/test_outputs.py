@@ -146,7 +146,7 @@ def test_nothing_in_a_record_is_markup(tmp_path: Path) -> None:
     assert not re.search(r"(?<!\\)\[x\]\(javascript", markdown)
     assert not re.search(r"^# \{", markdown, re.M)
     assert all(
-        re.fullmatch(r"[a-z0-9.-]+\.svg", f.name) for f in (tmp_path / "out/figures").iterdir()
+        re.fullmatch(r"[a-z0-9._-]+\.svg", f.name) for f in (tmp_path / "out/figures").iterdir()
     )
     for figure in (tmp_path / "out" / "figures").iterdir():
         assert "<script" not in figure.read_text()
@@ -170,6 +170,7 @@ def test_little_is_reported_too(arms: list[Arm], tmp_path: Path) -> None:
     html = files.write(report, tmp_path).read_text()
     assert "broke" in html
     assert "broke" in printed(report)
+    assert "Nothing was compared" in printed(report)
     assert "Nothing was compared" in html
     assert "broke" in (tmp_path / "report.md").read_text()
 

@@ -151,8 +151,8 @@ def file_name(*parts: str) -> str:
     What is lost of a label, or does not fit, is made up for by a digest.
     """
     text = "-".join(part for part in parts if part)
-    name = re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")
-    whole = all(re.fullmatch(r"[a-z0-9. %]*", part) for part in parts) and len(name) <= 80
+    name = re.sub(r"[^a-z0-9._]+", "-", text.lower()).strip("-.")
+    whole = all(re.fullmatch(r"[a-z0-9._ %]*", part) for part in parts) and len(name) <= 80
     return name if whole else f"{name[:70]}-{digest(parts)[:8]}"
 
 

@@ -53,6 +53,7 @@ def _panel(cells: Sequence[Cell]) -> Panel:
                 linewidth=1.1,
                 label=label,
             )
+        axes.set_xlim(0.5, len(names) + 0.5)
         axes.set_yscale("log")
         axes.set_yticks([], minor=True)
         ticks = [tick for tick in (1e-4, 1e-3, 0.01, 0.1, 1) if floor <= tick]
