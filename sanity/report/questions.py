@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 from sanity.report import words
 from sanity.report.cells import Arm, Cell, mean
@@ -93,7 +94,7 @@ def _is_fine_tuned(cell: Cell) -> bool:
     epochs, epoch = config.get("training", {}).get("epochs"), config.get("rewind", {}).get("epoch")
     if (choices["pruner"], choices["rewind"]) != ("lt", "learning_rate"):
         return False
-    if not isinstance(epoch, int | float) or not isinstance(epochs, int):
+    if not isinstance(epoch, int | float) or not isinstance(epochs, int) or not isfinite(epoch):
         return False
     return LearningRate(epoch).start_epoch(epochs) >= LATE * epochs
 
@@ -117,7 +118,9 @@ def _has_learnt_nothing(cell: Cell, original: Arm) -> str:
     """Why nothing can be taken away from a ticket that guesses; empty for others."""
     classes = cell.any_run.config.get("dataset", {}).get("num_classes")
     accuracy = mean(original.accuracies)
-    if not classes or accuracy is None or accuracy > CHANCE * 100 / classes:
+    if not isinstance(classes, int) or classes < 2 or accuracy is None:
+        return ""
+    if accuracy > CHANCE * 100 / classes:
         return ""
     return f"as found it is no better than guessing ({accuracy:.2f}%)"
 

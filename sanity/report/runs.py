@@ -104,7 +104,8 @@ def _run(directory: Path, content: Mapping[str, Any]) -> Run:
             raise ValueError(f"config.{name} is {content['config'][name]}")
     metrics = content["metrics"]
     for name, value in metrics.items():
-        if not _is_number(value):
+        is_share = str(name).endswith("accuracy")
+        if not _is_number(value) or (is_share and not 0 <= value <= 100):
             raise ValueError(f"metrics.{name} is {value}")
     stages = {
         name: {"key": str(stage["key"]), "perturbed": bool(stage.get("perturbed"))}

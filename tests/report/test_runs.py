@@ -87,6 +87,10 @@ DAMAGE: dict[str, tuple[Any, str]] = {
         simulated.record(Arm(), metrics={"test_accuracy": 10**400}),
         "is damaged",
     ),
+    "more than all": (
+        simulated.record(Arm(), metrics={"test_accuracy": 1e308}),
+        "metrics.test_accuracy is 1e+308",
+    ),
     "infinite counts": (
         json.dumps(simulated.record(Arm())).replace('"kept": ', '"kept": 1e999, "was": '),
         "is damaged",
