@@ -1,4 +1,9 @@
-"""From a group of the configuration to the object it describes, or one line about what is wrong."""
+"""From a group of the configuration to the object it describes, or one line about what is wrong.
+
+A group names one class, which must be a subclass of what the group is for; all other settings are
+values. Hydra's ``instantiate`` would call whatever a ``_target_`` names, at any depth, but for a
+list of functions known to be dangerous: so it is not used.
+"""
 
 import copy
 import functools
@@ -6,11 +11,10 @@ import hashlib
 import importlib
 import inspect
 import json
+import math
 from types import ModuleType
 from typing import Any, TypeVar
 
-from hydra.errors import HydraException
-from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
@@ -22,6 +26,9 @@ T = TypeVar("T")
 
 Values = dict[str, Any]
 """A group's settings as plain Python values, ``_target_`` included."""
+
+RESERVED = ("_target_", "_args_", "_partial_", "_convert_", "_recursive_")
+"""What Hydra takes for instructions; of these a group has ``_target_``, and only at its top."""
 
 
 def plain(cfg: DictConfig, group: str) -> Values:
@@ -43,10 +50,7 @@ def plain(cfg: DictConfig, group: str) -> Values:
 
 def component(group: str, values: Values, base: type[T]) -> T:
     """The object that ``values`` describe, which must be a ``base``."""
-    kind = class_of(group, values)
-    if not issubclass(kind, base):
-        wanted = f"{base.__module__}.{base.__name__}"
-        raise ConfigError(f"{group}._target_={values['_target_']}: is no {wanted}")
+    kind = class_of(group, values, base)
     values = conformed(group, values, kind)
     own = kind.__module__.split(".")[0] == "sanity"
     part = copy.copy(_built(group, json.dumps(values))) if own else build(group, values)
@@ -66,26 +70,64 @@ def conformed(group: str, values: Values, kind: type) -> Values:
     return {"_target_": values["_target_"], **conform(group, kind, settings)}
 
 
-def class_of(group: str, values: Values) -> type:
-    """The class that ``_target_`` names; raises ConfigError where there is none."""
+def class_of(group: str, values: Values, base: type = object) -> type:
+    """The class that ``_target_`` names, imported; nothing of it is called.
+
+    Raises ConfigError where there is none, where it is no ``base``, or where other settings name
+    code as well.
+    """
     target = values.get("_target_")
     if target is None:
         raise ConfigError(f"{group}: its file has no _target_, the class that implements it")
+    if not is_dotted(target):
+        raise ConfigError(f"{group}._target_={target}: must be a class, written module.Class")
+    for name, value in values.items():
+        if name != "_target_":
+            refuse_code(f"{group}.{name}", name, value)
+    module, _, name = target.rpartition(".")
     try:
-        return get_class(target)
-    except Exception as error:  # a user's module may fail in any way while it is imported
+        kind = getattr(importlib.import_module(module), name)
+    except (Exception, SystemExit) as error:  # a user's module may fail in any way
         raise ConfigError(f"{group}._target_={target}: {one_line(error)}") from error
+    if not inspect.isclass(kind) or not issubclass(kind, base):
+        raise ConfigError(f"{group}._target_={target}: is no {base.__module__}.{base.__name__}")
+    return kind
+
+
+def is_dotted(target: object) -> bool:
+    """Whether ``target`` is a dotted path, of a module and what is in it."""
+    parts = target.split(".") if isinstance(target, str) else []
+    return len(parts) > 1 and all(part.isidentifier() for part in parts)
+
+
+def refuse_code(where: str, name: object, value: Any) -> None:
+    """Raise ConfigError where a setting, at any depth, is more than a value that JSON holds."""
+    if name in RESERVED:
+        raise ConfigError(f"{where}: not possible here; settings are values, and name no code")
+    if isinstance(value, dict):
+        for inner, item in value.items():
+            if not isinstance(inner, str | int | float):
+                raise ConfigError(f"{where}={value}: its names must be texts or numbers")
+            refuse_code(f"{where}.{inner}", inner, item)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            refuse_code(f"{where}[{index}]", index, item)
+    elif not isinstance(value, str | int | float | None):
+        raise ConfigError(f"{where}={value}: must be a number, a text, a list or a map of these")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{where}={value}: must be a finite number")
 
 
 def build(group: str, values: Values) -> Any:
-    """What Hydra makes of ``values``; its errors become one line."""
+    """An object of the class that ``values`` name; what it says against them becomes one line."""
+    settings = {name: value for name, value in values.items() if name != "_target_"}
+    kind = class_of(group, values)
     try:
-        return instantiate(values, _convert_="all")
-    except HydraException as error:
-        cause = error.__cause__
-        if isinstance(cause, SanityError):
-            raise cause from None
-        raise ConfigError(f"{group}: {one_line(cause or error)}") from error
+        return kind(**copy.deepcopy(settings))  # it may change what it is given
+    except SanityError:
+        raise
+    except Exception as error:
+        raise ConfigError(f"{group}: {one_line(error)}") from error
 
 
 def identity(values: Values, part: object) -> Values:

@@ -16,6 +16,9 @@ from omegaconf import DictConfig, OmegaConf
 from sanity.errors import ConfigError
 
 PROJECT = Path(__file__).resolve().parent.parent
+MOST_THREADS = 1024
+LARGEST = 2**63 - 1
+"""Of whole numbers: what tensors, and most that reads a record, can hold."""
 STAGES = ("train_dense", "prune", "rewind", "train_ticket")
 KINDS: dict[type, str] = {
     int: "a whole number",
@@ -58,8 +61,8 @@ def read_settings(cfg: DictConfig) -> Settings:
     settings = Settings(**conform("", Settings, values))
     if settings.seed < 0:
         raise ConfigError(f"seed={settings.seed}: must be 0 or more")
-    if settings.threads is not None and settings.threads < 1:
-        raise ConfigError(f"threads={settings.threads}: must be 1 or more, or null")
+    if settings.threads is not None and not 1 <= settings.threads <= MOST_THREADS:
+        raise ConfigError(f"threads={settings.threads}: must be 1 to {MOST_THREADS}, or null")
     if settings.checkpoint_every is not None and settings.checkpoint_every < 0:
         raise ConfigError(
             f"checkpoint_every={settings.checkpoint_every:g}: must be 0 seconds or more, or null"
@@ -69,9 +72,17 @@ def read_settings(cfg: DictConfig) -> Settings:
     for name in ("data_dir", "store_dir"):
         if not getattr(settings, name).strip():
             raise ConfigError(f"{name}=: must name a directory")
-    settings.data_dir = str(Path(settings.data_dir).expanduser().absolute())
-    settings.store_dir = str(Path(settings.store_dir).expanduser().absolute())
+    settings.data_dir = str(absolute("data_dir", settings.data_dir))
+    settings.store_dir = str(absolute("store_dir", settings.store_dir))
     return settings
+
+
+def absolute(name: str, path: str) -> Path:
+    """The setting ``name`` as an absolute path; raises ConfigError for a home that is unknown."""
+    try:
+        return Path(path).expanduser().absolute()
+    except RuntimeError:
+        raise ConfigError(f"{name}={path}: there is no user of that name") from None
 
 
 def conform(group: str, schema: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -82,13 +93,15 @@ def conform(group: str, schema: Callable[..., Any], values: Mapping[str, Any]) -
     """
     prefix = f"{group}." if group else ""
     parameters = inspect.signature(schema).parameters
-    hints = get_type_hints(schema.__init__)
+    hints = _hints(schema)
     open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     fitting = {}
     for name, value in values.items():
         if name not in parameters and not open_ended:
             raise ConfigError(unknown_setting(group, name, parameters))
         kinds = _plain_kinds(hints.get(name))
+        if type(value) is int and abs(value) > LARGEST:
+            raise ConfigError(f"{prefix}{name}={value}: must be below 2^63")
         if kinds and type(value) not in kinds:
             if float not in kinds or type(value) is not int:
                 allowed = " or ".join(KINDS[kind] for kind in kinds)
@@ -101,6 +114,17 @@ def conform(group: str, schema: Callable[..., Any], values: Mapping[str, Any]) -
         if name not in values and parameter.default is parameter.empty and not open_ended:
             raise ConfigError(f"{prefix}{name}: must be given")
     return fitting
+
+
+def _hints(schema: Callable[..., Any]) -> dict[str, Any]:
+    """What ``schema`` says of its arguments; nothing where that cannot be evaluated.
+
+    A class of one's own may name types that it imports for type checkers alone.
+    """
+    try:
+        return get_type_hints(schema.__init__)
+    except Exception:
+        return {}
 
 
 def _plain_kinds(hint: Any) -> tuple[type, ...]:

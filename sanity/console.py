@@ -7,15 +7,59 @@ import logging
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import IO, Any, cast
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.highlighter import NullHighlighter
 from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-err = Console(stderr=True)
+from sanity.files import printable
+
+
+class _Stderr:
+    """What is complained about; once nobody can read it any more, training goes on all the same."""
+
+    encoding = "utf-8"
+
+    def write(self, text: str) -> int:
+        """Write to stderr as it is now, which may be a pipe or a terminal that was closed."""
+        with suppress(OSError):
+            self._real.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """The same for what is buffered."""
+        with suppress(OSError):
+            self._real.flush()
+
+    def isatty(self) -> bool:
+        """Whether a person looks at it."""
+        return self._real.isatty()
+
+    def fileno(self) -> int:
+        """For the size of the terminal."""
+        return self._real.fileno()
+
+    @property
+    def _real(self) -> IO[str]:
+        """The stderr of this moment; a bar that is drawn has put itself in its place."""
+        return cast(IO[str], getattr(sys.stderr, "rich_proxied_file", sys.stderr))
+
+
+err = Console(file=cast(IO[str], _Stderr()), stderr=True)
+WIDE = 1000  # columns where nobody looks at a terminal: a row is a line there
+
+
+def echo(*parts: RenderableType) -> None:
+    """Print tables and lines on stdout; in files and logs, wide enough for a row a line."""
+    # Settings and paths may hold brackets and colons: nothing of them is markup.
+    console = Console(markup=False, emoji=False)
+    if not console.is_terminal:
+        console = Console(width=WIDE, markup=False, emoji=False)
+    for part in parts:
+        console.print(part, highlight=False)
 
 
 class LogHandler(RichHandler):
@@ -37,11 +81,12 @@ class LogHandler(RichHandler):
         if err.is_terminal:
             super().emit(record)
         else:
-            print(self.format(record), file=sys.stderr, flush=True)
+            with suppress(OSError):
+                print(self.format(record), file=sys.stderr, flush=True)
 
     def format(self, record: logging.LogRecord) -> str:
         """Name the level of anything above information; the rest speaks for itself."""
-        message = super().format(record)
+        message = printable(super().format(record))
         return (
             f"{record.levelname.lower()}: {message}" if record.levelno > logging.INFO else message
         )

@@ -35,6 +35,19 @@ class CheckError(SanityError):
     """A sanity check that changed nothing, so that its result would mean nothing."""
 
 
+LONGEST = 2000  # letters of a line that anybody reads
+
+
+def as_line(text: str) -> str:
+    """``text`` as one line of what a terminal shows as it stands; settings may hold anything."""
+    shown = "".join(
+        letter if letter.isprintable() else " " if letter.isspace() else "\N{REPLACEMENT CHARACTER}"
+        for letter in text.strip()
+    )
+    cut = len(shown) - LONGEST  # both ends matter: which setting, and what is wrong with it
+    return shown if cut <= 0 else f"{shown[: LONGEST // 2]} ... {shown[LONGEST // 2 + cut :]}"
+
+
 def one_line(error: BaseException) -> str:
     """Hydra's and OmegaConf's messages in one line: what is wrong and, where known, the choices."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -48,4 +61,4 @@ def one_line(error: BaseException) -> str:
         group, _, name = missing["option"].rpartition("/")
         return f"{group}={name}: no such option; choose from {', '.join(sorted(names))}"
     lines = [line for line in lines if not line.startswith(("full_key", "object_type", "See http"))]
-    return " ".join(lines)
+    return " ".join(lines) or type(error).__name__

@@ -1,6 +1,7 @@
 """Files that are either whole or absent: atomic writes and digests."""
 
 import errno
+import glob
 import hashlib
 import json
 import os
@@ -9,11 +10,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 UNPRINTABLE = re.compile("[^\\t\\n\\x20-\\x7e\\xa0-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
-DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM}
-"""What the system says of a full, read-only, failing or forbidden disk."""
+DISK_ERRORS = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ESTALE),
+    *(errno.EACCES, errno.EPERM),
+}
+"""What the system says of a full, read-only, failing, vanished or forbidden disk."""
 
 
 def sha256(path: Path) -> str:
@@ -25,6 +27,17 @@ def sha256(path: Path) -> str:
 def digest(value: Any) -> str:
     """The SHA-256 of ``value`` as JSON, in hex; equal values have equal digests."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def read_json(path: Path) -> Any:
+    """The JSON in ``path``; raises ValueError for anything else, OSError where it cannot be read.
+
+    For files that somebody may have damaged, or made up.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -57,17 +70,10 @@ def fsync_directory(path: Path) -> None:
         os.close(handle)
 
 
-def is_locked(path: Path) -> bool:
-    """Whether a living process holds the lock file ``path``."""
-    if not path.exists():
-        return False
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return True
-    lock.release()
-    return False
+def sweep_up(path: Path) -> None:
+    """Remove what killed writers of ``path`` have left; for whoever is its only writer now."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}-*"):
+        left.unlink(missing_ok=True)
 
 
 def printable(value: Any) -> Any:

@@ -1,17 +1,25 @@
-"""A finished run, back in Python: its network, mask and record."""
+"""A finished run, back in Python: its network, mask and record.
 
-import json
+A record is data, which people pass on. So what one says is checked, and no code that it names is
+run unless the caller has named it as well.
+"""
+
+import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
+from safetensors import SafetensorError
 from torch import nn
 
-from sanity.components import build, plain
-from sanity.errors import StoreError
+from sanity.archs.build import skeleton
+from sanity.components import Values, build, class_of, conformed, is_dotted
+from sanity.errors import ConfigError, StoreError, as_line, one_line
+from sanity.files import read_json
 from sanity.masks import Mask
-from sanity.store import Entry, Store
+from sanity.record import SCHEMA
+from sanity.store import Entry, Store, is_key
 from sanity.ticket import expand
 
 
@@ -24,27 +32,98 @@ class Ticket:
     record: dict[str, Any]
 
 
-def load(path: Path | str) -> Ticket:
+def load(path: Path | str, own: str | Sequence[str] = ()) -> Ticket:
     """The ticket of the run whose ``record.json`` lies at ``path``.
 
-    Raises StoreError where the run trained none, or where the store no longer has it.
+    Its network must be of a class of this package, or of a module that ``own`` names, itself or by
+    its package: ``load(path, own="my_net")`` imports ``my_net``, which must be on Python's path,
+    and that runs it. Weights and mask are read from the record's store as tensors only.
+    Raises StoreError where the record is damaged, of another version or names other code, where
+    the run trained no ticket, or where the store no longer has it.
     """
-    record = json.loads(Path(path).read_text(encoding="utf-8"))
+    path = Path(path)
+    record = _read(path)
     store = Store(Path(record["config"]["store_dir"]))
-    mask = _entry(store, record, "prune").tensors("mask")
-    weights = expand(_entry(store, record, "train_ticket").tensors("final"), mask)
-    arch = plain(DictConfig(record["config"]), "arch")
-    arch.pop("init_from", None)
-    network = build("arch", arch)
-    network.load_state_dict(weights)
+    pruned, trained = (_entry(path, store, record, name) for name in ("prune", "train_ticket"))
+    try:
+        mask = pruned.tensors("mask")
+        weights = expand(trained.tensors("final"), mask)
+    except (KeyError, TypeError, ValueError, RuntimeError, OSError, SafetensorError) as error:
+        raise StoreError(
+            f"{trained.path}: holds no ticket of {path} ({one_line(error)})"
+        ) from error
+    trusted = ("sanity", *([own] if isinstance(own, str) else own))
+    network = _network(path, record["config"]["arch"], trusted, weights)
     return Ticket(network, mask, record)
 
 
-def _entry(store: Store, record: dict[str, Any], stage: str) -> Entry:
-    if stage not in record["stages"]:
-        raise StoreError(f"the run has no stage {stage}: its pruner or until left it out")
-    key = record["stages"][stage]["key"]
-    entry = store.get(stage, key)
+def _read(path: Path) -> dict[str, Any]:
+    """A record of which everything is there that is needed here."""
+    try:
+        record = read_json(path)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise _damaged(path, one_line(error)) from error
+    if not isinstance(record, dict) or "schema" not in record:
+        raise StoreError(f"{path}: is no record of a run")
+    if record["schema"] != SCHEMA:
+        found = as_line(str(record["schema"]))
+        raise StoreError(f"{path}: has schema {found}; this version reads {SCHEMA}")
+    config, stages = record.get("config"), record.get("stages")
+    arch = config.get("arch") if isinstance(config, dict) else None
+    for name, value in {"config": config, "stages": stages, "config.arch": arch}.items():
+        if not isinstance(value, dict):
+            raise _damaged(path, f"{name} is {value}")
+    if not isinstance(record["config"].get("store_dir"), str):
+        raise _damaged(path, f"config.store_dir is {record['config'].get('store_dir')}")
+    return record
+
+
+def _entry(path: Path, store: Store, record: dict[str, Any], name: str) -> Entry:
+    """What the record's stage ``name`` has left in the store."""
+    if name not in record["stages"]:
+        raise StoreError(f"the run has no stage {name}: its pruner or until left it out")
+    stage = record["stages"][name]
+    key = stage.get("key") if isinstance(stage, dict) else None
+    if not isinstance(key, str) or not is_key(key):
+        raise _damaged(path, f"the key of its stage {name} is {key}")
+    try:
+        entry = store.get(name, key)
+    except OSError as error:  # of a directory with a name that no directory can have
+        raise _damaged(path, f"config.store_dir is {store.root}: {error.strerror}") from error
     if entry is None:
-        raise StoreError(f"{store.root / stage / key}: missing; the same command computes it anew")
+        missing = as_line(str(store.root / name / key))
+        raise StoreError(f"{missing}: missing; the same command computes it anew")
     return entry
+
+
+def _network(
+    path: Path, arch: Values, trusted: Sequence[str], weights: dict[str, Any]
+) -> nn.Module:
+    """The record's network with these weights; only if it fits them does it cost memory."""
+    values = {name: value for name, value in arch.items() if name != "init_from"}
+    target = values.get("_target_")
+    if not isinstance(target, str) or not is_dotted(target):
+        raise _damaged(path, f"config.arch._target_ is {target}")
+    module = target.rpartition(".")[0]
+    if not any(f"{module}.".startswith(f"{name}.") for name in trusted):
+        raise StoreError(
+            f"{path}: its network is {as_line(target)}, which is not of this package; if you know "
+            "that code and trust it, name its module: load(path, own=...)"
+        )
+    try:
+        values = conformed("arch", values, class_of("arch", values, nn.Module))
+        factory = functools.partial(build, "arch", values)
+        wanted = {name: tensor.shape for name, tensor in skeleton(factory).state_dict().items()}
+        if wanted != {name: tensor.shape for name, tensor in weights.items()}:
+            raise _damaged(path, "config.arch is not the network of which the store has weights")
+        network: nn.Module = factory()
+        network.load_state_dict(weights)
+    except (ConfigError, RuntimeError, AttributeError) as error:
+        raise _damaged(path, one_line(error)) from error
+    return network
+
+
+def _damaged(path: Path, why: str) -> StoreError:
+    return StoreError(f"{path}: is damaged ({as_line(why)})")

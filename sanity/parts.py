@@ -5,25 +5,25 @@ import functools
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from omegaconf import DictConfig
 from torch import nn
 
 import sanity.datasets as datasets
 import sanity.pruners
 from sanity import components
-from sanity.archs.build import skeleton
 from sanity.checks.base import Check
 from sanity.components import Values, component, plain
-from sanity.config import Settings, conform, read_settings
+from sanity.config import Settings, absolute, conform, read_settings
 from sanity.datasets.base import Dataset
-from sanity.errors import CombinationError, ConfigError, one_line
+from sanity.errors import CombinationError, ConfigError
 from sanity.files import sha256
-from sanity.layers import Blueprint, blueprint
+from sanity.layers import Blueprint
+from sanity.outline import outline
 from sanity.pruners.base import Pruner
 from sanity.ratios.base import Allocation, Budget, Ratio, kept_share
 from sanity.ratios.global_ import Global
@@ -154,7 +154,7 @@ def build(cfg: DictConfig) -> Parts:
     cfg.data_dir, cfg.store_dir = settings.data_dir, settings.store_dir  # absolute from here on
     arch = plain(cfg, "arch")
     init_from = _checkpoint(arch.pop("init_from", None))
-    arch_class = components.class_of("arch", arch)
+    arch_class = components.class_of("arch", arch, nn.Module)
     arch = components.conformed("arch", arch, arch_class)
     factory = functools.partial(components.build, "arch", arch)
     method = _method(plain(cfg, "pruner"), plain(cfg, "ratio"))
@@ -166,7 +166,7 @@ def build(cfg: DictConfig) -> Parts:
         settings=settings,
         factory=factory,
         init_from=init_from,
-        blueprint=_outline(json.dumps(arch), dataset.channels, _side(dataset), _classes(dataset)),
+        blueprint=outline(json.dumps(arch), dataset.channels, _side(dataset), _classes(dataset)),
         dataset=dataset,
         method=method,
         donor=_donor(method.ratio) if isinstance(method.ratio, Like) else None,
@@ -229,10 +229,13 @@ def _donor(ratio: Like) -> Method:
 def _checkpoint(init_from: Any) -> Path | None:
     if not isinstance(init_from, str | None):
         raise ConfigError(f"arch.init_from={init_from}: must be a file's path or null")
-    path = None if init_from is None else Path(init_from).expanduser()
-    if path is not None and not path.is_file():
-        raise ConfigError(f"arch.init_from={init_from}: no such file")
-    return path
+    if init_from is None:
+        return None
+    path = absolute("arch.init_from", init_from)
+    with suppress(OSError):  # of a name that is too long for one
+        if path.is_file():
+            return path
+    raise ConfigError(f"arch.init_from={init_from}: no such file")
 
 
 def _side(dataset: Dataset) -> int:
@@ -243,23 +246,3 @@ def _side(dataset: Dataset) -> int:
 def _classes(dataset: Dataset) -> int:
     assert dataset.num_classes is not None, "known since the data set was resolved"
     return dataset.num_classes
-
-
-@functools.lru_cache(maxsize=256)
-def _outline(arch: str, channels: int, side: int, num_classes: int) -> Blueprint:
-    """The network's prunable layers, once it is seen to fit the images and classes.
-
-    ``arch`` is its settings as JSON: the jobs of a sweep ask for the same network again and again.
-    """
-    network = skeleton(functools.partial(components.build, "arch", json.loads(arch))).eval()
-    outline = blueprint(network)
-    if not outline.layers:
-        raise ConfigError("arch: the network has no convolution or linear layer to prune")
-    shape = (2, channels, side, side)
-    try:
-        found = tuple(network(torch.empty(shape, device="meta")).shape)
-    except Exception as error:  # whatever a network says to images that it was not made for
-        raise ConfigError(f"arch: does not take images {shape[1:]}: {one_line(error)}") from error
-    if found != (2, num_classes):
-        raise ConfigError(f"arch: gives {found[1:]} outputs for {num_classes} classes")
-    return outline

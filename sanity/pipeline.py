@@ -24,6 +24,7 @@ from sanity.stages.train_dense import train_dense
 from sanity.stages.train_ticket import train_ticket
 from sanity.stats import criteria
 from sanity.store import Entry, Store
+from sanity.store.users import Note
 from sanity.trackers.audience import Audience
 from sanity.trackers.ledger import SHOWN, Ledger
 from sanity.validation import validate
@@ -64,7 +65,7 @@ def run(
     where only a part of the run is wanted: unlike ``until`` it changes nothing of what the run is.
     """
     directory = directory or _run_directory()
-    with claim(directory):
+    with claim(directory, wait=planned is not None):
         return _run(cfg, directory, planned, last)
 
 
@@ -92,7 +93,9 @@ def _run(
         raise
     _conclude(record, parts, outcome)
     record.complete()
-    summary.show(record)
+    Note(lab.store.root, directory).replace(record.results)
+    with suppress(OSError):  # a terminal that was closed
+        summary.show(record)
     return record.objective
 
 

@@ -13,11 +13,11 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
-from sanity import __version__
+from sanity import __version__, locks
 from sanity.errors import StoreError
-from sanity.files import is_locked, write_json
+from sanity.files import sweep_up, write_json
 from sanity.layers import Blueprint
 from sanity.masks import Mask, kept
 from sanity.store import Entry
@@ -59,6 +59,7 @@ class Record:
         """``sweep`` names the sweep that the run is a part of, if it is one of several."""
         self.directory = directory
         self.listener: Listener | None = None
+        self.results: list[tuple[str, str]] = []
         self._metrics = directory / "metrics.jsonl"
         self.content: dict[str, Any] = {
             "schema": SCHEMA,
@@ -75,6 +76,7 @@ class Record:
         }
         # A run that is started again in its directory (a requeued job) tells its story anew.
         self._metrics.unlink(missing_ok=True)
+        sweep_up(self.path)
 
     @property
     def path(self) -> Path:
@@ -92,6 +94,7 @@ class Record:
         """
         if name in self.content["stages"]:
             return
+        self.results.append((entry.stage, entry.key))
         self.content["stages"][name] = {
             "key": entry.key,
             "reused": entry.reused,
@@ -111,8 +114,8 @@ class Record:
         if self.listener:
             self.listener.epoch(stage, figures)
 
-    def set_ticket(self, blueprint: Blueprint, mask: Mask) -> None:
-        """Note how many weights each layer of the ticket keeps."""
+    def set_ticket(self, blueprint: Blueprint, mask: Mask, asked: float | None = None) -> None:
+        """Note how many weights each layer of the ticket keeps; ``asked`` is the sparsity meant."""
         counts = kept(mask)
         self.content["ticket"] = {
             "sparsity": 1 - sum(counts.values()) / blueprint.total,
@@ -123,6 +126,7 @@ class Record:
                 for layer in blueprint.layers
             ],
             "digest": mask_digest(mask),
+            **({} if asked is None else {"asked": asked}),
         }
 
     def set_check(self, name: str, effect: dict[str, Any] | None) -> None:
@@ -196,19 +200,20 @@ def mask_digest(mask: Mask) -> str:
 
 
 @contextmanager
-def claim(directory: Path) -> Iterator[None]:
+def claim(directory: Path, *, wait: bool = False) -> Iterator[None]:
     """Be the only run at work in ``directory``; raises StoreError where there is another.
 
+    With ``wait`` it waits for the other: a worker that has outlived its sweep is at the same job.
     The lock file stays; the lock itself ends with its process, however that ends.
     """
-    lock = FileLock(directory / LOCK)
+    lock = locks.lock_at(directory / LOCK)
     try:
-        lock.acquire(timeout=PATIENCE)
+        lock.acquire(timeout=-1 if wait else PATIENCE)
     except Timeout:
         raise StoreError(f"another run is at work in {directory}") from None
     except OSError as error:
         raise StoreError(
-            f"the run's directory {directory} cannot be written ({error.strerror})"
+            f"the run's directory {directory} cannot be written ({locks.why_not(error)})"
         ) from error
     try:
         yield
@@ -218,7 +223,7 @@ def claim(directory: Path) -> Iterator[None]:
 
 def is_running(directory: Path) -> bool:
     """Whether a run is at work in ``directory`` now, on this host or one that shares it."""
-    return is_locked(directory / LOCK)
+    return locks.is_held(directory / LOCK)
 
 
 def _finite(value: Any) -> Any:

@@ -1,7 +1,8 @@
 """Signals that wait: training stops between two steps, with what it has reached on the disk.
 
 A signal is held until the running step is done and a checkpoint is saved; then it does what it
-would have done at once: end the program (Ctrl-C, kill), requeue a SLURM job, or nothing.
+would have done at once: end the program (Ctrl-C, kill, a closed terminal), requeue a SLURM job,
+or nothing.
 """
 
 import signal
@@ -10,21 +11,31 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-ENDING = frozenset({signal.SIGINT, signal.SIGTERM})
-HELD = (*ENDING, *([signal.SIGUSR2] if hasattr(signal, "SIGUSR2") else []))
+# Of a terminal that is closed both the shell and the system tell, so that SIGHUP may come twice.
+URGENT = frozenset({signal.SIGINT, signal.SIGTERM})
+# By default these kill: also a closed terminal, and SLURM's word before a limit (--signal=USR2).
+KILLING = tuple(
+    getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGUSR2") if hasattr(signal, name)
+)
+HELD = (signal.SIGINT, *KILLING)
 
 
 class Terminated(BaseException):
-    """SIGTERM as an exception, so that nothing is left half-written."""
+    """A signal that ends the program, as an exception, so that nothing is left half-written."""
 
-    def __str__(self) -> str:
-        return "stopped by SIGTERM"
+    def __init__(self, signum: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(signum).name}")
+        self.signum = signum
 
 
-def raise_on_sigterm() -> None:
-    """Let SIGTERM raise Terminated, unless somebody else (a SLURM job) has plans for it."""
-    if _in_main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, _terminate)
+def raise_on_signals() -> None:
+    """Let SIGTERM, SIGHUP and SIGUSR2 raise Terminated, unless somebody else has plans for them.
+
+    A SLURM job has; nohup ignores SIGHUP.
+    """
+    for signum in KILLING:
+        if _in_main_thread() and signal.getsignal(signum) == signal.SIG_DFL:
+            signal.signal(signum, _terminate)
 
 
 class Held:
@@ -41,7 +52,7 @@ class Held:
 
     def note(self, signum: int, frame: Any) -> None:
         """The handler meanwhile; who asks for the end a second time does not want to wait."""
-        if signum in ENDING and ENDING.intersection(self.pending):
+        if signum in URGENT and URGENT.intersection(self.pending):
             self._act(signum)
         elif signum not in self.pending:
             self.pending.append(signum)
@@ -50,16 +61,15 @@ class Held:
         previous = self._previous[signum]
         if callable(previous):
             previous(signum, None)
-        elif signum == signal.SIGTERM:
-            raise Terminated
         elif signum == signal.SIGINT:
             raise KeyboardInterrupt
-        # By default SIGUSR2 kills; where nobody waits for it, it asks for a checkpoint.
+        else:
+            raise Terminated(signum)
 
 
 @contextmanager
 def hold() -> Iterator[Held]:
-    """Hold SIGINT, SIGTERM and SIGUSR2 in this block; who is in it asks for ``pending``.
+    """Hold SIGINT, SIGTERM, SIGHUP and SIGUSR2 in this block; who is in it asks for ``pending``.
 
     Ignored signals stay ignored. Python lets only the main thread do this: elsewhere nothing is
     held. What is pending at the end of the block is delivered, unless the program ends anyway.
@@ -67,7 +77,7 @@ def hold() -> Iterator[Held]:
     found = {number: signal.getsignal(number) for number in HELD} if _in_main_thread() else {}
     # None: set by something other than Python, which could not be asked to act later.
     previous = {n: handler for n, handler in found.items() if handler not in (signal.SIG_IGN, None)}
-    held = Held(previous)  # type: ignore[arg-type]
+    held = Held(previous)
     ending = False
     try:
         for number in previous:
@@ -86,7 +96,7 @@ def hold() -> Iterator[Held]:
 
 
 def _terminate(signum: int, frame: Any) -> NoReturn:
-    raise Terminated
+    raise Terminated(signum)
 
 
 def _in_main_thread() -> bool:

@@ -13,7 +13,7 @@ from sanity.record import Record
 def show(record: Record) -> None:
     """Print the run's result on stdout; where it stopped at pruning, the layer table first."""
     content = record.content
-    console = Console()
+    console = Console(markup=False, emoji=False)
     if content["ticket"] and content["config"]["until"] in ("prune", "rewind"):
         console.print(layers(content["ticket"]))
     console.print(result(content))

@@ -46,7 +46,7 @@ def test_what_does_not_fit_is_named(values: dict[str, object], message: str) -> 
     [
         ("seed=-1", "seed=-1: must be 0 or more"),
         ("seed=abc", "seed=abc: must be a whole number"),
-        ("threads=0", "threads=0: must be 1 or more"),
+        ("threads=0", "threads=0: must be 1 to 1024, or null"),
         ("until=prun", r"until=prun: no such choice \(did you mean prune\?\)"),
         ("allow_dead=7", "allow_dead=7: must be true or false"),
         ("checkpoint_every=-1", "checkpoint_every=-1: must be 0 seconds or more, or null"),

@@ -18,12 +18,13 @@ from slow_network import SlowNetwork
 
 from sanity import pipeline
 from sanity.config import PROJECT
-from sanity.signals import HELD, Terminated, hold, raise_on_sigterm
+from sanity.signals import HELD, Terminated, hold, raise_on_signals
 from sanity.training import loop
 
 SLOW = (*TINY, "pruner=lt", "training.epochs=24", "threads=1")
 LONG = (*SLOW, "dataset.limit=1000", "training.epochs=4000")
-NAMES = ["SIGINT", "SIGTERM", "SIGUSR2"]
+KILLING = ["SIGTERM", "SIGHUP", "SIGUSR2"]
+NAMES = ["SIGINT", *KILLING]
 
 
 @pytest.fixture(autouse=True)
@@ -71,12 +72,11 @@ def test_a_signal_waits_and_then_does_what_it_did_before(
     assert came == [getattr(signal, name)] * 2  # the last one at the end of the block
 
 
-@pytest.mark.parametrize(
-    ("name", "error"), [("SIGINT", KeyboardInterrupt), ("SIGTERM", Terminated)]
-)
+@pytest.mark.parametrize("name", NAMES)
 def test_what_ends_a_program_by_default_ends_it_after_the_step(
-    name: str, error: type[BaseException], handle: Callable[[str, Any], None]
+    name: str, handle: Callable[[str, Any], None]
 ) -> None:
+    error = KeyboardInterrupt if name == "SIGINT" else Terminated
     handle(name, signal.SIG_DFL)
     steps: list[str] = []
 
@@ -92,15 +92,24 @@ def test_what_ends_a_program_by_default_ends_it_after_the_step(
     assert len(steps) == 1
 
 
-def test_by_default_usr2_asks_for_a_checkpoint_and_no_more(
-    handle: Callable[[str, Any], None],
+@pytest.mark.parametrize("name", ["SIGHUP", "SIGUSR2"])
+def test_what_is_said_twice_is_not_meant_twice(
+    name: str, handle: Callable[[str, Any], None]
 ) -> None:
-    handle("SIGUSR2", signal.SIG_DFL)
-    with hold() as held:
-        send("SIGUSR2")
-        assert held.pending
-        held.deliver()
-        assert not held.pending
+    """A closed terminal is told of by the shell and by the system."""
+    handle(name, signal.SIG_DFL)
+    steps: list[str] = []
+
+    def train() -> None:
+        with hold() as held:
+            send(name)
+            send(name)
+            steps.append("the checkpoint is saved here")
+            held.deliver()
+
+    with pytest.raises(Terminated, match=f"stopped by {name}"):
+        train()
+    assert len(steps) == 1
 
 
 @pytest.mark.parametrize(("first", "second"), [("SIGINT", "SIGINT"), ("SIGTERM", "SIGINT")])
@@ -159,17 +168,19 @@ def test_elsewhere_than_in_the_main_thread_nothing_is_held() -> None:
     assert found == [[], signal.getsignal(signal.SIGINT)]
 
 
-def test_sigterm_unwinds_the_program_unless_somebody_handles_it(
-    handle: Callable[[str, Any], None],
+@pytest.mark.parametrize("name", KILLING)
+def test_what_would_kill_unwinds_the_program_unless_somebody_handles_it(
+    handle: Callable[[str, Any], None], name: str
 ) -> None:
-    handle("SIGTERM", signal.SIG_DFL)
-    raise_on_sigterm()
-    with pytest.raises(Terminated, match="stopped by SIGTERM"):
-        send("SIGTERM")
+    for one in KILLING:
+        handle(one, signal.SIG_DFL)
+    raise_on_signals()
+    with pytest.raises(Terminated, match=f"stopped by {name}"):
+        send(name)
     for handler in (signal.SIG_IGN, signal.default_int_handler):
-        signal.signal(signal.SIGTERM, handler)
-        raise_on_sigterm()
-        assert signal.getsignal(signal.SIGTERM) == handler
+        signal.signal(getattr(signal, name), handler)
+        raise_on_signals()
+        assert signal.getsignal(getattr(signal, name)) == handler
 
 
 def checkpoints(store: Path) -> list[Path]:
@@ -181,6 +192,7 @@ def checkpoints(store: Path) -> list[Path]:
     [
         ("SIGINT", KeyboardInterrupt, "interrupted"),
         ("SIGTERM", Terminated, "stopped by SIGTERM"),
+        ("SIGHUP", Terminated, "stopped by SIGHUP"),
         ("SIGUSR2", SystemExit, "interrupted"),
     ],
 )
@@ -287,7 +299,7 @@ def record_of(cwd: Path) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM"])
+@pytest.mark.parametrize("name", ["SIGKILL", *KILLING])
 def test_a_run_that_is_killed_goes_on_as_if_it_had_not_been(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -300,12 +312,12 @@ def test_a_run_that_is_killed_goes_on_as_if_it_had_not_been(
     wait_for(lambda: len(checkpoints(store)) == 2, process)
     process.send_signal(getattr(signal, name))
     _, errors = process.communicate(timeout=60)
-    if name == "SIGTERM":
-        assert process.returncode == 143
-        message = "run.py: stopped by SIGTERM; the same command goes on from the last checkpoint"
+    if name != "SIGKILL":
+        assert process.returncode == 128 + getattr(signal, name)
+        message = f"run.py: stopped by {name}; the same command goes on where it stopped"
         told = [line for line in errors.splitlines() if not line.startswith("packing ")]
         assert told == [message]
-        assert record_of(broken)["reason"] == "stopped by SIGTERM"
+        assert record_of(broken)["reason"] == f"stopped by {name}"
     assert checkpoints(store)
     network.hurry()
 

@@ -66,6 +66,8 @@ class Bottleneck(nn.Module):
         return F.relu(out + (x if self.downsample is None else self.downsample(x)))
 
 
+DEEPEST = 1202  # the deepest of He et al. 2016
+WIDEST = 2**16
 BLOCKS: dict[str, type[BasicBlock] | type[Bottleneck]] = {
     "basic": BasicBlock,
     "bottleneck": Bottleneck,
@@ -118,9 +120,16 @@ def _stage(
 
 
 def _check(depth: int, widths: Sequence[int], block: str) -> None:
-    if depth < 8 or (depth - 2) % 6:
-        raise ConfigError(f"arch.depth={depth} is no ResNet: choose 6n+2, such as 8, 20, 32 or 56")
-    if len(widths) != 3 or min(widths) < 1:
-        raise ConfigError(f"arch.widths={list(widths)}: give three positive widths, one a stage")
+    if not 8 <= depth <= DEEPEST or (depth - 2) % 6:
+        raise ConfigError(
+            f"arch.depth={depth} is no ResNet: choose 6n+2, such as 8, 20, 32 or 56, and at most "
+            f"{DEEPEST}"
+        )
+    fine = isinstance(widths, Sequence) and len(widths) == 3
+    if not fine or not all(type(one) is int and 1 <= one <= WIDEST for one in widths):
+        shown = list(widths) if isinstance(widths, tuple) else widths
+        raise ConfigError(
+            f"arch.widths={shown}: give three positive widths, one a stage, up to {WIDEST}"
+        )
     if block not in BLOCKS:
         raise ConfigError(f"arch.block={block} is unknown: choose {' or '.join(BLOCKS)}")

@@ -24,11 +24,12 @@ class Examples:
 
 @dataclass(frozen=True)
 class Packed:
-    """An opened data set, and the digest of its contents."""
+    """An opened data set, the digest of its contents, and how many test images are in training."""
 
     train: Examples
     test: Examples
     fingerprint: str
+    overlap: int
 
 
 @dataclass
@@ -76,6 +77,10 @@ class Dataset(ABC):
 
     def source_digest(self) -> str | None:
         """The state of the original files, to notice changes; None where the name says it all."""
+        return None
+
+    def original(self, split: str, index: int) -> str | None:
+        """The file that a packed image was read from; None where that is not known."""
         return None
 
     @abstractmethod

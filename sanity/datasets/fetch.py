@@ -12,19 +12,22 @@ from pathlib import Path
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from sanity.console import err
+from sanity.datasets.foreign import shown
 from sanity.errors import DataError
 
 log = logging.getLogger(__name__)
 
 CHUNK = 1 << 20  # bytes
 TIMEOUT = 30  # seconds without a byte
+MOST = 1 << 30  # bytes of one download; the largest of all originals has 248 million
 
 
 def fetch(url: str, path: Path, md5: str, by_hand: str) -> None:
     """Download ``url`` to ``path`` unless it is there with the digest ``md5``.
 
     An interrupted download leaves nothing that would be taken for a whole file. Raises DataError
-    where the host is out of reach or the digest differs; ``by_hand`` says how to do without.
+    where the host is out of reach, does not stop sending, or the digest differs; ``by_hand`` says
+    how to do without.
     """
     if path.is_file() and _md5(path) == md5:
         return
@@ -72,17 +75,31 @@ def _chunks(url: str) -> Iterator[bytes]:
     )
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT) as response, progress:
-            size = response.headers.get("Content-Length")
-            task = progress.add_task(url.rpartition("/")[2], total=int(size) if size else None)
+            promised = _promised(response.headers.get("Content-Length"))
+            task = progress.add_task(url.rpartition("/")[2], total=promised)
+            taken = 0
             while chunk := response.read(CHUNK):
+                taken += len(chunk)
+                if taken > (most := MOST if promised is None else promised):
+                    raise _UnreachableError(f"it sends more than the {most:,} bytes it should have")
                 progress.advance(task, len(chunk))
                 yield chunk
     except urllib.error.HTTPError as error:
-        raise _UnreachableError(f"status {error.code} {error.reason}") from None
+        raise _UnreachableError(f"status {error.code} {shown(error.reason)}") from None
     except urllib.error.URLError as error:
-        raise _UnreachableError(str(error.reason)) from None
-    except (TimeoutError, ConnectionError, http.client.HTTPException) as error:
-        raise _UnreachableError(str(error) or type(error).__name__) from None
+        raise _UnreachableError(shown(error.reason)) from None
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise _UnreachableError(shown(error) or type(error).__name__) from None
+
+
+def _promised(header: str | None) -> int | None:
+    """The size that a host announces, None where it says nothing that could be one."""
+    if header is None or not header.isdecimal() or len(header) > 20:
+        return None
+    size = int(header)
+    if size > MOST:
+        raise _UnreachableError(f"it is said to have {size:,} bytes, more than {MOST:,}")
+    return size
 
 
 def _md5(path: Path) -> str:

@@ -1,6 +1,7 @@
 """Whether packed examples are what a data set's settings and published facts say."""
 
 import hashlib
+from collections.abc import Mapping
 
 import torch
 
@@ -25,10 +26,14 @@ def check_form(dataset: Dataset, split: str, examples: Examples, where: str) -> 
             f"{where}: images {list(images.shape)} and labels {list(labels.shape)} are no "
             f"[N, H, W, C] and [N]; {AGAIN}"
         )
-    size = dataset.image_size or images.shape[1]
+    size = dataset.image_size or max(1, images.shape[1])
     expected = [size, size, dataset.channels]
     if list(images.shape[1:]) != expected:
         raise DataError(f"{where}: images are {list(images.shape[1:])}, not {expected}; {AGAIN}")
+    if dataset.num_classes not in (None, examples.num_classes):
+        raise DataError(
+            f"{where}: {examples.num_classes} classes instead of {dataset.num_classes}; {AGAIN}"
+        )
     lowest, highest = int(labels.min()), int(labels.max())
     if lowest < 0 or highest >= examples.num_classes:
         raise DataError(
@@ -42,6 +47,16 @@ def check_form(dataset: Dataset, split: str, examples: Examples, where: str) -> 
         )
     if len(labels) != dataset.sizes.get(split, len(labels)):
         raise DataError(f"{where}: {len(labels)} images instead of {dataset.sizes[split]}; {AGAIN}")
+
+
+def check_alike(splits: Mapping[str, Examples], where: str) -> None:
+    """Raise DataError, which begins with ``where``, for splits with images of different sizes."""
+    train, test = (list(splits[name].images.shape[1:3]) for name in ("train", "test"))
+    if train != test:
+        raise DataError(
+            f"{where}: training images are {train} and test images {test}: set dataset.image_size "
+            "to resize them"
+        )
 
 
 def check_known(dataset: Dataset, split: str, examples: Examples, where: str) -> None:

@@ -14,11 +14,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sanity.datasets.base import Examples
+from sanity.datasets.foreign import read_file, shown
 from sanity.errors import DataError
-from sanity.files import sha256, write_json
+from sanity.files import digest, sha256, write_json
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+MANIFEST_BYTES = 1 << 20  # it has less than one thousand
 SPLITS = ("train", "test")
 TENSORS = {"images": "U8", "labels": "I64"}  # key -> safetensors' name of its element type
 
@@ -35,11 +37,16 @@ class FileFacts:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What the manifest says of a data set; ``source`` is the state of the original files."""
+    """What the manifest says of a data set; ``source`` is the state of the original files.
+
+    ``overlap`` is the number of test images that occur in training; None in a manifest that was
+    written before they were counted, and that has no digest of itself either.
+    """
 
     num_classes: int
     source: str | None
     files: Mapping[str, FileFacts]
+    overlap: int | None
 
     @property
     def fingerprint(self) -> str:
@@ -68,7 +75,9 @@ def write_split(path: Path, examples: Examples) -> None:
         os.fsync(file.fileno())
 
 
-def describe(home: Path, splits: Mapping[str, Examples], source: str | None) -> Manifest:
+def describe(
+    home: Path, splits: Mapping[str, Examples], source: str | None, overlap: int
+) -> Manifest:
     """The manifest of the files in ``home``, whose contents are ``splits``."""
     files = {
         split: FileFacts(
@@ -79,27 +88,47 @@ def describe(home: Path, splits: Mapping[str, Examples], source: str | None) -> 
         )
         for split, examples in splits.items()
     }
-    return Manifest(splits["train"].num_classes, source, files)
+    return Manifest(splits["train"].num_classes, source, files, overlap)
 
 
 def write_manifest(home: Path, manifest: Manifest) -> None:
-    """Write the manifest, atomically."""
-    write_json(home / MANIFEST, {"format": FORMAT, **asdict(manifest)})
+    """Write the manifest with a digest of itself, atomically."""
+    facts = {"format": FORMAT, **asdict(manifest)}
+    write_json(home / MANIFEST, facts | {"digest": digest(facts)})
 
 
 def read_manifest(home: Path) -> Manifest | None:
     """The manifest in ``home``, or None where there is none; raises DataError for a wrong one."""
     path = home / MANIFEST
     try:
-        facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if facts["format"] != FORMAT:
-            raise ValueError(f"its format is {facts['format']}, not {FORMAT}")
-        files = {split: FileFacts(**facts["files"][split]) for split in SPLITS}
-        return Manifest(facts["num_classes"], facts["source"], files)
+        return _parsed(json.loads(read_file(path, MANIFEST_BYTES)))
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} cannot be used ({error}): delete it and run again") from None
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DataError(
+            f"{path} cannot be used ({shown(error)}): delete it and run again"
+        ) from None
+
+
+def _parsed(facts: Any) -> Manifest:
+    """The manifest in what was JSON; raises ValueError, KeyError or TypeError for anything else."""
+    if facts["format"] != FORMAT:
+        raise ValueError(f"its format is {facts['format']}, not {FORMAT}")
+    found = facts.pop("digest", None)
+    if found not in (None, digest(facts)):
+        raise ValueError("its digest is not that of its contents")
+    files = {split: FileFacts(**facts["files"][split]) for split in SPLITS}
+    overlap = None if found is None else facts["overlap"]
+    counts = [facts["num_classes"], *([] if overlap is None else [overlap])]
+    texts = [facts["source"] or ""]
+    for file in files.values():
+        counts += [file.bytes, *file.shape]
+        texts += [file.sha256, file.content]
+    if not all(type(count) is int and count >= 0 for count in counts):
+        raise ValueError("a number in it is none")
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("a text in it is none")
+    return Manifest(facts["num_classes"], facts["source"], files, overlap)
 
 
 def verify(home: Path, manifest: Manifest) -> None:
@@ -119,13 +148,14 @@ def map_split(path: Path, num_classes: int) -> Examples:
             found = {key: file.get_slice(key).get_dtype() for key in file.keys()}  # noqa: SIM118
             if found != TENSORS:
                 raise DataError(
-                    f"{path} holds {found or 'nothing'}, not images (U8) and labels (I64): "
+                    f"{path} holds {shown(found or 'nothing')}, not images (U8) and labels (I64): "
                     "delete it to pack it again"
                 )
             tensors: dict[str, Tensor] = {key: file.get_tensor(key) for key in TENSORS}
     except (SafetensorError, EOFError) as error:
         raise DataError(
-            f"{path} is truncated or no safetensors file ({error}): delete it to pack it again"
+            f"{path} is truncated or no safetensors file ({shown(error)}): "
+            "delete it to pack it again"
         ) from None
     return Examples(tensors["images"], tensors["labels"], num_classes)
 

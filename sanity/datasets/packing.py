@@ -7,15 +7,17 @@ leaves nothing that would be taken for a packed data set.
 
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
 from sanity.datasets.base import Dataset, Examples, Packed
-from sanity.datasets.form import check_form, check_known
+from sanity.datasets.form import check_alike, check_form, check_known
+from sanity.datasets.overlap import check_overlap, count_overlap
 from sanity.datasets.packed_files import (
     MANIFEST,
     SPLITS,
@@ -29,7 +31,7 @@ from sanity.datasets.packed_files import (
     write_manifest,
     write_split,
 )
-from sanity.errors import StoreError
+from sanity.errors import DataError, StoreError
 from sanity.files import fsync_directory
 
 log = logging.getLogger(__name__)
@@ -52,7 +54,17 @@ def open_packed(dataset: Dataset, data_dir: Path) -> Packed:
             manifest = _pack(dataset, data_dir, source)
         verify(home, manifest)
         splits = _map(dataset, home, manifest.num_classes)
-    return Packed(splits["train"], splits["test"], manifest.fingerprint)
+        if manifest.overlap is None:
+            manifest = _complete(dataset, home, splits, manifest)
+    return _packed(dataset, home, splits, manifest)
+
+
+def _packed(
+    dataset: Dataset, home: Path, splits: Mapping[str, Examples], manifest: Manifest
+) -> Packed:
+    assert manifest.overlap is not None, "it was counted"
+    check_overlap(dataset, manifest.overlap, len(splits["test"]), where=str(home))
+    return Packed(splits["train"], splits["test"], manifest.fingerprint, manifest.overlap)
 
 
 def _has_manifest(home: Path) -> bool:
@@ -69,16 +81,42 @@ def _map(dataset: Dataset, home: Path, num_classes: int) -> dict[str, Examples]:
     splits = {split: map_split(split_path(home, split), num_classes) for split in SPLITS}
     for split, examples in splits.items():
         check_form(dataset, split, examples, where=str(split_path(home, split)))
+    check_alike(splits, where=str(home))
     return splits
+
+
+def _describe(
+    dataset: Dataset, home: Path, splits: Mapping[str, Examples], source: str | None
+) -> Manifest:
+    """The manifest of mapped files, after a check of all that is known about them."""
+    for split, examples in splits.items():
+        check_known(dataset, split, examples, where=str(split_path(home, split)))
+    return describe(home, splits, source, count_overlap(dataset, splits, where=str(home)))
+
+
+def _complete(
+    dataset: Dataset, home: Path, splits: Mapping[str, Examples], manifest: Manifest
+) -> Manifest:
+    """Count what a manifest of an earlier release does not tell, and write it anew.
+
+    Raises DataError where it does not tell the truth either.
+    """
+    complete = _describe(dataset, home, splits, manifest.source)
+    if replace(complete, overlap=None) != manifest:
+        raise DataError(f"{home / MANIFEST} tells of other contents: delete it and run again")
+    try:
+        if read_manifest(home) == manifest:  # no other run has packed the data anew meanwhile
+            write_manifest(home, complete)
+    except OSError as error:  # a read-only directory serves as well, at the cost of a count a run
+        log.debug("%s: the manifest stays as it is (%s)", home, error)
+    return complete
 
 
 def _adopt(dataset: Dataset, home: Path) -> Packed:
     """Use packed files of unknown origin, after a check of all that is known about them."""
     assert dataset.num_classes is not None, "a named data set knows its classes"
     splits = _map(dataset, home, dataset.num_classes)
-    for split, examples in splits.items():
-        check_known(dataset, split, examples, where=str(split_path(home, split)))
-    manifest = describe(home, splits, source=None)
+    manifest = _describe(dataset, home, splits, source=None)
     try:
         write_manifest(home, manifest)
         log.info("%s: checked the packed files found there and wrote %s", home, MANIFEST)
@@ -86,7 +124,7 @@ def _adopt(dataset: Dataset, home: Path) -> Packed:
             log.warning("%s: nothing is known to hold its labels against; trust them?", home)
     except OSError as error:  # a read-only directory serves as well, at the cost of a check a run
         log.debug("%s: no manifest written (%s)", home, error)
-    return Packed(splits["train"], splits["test"], manifest.fingerprint)
+    return _packed(dataset, home, splits, manifest)
 
 
 def _pack(dataset: Dataset, data_dir: Path, source: str | None) -> Manifest:
@@ -106,8 +144,11 @@ def _pack(dataset: Dataset, data_dir: Path, source: str | None) -> Manifest:
             for split, examples in splits.items():
                 check_form(dataset, split, examples, where=f"{dataset.name} ({split})")
                 check_known(dataset, split, examples, where=f"{dataset.name} ({split})")
+            check_alike(splits, where=dataset.name)
+            overlap = count_overlap(dataset, splits, where=dataset.name)
+            for split, examples in splits.items():
                 write_split(split_path(partial, split), examples)
-            manifest = describe(partial, splits, source)
+            manifest = describe(partial, splits, source, overlap)
             _install(partial, home, manifest)
         finally:
             shutil.rmtree(partial, ignore_errors=True)

@@ -1,17 +1,16 @@
 """Tiny-ImageNet: 110,000 labelled colour images of 64x64 pixels in 200 classes."""
 
 import re
-import stat
-import zipfile
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import ClassVar
 
+from sanity.datasets.archive import AGAIN, FILE_BYTES, is_archive, open_archive
 from sanity.datasets.base import Dataset, Examples
 from sanity.datasets.fetch import fetch
+from sanity.datasets.foreign import files_below, read_file, shown
 from sanity.datasets.images import read_images
 from sanity.datasets.order import fixed_order
 from sanity.errors import DataError
@@ -62,22 +61,40 @@ def list_splits(original: Original) -> dict[str, list[tuple[str, int]]]:
     """The (file, class) pairs of both splits; classes are numbered by WordNet id.
 
     Files come by class, so they are put in a fixed random order: the first half of the packed
-    images is to be a random half. Raises DataError where annotations are missing or unknown.
+    images is to be a random half. Raises DataError where annotations are missing or name what is
+    not there: no other file of the machine is an image of this data set.
     """
     found = [match for name in sorted(original.names) if (match := TRAIN_IMAGE.fullmatch(name))]
     numbers = {wnid: i for i, wnid in enumerate(sorted({match[1] for match in found}))}
-    if not found or ANNOTATIONS not in original.names:
+    known = set(original.names)
+    if not found or ANNOTATIONS not in known:
         missing = ANNOTATIONS if found else "train/<class>/images/*.JPEG"
-        raise DataError(f"{original.place} holds no {missing}: delete it to download it again")
-    test = []
-    for line in original.load(ANNOTATIONS).decode().splitlines():
+        raise DataError(f"{original.place} holds no {missing}: {AGAIN}")
+    test: dict[str, int] = {}
+    for line in _annotations(original):
         name, _, rest = line.partition("\t")
-        wnid = rest.partition("\t")[0]
+        wnid, file = rest.partition("\t")[0], f"val/images/{name}"
         if wnid not in numbers:
-            raise DataError(f"{original.place}: {ANNOTATIONS} gives {name} a class without images")
-        test.append((f"val/images/{name}", numbers[wnid]))
+            problem = f"gives {shown(name)} a class without images"
+        elif file not in known:
+            problem = f"names {shown(name)}, which is not among its images"
+        elif file in test:
+            problem = f"names {shown(name)} twice"
+        else:
+            test[file] = numbers[wnid]
+            continue
+        raise DataError(f"{original.place}: {ANNOTATIONS} {problem}; {AGAIN}")
     train = [(match[0], numbers[match[1]]) for match in found]
-    return {"train": _shuffled(train), "test": _shuffled(sorted(test))}
+    return {"train": _shuffled(train), "test": _shuffled(sorted(test.items()))}
+
+
+def _annotations(original: Original) -> list[str]:
+    try:
+        return original.load(ANNOTATIONS).decode().splitlines()
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{original.place}: {ANNOTATIONS} cannot be read ({shown(error)}): {AGAIN}"
+        ) from None
 
 
 def _shuffled(files: list[tuple[str, int]]) -> list[tuple[str, int]]:
@@ -86,36 +103,13 @@ def _shuffled(files: list[tuple[str, int]]) -> list[tuple[str, int]]:
 
 @contextmanager
 def _open_original(raw: Path) -> Iterator[Original]:
+    """The unpacked tree, in which links are the user's own arrangement, or the archive."""
     tree, archive = raw / ROOT, raw / f"{ROOT}.zip"
     if tree.is_dir():
-        names = [path.relative_to(tree).as_posix() for path in tree.rglob("*")]
-        yield Original(tree, names, lambda name: (tree / name).read_bytes())
+        names = [path.relative_to(tree).as_posix() for path in files_below(tree)]
+        yield Original(tree, names, lambda name: read_file(tree / name, FILE_BYTES))
         return
-    if not zipfile.is_zipfile(archive):  # missing, or cut short: the index of a zip is at its end
+    if not is_archive(archive):  # missing, or cut short: the index of a zip is at its end
         fetch(URL, archive, MD5, f"put {archive.name} or the unpacked {ROOT} into {raw}")
-    with zipfile.ZipFile(archive) as file:
-        members = _safe_members(archive, file.infolist())
-        yield Original(archive, list(members), lambda name: _member(file, members, name))
-
-
-def _member(file: zipfile.ZipFile, members: Mapping[str, zipfile.ZipInfo], name: str) -> bytes:
-    """The contents of a member, whose checksum is verified on the way."""
-    try:
-        return file.read(members[name])
-    except KeyError:
-        raise ValueError("is named by the annotations but not in the archive") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
-        raise ValueError(f"{file.filename} is damaged there ({error}): delete it") from None
-
-
-def _safe_members(archive: Path, infos: Iterable[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
-    """The members below the root by their name from there on; links and ways out are refused."""
-    members = {}
-    for info in infos:
-        path = PurePosixPath(info.filename)
-        link = stat.S_ISLNK(info.external_attr >> 16)
-        if link or path.is_absolute() or ".." in path.parts or "\\" in info.filename:
-            raise DataError(f"{archive} holds {info.filename!r}, which is no plain file below it")
-        if path.parts[:1] == (ROOT,) and not info.is_dir():
-            members[path.relative_to(ROOT).as_posix()] = info
-    return members
+    with open_archive(archive, ROOT) as (names, load):
+        yield Original(archive, names, load)

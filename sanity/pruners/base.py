@@ -13,6 +13,8 @@ from sanity.layers import Blueprint, prunable_weights
 from sanity.masks import Mask
 from sanity.ratios.base import kept_share
 
+MOST_ITERATIONS = 10**5
+
 Scores = dict[str, Tensor]
 """Layer name -> float tensor of the weight's shape; the largest scores are kept."""
 
@@ -67,8 +69,10 @@ class Pruner(ABC):
 
     def validate(self) -> None:
         """Raise ConfigError for settings that are impossible; asked before any training."""
-        if self.iterations < 1:
-            raise ConfigError(f"pruner.iterations={self.iterations}: must be 1 or more")
+        if not 1 <= self.iterations <= MOST_ITERATIONS:
+            raise ConfigError(
+                f"pruner.iterations={self.iterations}: must be 1 or more, up to {MOST_ITERATIONS:,}"
+            )
 
     def rounds(self, sparsity: float | None) -> int:
         """How often the network is pruned and trained again (1, but for IMP)."""

@@ -39,9 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
+    from sanity.console import echo
     from sanity.report import files, plain, terminal
     from sanity.report.report import make
-    from sanity.sweep.show import show
 
     report = make(options.places, options.margin)
     if options.format == "json":
@@ -49,7 +49,7 @@ def _report(options: argparse.Namespace) -> int:
     if options.format == "text" or options.output is not None:
         page = files.write(report, _output(options), best=options.best)
         if options.format == "text":
-            show(terminal.render(report, best=options.best), terminal.link(page))
+            echo(terminal.render(report, best=options.best), terminal.link(page))
     for line in report.unreadable:
         print(f"sanity.report: {line}", file=sys.stderr)
     return 1 if report.unreadable else 0

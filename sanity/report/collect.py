@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sanity import locks
 from sanity.errors import SanityError, SweepError
-from sanity.files import is_locked
 from sanity.report.runs import RECORD, Absent, Run, read
 from sanity.sweep import book as books
 from sanity.sweep.book import Book
@@ -104,7 +104,7 @@ def _look(found: Collection, directory: Path, names: set[str]) -> None:
 
 def _is_running(directory: Path) -> bool:
     try:
-        return is_locked(directory / ".lock")
+        return locks.is_held(directory / ".lock")
     except OSError:  # another user's, who alone may take the lock
         return False
 

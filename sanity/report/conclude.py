@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 
+from sanity.console import echo
 from sanity.errors import SanityError, SweepError
 from sanity.report import files, report, terminal
 from sanity.sweep import show
@@ -25,10 +26,10 @@ def conclude(book: Book, states: Sequence[State]) -> None:
         log.exception("the report could not be made")
         problem = SweepError(f"{book.directory}: is complete but for its report")
     counts = count(states)
-    show.show(show.counts(states))
+    echo(show.counts(states))
     if counts["failed"]:
-        show.show(show.failures(states, FAILED_SHOWN))
-    show.show(f"sweep: {book.directory}")
+        echo(show.failures(states, FAILED_SHOWN))
+    echo(f"sweep: {book.directory}")
     missing = len(states) - counts["done"]
     if missing:
         raise SweepError(
@@ -41,7 +42,7 @@ def conclude(book: Book, states: Sequence[State]) -> None:
 def report_on(book: Book) -> None:
     """Show a sweep's report and write its files into the sweep's directory."""
     found = report.make([book.directory])
-    show.show(terminal.render(found, absent=False))
-    show.show(terminal.link(files.write(found, book.directory)))
+    echo(terminal.render(found, absent=False))
+    echo(terminal.link(files.write(found, book.directory)))
     if found.unreadable:
         raise SanityError("; ".join(found.unreadable))

@@ -9,15 +9,18 @@ from typing import Any
 import torch
 from torch import nn
 
+from sanity import masks
 from sanity.archs.build import build
 from sanity.archs.checkpoint import fit, load_state_dict
 from sanity.checks.base import Check, Effect
 from sanity.components import option_name
 from sanity.errors import CheckError, SweepError, TrainingError
 from sanity.parts import Parts
+from sanity.ratios.base import kept_share
 from sanity.record import Record
 from sanity.stages.data import Data
 from sanity.store import Compute, Entry, Store, Work, key_of
+from sanity.store.users import Note
 from sanity.streams import generator
 from sanity.training.checkpoint import Checkpoints
 from sanity.training.loop import Splits, train
@@ -72,6 +75,8 @@ class Lab:
             self.record.begin_stage(name, key, perturbed)
             return compute(work)
 
+        if name not in self.planned:  # a sweep has noted what it planned
+            Note(self.store.root, self.record.directory).add(stage, key)
         start = time.perf_counter()
         entry = self.store.fetch(stage, settings, begin)
         seconds = time.perf_counter() - start
@@ -83,7 +88,17 @@ class Lab:
 
     def note_mask(self, pruned: Entry) -> None:
         """Note in the record what the mask keeps, before its ticket is trained."""
-        self.record.set_ticket(self.parts.blueprint, pruned.tensors("mask"))
+        parts, mask = self.parts, pruned.tensors("mask")
+        asked = None if parts.pruner.decides_sparsity else parts.ratio.sparsity
+        self.record.set_ticket(parts.blueprint, mask, asked)
+        total, kept = parts.blueprint.total, sum(masks.kept(mask).values())
+        # A ratio may round every layer; what is further off is the paper's formula at its limits.
+        if asked is not None and abs(kept - kept_share(total, asked)) > len(mask):
+            log.warning(
+                "the ticket's sparsity is %.4g, and not ratio.sparsity=%s: ratio=%s cannot meet "
+                "that for this network",
+                *(1 - kept / total, asked, option_name(parts.ratio)),
+            )
 
     def _refuse_change(self, name: str, key: str) -> None:
         """A job that waited in a queue must not pass today's code for that of its submission."""

@@ -8,12 +8,15 @@ from torch import nn
 
 from sanity import console, masks
 from sanity.checks.base import Effect, MaskCheck, ScoreCheck
+from sanity.components import option_name
 from sanity.connectivity import is_dead
+from sanity.errors import CheckError, TrainingError
 from sanity.masks import Mask
 from sanity.parts import Method
 from sanity.pruners.base import Scores
 from sanity.pruners.scoring import deal
 from sanity.pruners.selection import find_mask
+from sanity.ratios.base import Allocation
 from sanity.stages.lab import Lab, happened
 from sanity.stages.network import Round, Trained, mask_of
 from sanity.store import Entry, Work, save_tensors
@@ -104,6 +107,7 @@ class _Search:
             chance = generator(lab.seed, *self.turn.stream("check"))
             mask, effect = check.perturb(mask, chance)
             effects.append(effect)
+        self._refuse_wrong_count(mask)
         save_tensors(work.directory, "mask", mask)
         facts = _facts(lab, mask)
         if self.scored is not None:
@@ -113,15 +117,33 @@ class _Search:
         found = [effect for effect in effects if effect is not None]
         return facts | ({"effect": happened(lab.parts.check, found[0])} if found else {})
 
+    def _refuse_wrong_count(self, mask: Mask) -> None:
+        """A mask of another size than its ratio allocates is compared with the wrong tickets."""
+        blueprint = self.lab.parts.blueprint
+        wanted = self._allocation().at(self.turn.progress[1], blueprint).total
+        kept = sum(masks.kept(mask).values())
+        if kept == wanted:
+            return
+        if isinstance(self.check, MaskCheck):
+            name = option_name(self.check)
+            raise CheckError(
+                f"sanity_check={name}: the mask it gives keeps {kept} weights instead of {wanted}; "
+                "a check must not change how many there are"
+            )
+        raise TrainingError(f"the mask keeps {kept} weights instead of {wanted}")
+
+    def _allocation(self) -> Allocation:
+        lent = {} if self.donor is None else masks.kept(mask_of(self.donor))
+        return self.method.allocate(self.lab.parts.blueprint, lent)
+
     def _find(self, network: nn.Module, perturb: "_Perturbation | None") -> Mask:
         parts, pruner = self.lab.parts, self.method.pruner
-        lent = {} if self.donor is None else masks.kept(mask_of(self.donor))
         with console.bar("prune", pruner.iterations) as bar:
             return find_mask(
                 pruner,
                 network,
                 parts.blueprint,
-                self.method.allocate(parts.blueprint, lent),
+                self._allocation(),
                 input_shape=parts.input_shape,
                 generator=generator(self.lab.seed, *self.turn.stream("mask")),
                 batches=_batches(self.lab, self.method) if pruner.needs_data else [],

@@ -16,7 +16,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sanity.config import PROJECT
-from sanity.errors import SanityError, SweepError
+from sanity.console import echo
+from sanity.errors import SanityError, SweepError, as_line
 from sanity.sweep import book as books
 from sanity.sweep import cluster, show
 from sanity.sweep.book import Book
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(options.command(options))
     except SanityError as error:
-        print(f"sanity.sweep: {error}", file=sys.stderr)
+        _complain(error)
         return 1
     except BrokenPipeError:  # head has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -51,8 +52,8 @@ def status(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps([_plain(state) for state in states], indent=2))
     else:
-        show.show(show.heading(book), show.counts(states))
-        show.show(show.standing(states, None if options.all else SHOWN))
+        echo(show.heading(book), show.counts(states))
+        echo(show.standing(states, None if options.all else SHOWN))
     return 1 if count(states)["failed"] else 0
 
 
@@ -62,9 +63,9 @@ def collect(options: argparse.Namespace) -> int:
 
     book = _book(options)
     states = look(book)
-    show.show(show.heading(book))
+    echo(show.heading(book))
     report_on(book)
-    show.show(show.counts(states))
+    echo(show.counts(states))
     return 0
 
 
@@ -73,7 +74,7 @@ def cancel(options: argparse.Namespace) -> int:
     book = _book(options)
     active = sorted(set(active_ids(book, cluster.queue()).values())) if book.submitted() else []
     cluster.cancel(active)
-    show.show(f"cancelled {len(active)} jobs; the same command as before goes on with them")
+    echo(f"cancelled {len(active)} jobs; the same command as before goes on with them")
     return 0
 
 
@@ -81,10 +82,19 @@ def listing(options: argparse.Namespace) -> int:
     """One line a sweep: when, how many jobs are done, what it asks, where it lies."""
     found = books.known(_store(options))
     if not found:
-        show.show(f"no sweep used {_store(options)}")
+        echo(f"no sweep used {_store(options)}")
+    damaged = 0
     for directory in found:
-        show.show(show.line(books.read(directory)))
-    return 0
+        try:
+            echo(show.line(books.read(directory)))
+        except SweepError as error:  # of one sweep, which says nothing of the others
+            damaged += 1
+            _complain(error)
+    return 1 if damaged else 0
+
+
+def _complain(error: SanityError) -> None:
+    print(f"sanity.sweep: {as_line(str(error))}", file=sys.stderr)
 
 
 def _book(options: argparse.Namespace) -> Book:

@@ -9,23 +9,23 @@ import dataclasses
 import hashlib
 import json
 import logging
+import socket
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from filelock import FileLock, Timeout
-
+from sanity import locks
 from sanity.errors import SweepError
-from sanity.files import write_json
+from sanity.files import read_json, write_json
+from sanity.store.users import SWEEPS, changing
+from sanity.sweep import reading
 from sanity.sweep.keys import Stage
-from sanity.sweep.plan import Job, LeftOut, Plan
+from sanity.sweep.plan import Job, Plan
 
 log = logging.getLogger(__name__)
 
-SCHEMA = 1
 NAME = "sweep.json"
 
 
@@ -71,7 +71,7 @@ class Book:
         """Write ``sweep.json``, and note in the store where this sweep lies."""
         self.directory.mkdir(parents=True, exist_ok=True)
         content = {
-            "schema": SCHEMA,
+            "schema": reading.SCHEMA,
             "title": self.plan.title,
             "identity": self.identity,
             "name": self.name,
@@ -86,9 +86,21 @@ class Book:
             "jobs": [dataclasses.asdict(job) for job in self.plan.jobs],
         }
         write_json(self.directory / NAME, content)
+        self._tell_store()
+
+    def _tell_store(self) -> None:
+        """Note where this sweep lies, and what it will use: also of a host that cannot see it."""
         note = _note(self.store_dir, self.identity)
-        note.parent.mkdir(parents=True, exist_ok=True)
-        write_json(note, {"directory": str(self.directory.absolute()), "title": self.plan.title})
+        stages = {(stage.stage, stage.key) for job in self.plan.jobs for stage in job.stages}
+        content = {
+            "directory": str(self.directory.absolute()),
+            "host": socket.gethostname(),
+            "title": self.plan.title,
+            "stages": sorted(stages),
+        }
+        with changing(self.store_dir):
+            note.parent.mkdir(parents=True, exist_ok=True)
+            write_json(note, content)
 
     def directory_of(self, job: Job) -> Path:
         """Where a job runs and leaves its record."""
@@ -150,26 +162,14 @@ class Book:
         return self.cluster_directory / "submissions.jsonl"
 
     def _noted(self) -> list[Submission]:
-        found = []
-        text = self._submissions.read_text(encoding="utf-8") if self._submissions.exists() else ""
-        for line in text.splitlines():
-            with contextlib.suppress(ValueError, TypeError):  # a line that is being written
-                found.append(Submission(**json.loads(line)))
-        return found
+        return [Submission(**one) for one in reading.submissions(self._submissions)]
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other processes from starting jobs of this sweep; waits while one does."""
-        lock = FileLock(self.directory / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            log.info("another process is starting this sweep in %s: waiting", self.directory)
-            lock.acquire()
-        try:
+        what = f"the sweep in {self.directory} is being started"
+        with locks.held(self.directory / ".lock", what):
             yield
-        finally:
-            lock.release()
 
 
 def identity_of(plan: Plan) -> str:
@@ -180,37 +180,26 @@ def identity_of(plan: Plan) -> str:
 
 def read(directory: Path) -> Book:
     """The sweep of ``directory``; raises SweepError where there is none."""
-    path = directory / NAME
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["schema"] != SCHEMA:
-            raise SweepError(f"{path}: has schema {content['schema']}; this version reads {SCHEMA}")
-        return _book(directory, content)
-    except FileNotFoundError:
-        raise SweepError(f"{directory}: is no sweep's directory (it has no {NAME})") from None
-    except NotADirectoryError:
-        raise SweepError(f"{directory}: is no directory") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise SweepError(f"{path}: is damaged ({error})") from error
+    values, plan = reading.sweep(directory / NAME)
+    return Book(directory=directory, plan=plan, **values)
 
 
 def earlier(store_dir: Path, identity: str) -> Path | None:
     """The directory in which the same sweep was started before, if it is still there."""
-    try:
-        note = json.loads(_note(store_dir, identity).read_text(encoding="utf-8"))
-        directory = Path(note["directory"])
-        return directory if read(directory).identity == identity else None
-    except (OSError, ValueError, KeyError, SweepError):
-        return None
+    directory = reading.noted_directory(_note(store_dir, identity))
+    with contextlib.suppress(SweepError):
+        if directory is not None and read(directory).identity == identity:
+            return directory
+    return None
 
 
 def known(store_dir: Path) -> list[Path]:
     """The directories of all sweeps that used this store and still exist, oldest first."""
     found = []
-    for note in (store_dir / ".sweeps").glob("*.json"):
-        with contextlib.suppress(OSError, ValueError, KeyError):  # a sweep that cannot be read
-            directory = Path(json.loads(note.read_text(encoding="utf-8"))["directory"])
-            if (directory / NAME).exists():
+    for note in (store_dir / SWEEPS).glob("*.json"):
+        directory = reading.noted_directory(note)
+        with contextlib.suppress(OSError):  # a sweep that this user may not look at
+            if directory is not None and (directory / NAME).exists():
                 found.append((note.stat().st_mtime, directory))
     return [directory for _, directory in sorted(found)]
 
@@ -222,33 +211,10 @@ def now() -> str:
 
 def _failed(record: Path) -> bool:
     try:
-        return bool(json.loads(record.read_text(encoding="utf-8"))["status"] == "failed")
+        return bool(read_json(record)["status"] == "failed")
     except (OSError, ValueError, KeyError, TypeError):  # says nothing, so it hides nothing
         return False
 
 
 def _note(store_dir: Path, identity: str) -> Path:
-    return store_dir / ".sweeps" / f"{identity}.json"
-
-
-def _book(directory: Path, content: dict[str, Any]) -> Book:
-    jobs = tuple(_job(values) for values in content["jobs"])
-    left_out = (LeftOut(tuple(one["overrides"]), one["reason"]) for one in content["left_out"])
-    return Book(
-        directory=directory,
-        plan=Plan(content["title"], jobs, tuple(left_out)),
-        identity=content["identity"],
-        name=content.get("name", f"sweep-{content['identity'][:6]}"),
-        store_dir=Path(content["store_dir"]),
-        launcher=content["launcher"],
-        arguments=tuple(content["arguments"]),
-        config_dir=content["config_dir"],
-        config_name=content.get("config_name"),
-        command=tuple(content["command"]),
-        created=content["created"],
-    )
-
-
-def _job(values: dict[str, Any]) -> Job:
-    stages = tuple(Stage(**stage) for stage in values["stages"])
-    return Job(**{**values, "overrides": tuple(values["overrides"]), "stages": stages})
+    return store_dir / SWEEPS / f"{identity}.json"

@@ -8,14 +8,18 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import PurePath
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
+from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
+from sanity.cli import explain
 from sanity.errors import ConfigError
 from sanity.sweep.grid import quoted
 
@@ -59,11 +63,16 @@ class Composer:
         return found
 
     def _compose(self, overrides: Sequence[str]) -> Composed:
-        cfg = self._loader.load_configuration(
-            config_name=self._name,
-            overrides=[*self._common, *overrides],
-            run_mode=RunMode.RUN,
-        )
+        try:
+            cfg = self._loader.load_configuration(
+                config_name=self._name,
+                overrides=[*self._common, *overrides],
+                run_mode=RunMode.RUN,
+            )
+        except (HydraException, OmegaConfBaseException):
+            raise
+        except Exception as error:  # what else Hydra says to values that it was not made for
+            raise ConfigError(explain(error, overrides)) from error
         choices = OmegaConf.to_container(cfg.hydra.runtime.choices)
         with open_dict(cfg):
             del cfg["hydra"]
@@ -126,7 +135,19 @@ def directory_of(template: str, number: int, seed: int, composed: Composed) -> s
             f"hydra.sweep.subdir={template}: may refer to hydra.job.num, to "
             "hydra:runtime.choices.<group> and to settings of the run, and to nothing else"
         )
+    if not leads_below(name):
+        raise ConfigError(
+            f"hydra.sweep.subdir={template}: gives a job the directory {name!r}; it must be one "
+            "below hydra.sweep.dir"
+        )
     return name
+
+
+def leads_below(directory: str) -> bool:
+    """Whether a job's directory, relative to its sweep's, is below it and has a plain name."""
+    parts = PurePath(directory).parts
+    inside = bool(parts) and not PurePath(directory).is_absolute() and ".." not in parts
+    return inside and directory.isprintable()
 
 
 def in_directory(sweep_dir: str, subdirectory: str) -> list[str]:

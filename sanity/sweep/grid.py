@@ -6,21 +6,27 @@ multiply with them. Controls are arms that stand beside a grid whatever is asked
 its data sets, sparsities and seeds, and choose their method themselves.
 """
 
+import dataclasses
 import itertools
+import math
+import random
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, RangeSweep
 
-from sanity.errors import ConfigError
+from sanity.errors import ConfigError, one_line
 
 OF_AN_ARM = ("pruner", "ratio", "rewind", "sanity_check")
 OF_THE_CELL = "ratio.sparsity"  # the one of their settings that controls share with the rest
 
 Axes = dict[str, list[str]]
 """Setting -> one override text (``key=value``) for each of its values."""
+
+MOST = 100_000
+"""Combinations of a grid; the plan of so many takes minutes, their store hundreds of gigabytes."""
 
 SAFE = re.compile(r"(?!(null|true|false|inf|nan)$)[a-z_/][\w.+/:@%-]*", re.ASCII | re.IGNORECASE)
 """Texts that Hydra takes for texts without quotes; ``1_2`` and ``1e3`` are numbers to it."""
@@ -58,6 +64,9 @@ def _products(grid: Any, arguments: Sequence[str], parser: OverridesParser) -> l
 
 
 def _combinations(products: Sequence[Axes]) -> list[list[str]]:
+    count = sum(math.prod(map(len, product.values())) for product in products)
+    if count > MOST:
+        raise ConfigError(f"the grid has {count:,} combinations: {MOST:,} are the most")
     jobs: dict[frozenset[str], list[str]] = {}
     for product in products:
         for combination in itertools.product(*product.values()):
@@ -123,6 +132,24 @@ def _text(value: Any) -> str:
     return str(value)
 
 
+def _values(override: Override) -> list[str]:
+    """The values of an override as texts; raises ConfigError for more than jobs could have."""
+    span = override.value()
+    if isinstance(span, RangeSweep):
+        override = dataclasses.replace(override, _value=dataclasses.replace(span, shuffle=False))
+    try:
+        values = list(itertools.islice(override.sweep_string_iterator(), MOST + 1))
+    except (ValueError, ArithmeticError) as error:  # a step of 0, an end that is no number
+        raise ConfigError(f"{override.input_line}: {one_line(error)}") from None
+    if len(values) > MOST:
+        raise ConfigError(f"{override.input_line}: gives more than {MOST:,} values")
+    if not values:
+        raise ConfigError(f"{override.input_line}: gives no value")
+    if isinstance(span, RangeSweep) and span.shuffle:
+        random.shuffle(values)
+    return values
+
+
 def _name(key: str) -> str:
     """A setting, however it is given: ``~seed`` and ``++seed`` are about ``seed`` too."""
     return key.lstrip("+~")
@@ -136,7 +163,7 @@ def _axes(overrides: Iterable[Override]) -> Axes:
             value = override.get_value_element_as_str()
             axes[key] = [key if override.is_delete() and not value else f"{key}={value}"]
         elif override.is_discrete_sweep():
-            axes[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+            axes[key] = [f"{key}={value}" for value in _values(override)]
         else:
             raise ConfigError(
                 f"{override.input_line}: a grid needs a list of values, such as {key}=0.9,0.95; "

@@ -1,19 +1,22 @@
 """Run a sweep's jobs on this machine, a few at a time, the stages that they share first."""
 
 import contextlib
+import functools
 import itertools
 import logging
 import os
 import signal
-from collections.abc import Collection, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
+from typing import cast
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from sanity.errors import SweepError
+from sanity import locks
 from sanity.sweep.book import Book
 from sanity.sweep.job import Task, of_job, of_stage, run_quietly
 from sanity.sweep.plan import Job
@@ -22,6 +25,7 @@ from sanity.sweep.states import in_store
 
 log = logging.getLogger(__name__)
 
+ALONE = 2  # times that a job may be killed though no other is at work
 GRACE = 20  # seconds that interrupted workers have to save their checkpoints
 
 
@@ -43,32 +47,52 @@ def run_jobs(
     """Run ``jobs`` by ``workers`` processes; each takes one of ``devices`` while it works.
 
     A job starts when the stages that it shares with others are in the store; where one fails, the
-    jobs that need it are not run. What fails stands in its record and log.
-    Raises SweepError where a worker is killed.
+    jobs that need it are not run. What fails stands in its record and log. Where a worker is
+    killed, fewer go on with what is left; a job that is killed even alone, twice, is left out.
     """
-    queue = _Queue(book, jobs)
-    threads = max(1, cores() // workers)
+    queue, most = _Queue(book, jobs), workers
     slots = book.directory / ".slots"
     slots.mkdir(exist_ok=True)
     names = [devices[number % len(devices)] for number in range(workers)] if devices else []
-    pool = ProcessPoolExecutor(workers, env=_thread_limits(threads))
+    while queue.waiting:
+        lost = _run(queue, workers, functools.partial(_work, slots, names), progress)
+        given_up = queue.take_back(lost, alone=workers == 1)
+        for subject, count in given_up.items():
+            progress.advance(count)
+            what = f"job {subject}" if isinstance(subject, int) else f"stage {subject}"
+            log.warning("%s was killed twice, most likely for want of memory: left out", what)
+        if lost:
+            workers = most if given_up else max(1, workers // 2)
+            log.warning(
+                "a worker was killed, most likely for want of memory: going on with %d "
+                "(hydra.launcher.n_jobs)",
+                workers,
+            )
+
+
+def _run(
+    queue: "_Queue", workers: int, work: Callable[[Task], bool], progress: Progress
+) -> list[int | str]:
+    """Run what is in the queue, until it is empty or a worker is killed; returns what that hit."""
+    pool = ProcessPoolExecutor(workers, env=_thread_limits(max(1, cores() // workers)))
     running: dict[Future[bool], int | str] = {}
+    lost: list[int | str] = []
     try:
-        while queue.waiting or running:
+        while (queue.waiting or running) and not lost:
             for subject, task in queue.ready(workers - len(running)):
-                running[pool.submit(_work, task, slots, names)] = subject
+                running[_submit(pool, work, task)] = subject
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
-                progress.advance(queue.ended(running.pop(future), future.result()))
-        pool.shutdown()
-    except TerminatedWorkerError:
-        raise SweepError(
-            "a worker was killed, most likely for want of memory: choose fewer with "
-            "hydra.launcher.n_jobs, and start the sweep again, which goes on from what is done"
-        ) from None
+                try:
+                    progress.advance(queue.ended(running[future], future.result()))
+                    del running[future]
+                except TerminatedWorkerError:  # the pool ends the other workers too
+                    lost = list(running.values())
+        pool.shutdown(kill_workers=bool(lost))
     except BaseException:
         _stop(pool, running)
         raise
+    return lost
 
 
 class _Queue:
@@ -87,6 +111,9 @@ class _Queue:
         for job in jobs:
             self.waiting[job.number] = (set(plan.needs(job)) & missing, of_job(book, job))
 
+        self._tasks = {subject: task for subject, (_, task) in self.waiting.items()}
+        self._killed: Counter[int | str] = Counter()
+
     def ready(self, count: int) -> list[tuple[int | str, Task]]:
         """Up to ``count`` tasks that wait for nothing; stages first, since others wait for them."""
         free = [(subject, task) for subject, (before, task) in self.waiting.items() if not before]
@@ -94,6 +121,20 @@ class _Queue:
         for subject, _ in chosen:
             del self.waiting[subject]
         return chosen
+
+    def take_back(self, subjects: Iterable[int | str], *, alone: bool) -> dict[int | str, int]:
+        """Put tasks whose workers were killed in the queue again, but for those killed twice alone.
+
+        Returns these, each with the number of jobs that have ended by that.
+        """
+        given_up = {}
+        for subject in subjects:
+            self._killed[subject] += alone
+            if self._killed[subject] < ALONE:
+                self.waiting[subject] = (set(), self._tasks[subject])
+            else:
+                given_up[subject] = self.ended(subject, fine=False)
+        return given_up
 
     def ended(self, subject: int | str, fine: bool) -> int:
         """Let go on what waited for ``subject``, or drop it where a stage failed.
@@ -112,7 +153,17 @@ class _Queue:
         return dropped
 
 
-def _work(task: Task, slots: Path, devices: Sequence[str]) -> bool:
+def _submit(pool: ProcessPoolExecutor, work: Callable[[Task], bool], task: Task) -> Future[bool]:
+    """The future of a task; where the pool has just broken, one that says so as the others do."""
+    try:
+        return cast(Future[bool], pool.submit(work, task))
+    except TerminatedWorkerError as error:
+        failed: Future[bool] = Future()
+        failed.set_exception(error)
+        return failed
+
+
+def _work(slots: Path, devices: Sequence[str], task: Task) -> bool:
     """In a worker: run ``task`` on a device that no other worker of the sweep is using."""
     with device(slots, devices) as chosen:
         return run_quietly(task, chosen)
@@ -122,7 +173,7 @@ def _work(task: Task, slots: Path, devices: Sequence[str]) -> bool:
 def device(slots: Path, devices: Sequence[str]) -> Iterator[str | None]:
     """One of ``devices`` that no other job of the sweep holds; it is held while in use."""
     for number, device in enumerate(devices):
-        lock = FileLock(slots / f"{number}.lock")
+        lock = locks.lock_at(slots / f"{number}.lock")
         try:
             lock.acquire(timeout=0)
         except Timeout:

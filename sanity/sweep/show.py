@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -15,18 +15,7 @@ from sanity.sweep.cost import Cost
 from sanity.sweep.plan import Job, Plan, differing
 from sanity.sweep.states import WORDS, State, count
 
-WIDE = 1000  # columns where nobody looks at a terminal: a row is a line there
 STYLES = {"done": "green", "running": "cyan", "failed": "red", "missing": "yellow"}
-
-
-def show(*parts: RenderableType) -> None:
-    """Print tables and lines on stdout; in files and logs, wide enough for a row a line."""
-    # Settings and paths may hold brackets and colons: nothing of them is markup.
-    console = Console(markup=False, emoji=False)
-    if not console.is_terminal:
-        console = Console(width=WIDE, markup=False, emoji=False)
-    for part in parts:
-        console.print(part, highlight=False)
 
 
 def plan(plan: Plan, cost: Cost) -> Group:

@@ -1,13 +1,13 @@
 """Where each job of a sweep stands, from its record, the store and the cluster's queue."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from sanity.files import is_locked
+from sanity import locks
+from sanity.files import printable, read_json
 from sanity.sweep.book import Book
 from sanity.sweep.cluster import Ticket
 from sanity.sweep.keys import Stage
@@ -101,15 +101,15 @@ class _Evidence:
         there = job.directory.split("/")[0] in self.present
         log = log_of(self.book, identifier, directory)
         record = _record(directory) if there else None
-        if record and record["status"] == "completed" and _is_of(record, job):
-            return State(job, "done", log=log, metrics=record["metrics"])
+        if record and record.status == "completed" and _is_of(record, job):
+            return State(job, "done", log=log, metrics=record.metrics)
         if ticket := self._active(job.number):
             word: Word = "pending" if ticket.state == "PENDING" else "running"
             return State(job, word, _waiting(ticket) if word == "pending" else "", log)
         if there and _is_running(directory):
             return State(job, "running", log=log)
-        if record and record["status"] == "failed":
-            return State(job, "failed", record["reason"], log)
+        if record and record.status == "failed":
+            return State(job, "failed", record.reason, log)
         for key in self.book.plan.needs(job):
             if key in self._failed_stages:
                 return State(job, "failed", *self._failed_stages[key])
@@ -128,9 +128,9 @@ class _Evidence:
             record = _record(directory)
             if (record is None and key not in self.ids) or _is_running(directory):
                 continue
-            if record and record["status"] == "completed":  # the store has lost it since
+            if record and record.status == "completed":  # the store has lost it since
                 continue
-            reason = record["reason"] if record else self._end(key)
+            reason = record.reason if record else self._end(key)
             log = log_of(self.book, self.ids.get(key), directory)
             failed[key] = (f"its {needed.stage.name} {key} failed: {reason}", log)
         return failed
@@ -155,23 +155,35 @@ def in_store(store_dir: Path, stage: Stage) -> bool:
 
 def _is_running(directory: Path) -> bool:
     try:
-        return is_locked(directory / ".lock")
+        return locks.is_held(directory / ".lock")
     except OSError:  # another user's, who alone may take the lock
         return False
 
 
-def _record(directory: Path) -> dict[str, Any] | None:
+@dataclass(frozen=True)
+class _Record:
+    """What a job's record says of how it ended; ``keys`` are those of its stages."""
+
+    status: str
+    reason: str
+    keys: set[str]
+    metrics: Mapping[str, Any]
+
+
+def _record(directory: Path) -> _Record | None:
+    """The record of a job, as far as it is one: its files may be damaged."""
     try:
-        record = json.loads((directory / "record.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        record = printable(read_json(directory / "record.json"))
+        stages, metrics = record.get("stages", {}), record.get("metrics", {})
+        keys = {str(stage["key"]) for stage in stages.values()}
+        return _Record(str(record["status"]), str(record.get("reason", "")), keys, {**metrics})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    return record if isinstance(record, dict) and "status" in record else None
 
 
-def _is_of(record: Mapping[str, Any], job: Job) -> bool:
+def _is_of(record: _Record, job: Job) -> bool:
     """Whether the record is of the job as planned, not of one that ran on older code."""
-    keys = {stage["key"] for stage in record["stages"].values()}
-    return not job.stages or job.stages[-1].key in keys
+    return not job.stages or job.stages[-1].key in record.keys
 
 
 def _waiting(ticket: Ticket) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from sanity.files import digest, write_json
+from sanity.locks import lock_at
 from sanity.trackers.base import Tracker, Training
 
 SHOWN = ".shown"
@@ -53,7 +54,7 @@ class Ledger:
             return Claim()
         directory = self.directory / f"{tracker.name}-{digest(tracker.place)[:12]}"
         name = tracker.subject(training)
-        note, lock = directory / f"{name}.json", FileLock(directory / f"{name}.lock")
+        note, lock = directory / f"{name}.json", lock_at(directory / f"{name}.lock")
         try:
             directory.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=wait)

@@ -70,6 +70,7 @@ def train(
         for number in range(progress.epoch, end_epoch):
             batches = splits.train.epoch(seed, number, recipe.batch_size, course, progress.step)
             train_epoch(stepper, batches, progress, bar, pause)
+            _refuse_drift(stepper, progress.epoch)
             result = _figures(network, splits, recipe, progress, pause)
             progress.finish(result)
             bar.show(f"epoch {number + 1}/{end_epoch}  test {result.test_accuracy:.2f}%")
@@ -146,14 +147,16 @@ def _figures(
     rate = len(splits.train) / progress.seconds
     train_loss, train_accuracy = progress.mean()
     test_loss, test_accuracy = evaluate(network, splits.test, recipe, pause)
-    if not math.isfinite(test_loss):
-        raise TrainingError(
-            f"the test loss became {test_loss} after epoch {progress.epoch}, learning rate "
-            f"{recipe.lr_at(progress.epoch):g}: lower training.lr"
-        )
     validation: tuple[float | None, float | None] = (None, None)
     if splits.validation is not None:
         validation = evaluate(network, splits.validation, recipe, pause)
+    for name, loss in (("test", test_loss), ("validation", validation[0])):
+        if loss is not None and not math.isfinite(loss):
+            raise TrainingError(
+                f"the {name} loss became {loss} after epoch {progress.epoch}, step "
+                f"{progress.step}, learning rate {recipe.lr_at(progress.epoch):g}: lower "
+                "training.lr"
+            )
     return Epoch(
         epoch=progress.epoch,
         lr=recipe.lr_at(progress.epoch),
@@ -166,6 +169,16 @@ def _figures(
         images_per_second=rate,
         seconds=progress.seconds,
     )
+
+
+def _refuse_drift(stepper: Stepper, epoch: int) -> None:
+    """A ticket whose pruned weights come back is another, denser network than it says."""
+    if drift := stepper.drift():
+        layer, count = next(iter(drift.items()))
+        raise TrainingError(
+            f"the mask drifted: {count} pruned weights of layer {layer} are not 0 after epoch "
+            f"{epoch}; the network (arch) must leave its weights to the optimiser"
+        )
 
 
 def _refuse_nan(losses: Tensor, epoch: int, recipe: Recipe) -> None:

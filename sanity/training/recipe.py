@@ -6,6 +6,8 @@ from typing import Any
 
 from sanity.errors import ConfigError
 
+MOST_EPOCHS = 10**6
+LARGEST_BATCH = 10**6
 SCHEDULES = ("step", "cosine", "constant")
 PRECISIONS = ("fp32", "bf16")
 
@@ -47,8 +49,11 @@ class Recipe:
         if not isinstance(self.milestones, list) or not all(map(_is_number, self.milestones)):
             raise ConfigError(f"training.milestones={self.milestones}: must be a list of numbers")
         rules = {
-            "epochs": (self.epochs >= 1, "at least 1"),
-            "batch_size": (self.batch_size >= 2, "at least 2 (batch norm needs two images)"),
+            "epochs": (1 <= self.epochs <= MOST_EPOCHS, f"at least 1, at most {MOST_EPOCHS:,}"),
+            "batch_size": (
+                2 <= self.batch_size <= LARGEST_BATCH,
+                f"at least 2 (batch norm needs two images), at most {LARGEST_BATCH:,}",
+            ),
             "lr": (0 < self.lr < math.inf, "above 0"),
             "momentum": (0 <= self.momentum < 1, "in [0, 1)"),
             "nesterov": (not self.nesterov or self.momentum > 0, "false where momentum is 0"),

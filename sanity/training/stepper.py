@@ -16,9 +16,10 @@ class Stepper:
     def __init__(self, network: nn.Module, recipe: Recipe, mask: Mapping[str, Tensor]) -> None:
         self.network, self.recipe = network, recipe
         self.optimizer = _optimizer(network, recipe)
-        masked = [(w, mask[name]) for name, w in prunable_weights(network).items() if name in mask]
-        self._weights = [weight.detach() for weight, _ in masked]
-        self._keep = [keep.to(weight.device, weight.dtype) for weight, keep in masked]
+        masked = {name: w for name, w in prunable_weights(network).items() if name in mask}
+        self._weights = [weight.detach() for weight in masked.values()]
+        self._keep = [mask[name].to(w.device, w.dtype) for name, w in masked.items()]
+        self._mask = mask
         self._prune()
 
     def __call__(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -49,6 +50,20 @@ class Stepper:
             # A copy, laid out in memory as the optimiser would: so it computes the same bits.
             own = torch.empty_like(parameters[name]).detach().copy_(buffer)
             self.optimizer.state[parameters[name]]["momentum_buffer"] = own
+
+    def drift(self) -> dict[str, int]:
+        """How many pruned weights of each layer are not 0, for layers that have any: none should.
+
+        The network's weights as they are now are looked at, not those that were pruned: a network
+        may have put others in their place.
+        """
+        weights = prunable_weights(self.network)
+        stray = [
+            ((weights[name] != 0) & ~keep.to(weights[name].device)).count_nonzero()
+            for name, keep in self._mask.items()
+        ]
+        counts = torch.stack(stray).tolist() if stray else []
+        return {name: n for name, n in zip(self._mask, counts, strict=True) if n}
 
     def _prune(self) -> None:
         """Zero what is pruned, in all layers by one fused operation."""

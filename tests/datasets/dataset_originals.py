@@ -115,15 +115,18 @@ def idx(array: np.ndarray) -> bytes:
 def write_fashion_mnist(
     monkeypatch: pytest.MonkeyPatch, directory: Path, gzipped: bool = True
 ) -> np.ndarray:
-    """Put tiny idx files into ``directory`` and make their digests the known ones."""
+    """Put tiny idx files into ``directory`` and make their digests the known ones.
+
+    Returns the training pixels; those of the test images are their negatives.
+    """
     from torchvision.datasets import FashionMNIST
 
     pixels = random_pixels(20, 28, 28)
     labels = (np.arange(20) % 10).astype(np.uint8)
     contents, resources = {}, []
     directory.mkdir(parents=True, exist_ok=True)
-    for prefix in ("train", "t10k"):
-        contents[f"{prefix}-images-idx3-ubyte"] = idx(pixels)
+    for prefix, images in (("train", pixels), ("t10k", 255 - pixels)):
+        contents[f"{prefix}-images-idx3-ubyte"] = idx(images)
         contents[f"{prefix}-labels-idx1-ubyte"] = idx(labels)
     for name, content in contents.items():
         path = directory / (f"{name}.gz" if gzipped else name)
@@ -188,8 +191,11 @@ def write_zip(path: Path, files: dict[str, bytes]) -> None:
 
 
 def write_folder(root: Path, splits: tuple[str, str] = ("train", "test"), size: int = 6) -> None:
-    """Classes "cat" (shades 0, 10, ...) and "dog" (100, 110, ...), 5 images each a split."""
-    for split in splits:
+    """Classes "cat" (shades 0, 10, ...) and "dog" (100, 110, ...), 5 images each a split.
+
+    Those of the second split are lighter by 5.
+    """
+    for offset, split in zip((0, 5), splits, strict=True):
         for c, name in enumerate(("cat", "dog")):
-            images = {f"{i}.png": png(flat(100 * c + 10 * i, size)) for i in range(5)}
+            images = {f"{i}.png": png(flat(100 * c + 10 * i + offset, size)) for i in range(5)}
             write_tree(root / split / name, images | {"notes.txt": b"no image"})

@@ -20,7 +20,7 @@ def packed(labels: list[int], classes: int) -> Packed:
     images = torch.arange(count, dtype=torch.uint8).view(-1, 1, 1, 1)
     examples = Examples(images, torch.tensor(labels), classes)
     test = Examples(images[:7], torch.tensor(labels[:7]), classes)
-    return Packed(examples, test, "fingerprint")
+    return Packed(examples, test, "fingerprint", overlap=0)
 
 
 def numbers(examples: Examples) -> list[int]:

@@ -9,10 +9,11 @@ import pytest
 from conftest import TINY, Compose, Run, reused
 from resuming import Stopped, assert_same, disturb, metrics, results
 
-from sanity import pipeline, store
+from sanity import pipeline
 from sanity import record as record_module
 from sanity.errors import StoreError, TrainingError
 from sanity.record import claim, is_running
+from sanity.store import store
 from sanity.training.checkpoint import Checkpoints
 
 # Augmented, and five steps an epoch: 15 a training.
@@ -118,7 +119,7 @@ def test_a_full_store_keeps_the_checkpoints(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(store, "_seal", full)
+        patch.setattr(store, "seal", full)
         with pytest.raises(StoreError, match="No space left"):
             run(*SMALL, "pruner=lt")
     disturb(monkeypatch, 1)  # there is nothing left to train of the dense network

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from planning import plan_of
 
+from sanity import console
 from sanity.errors import ConfigError
-from sanity.sweep import show, snapshot
+from sanity.sweep import snapshot
 
 
 def test_two_jobs_in_one_directory_are_refused() -> None:
@@ -29,5 +30,5 @@ def test_sweeps_in_ones_own_directory_are_no_part_of_its_code(tmp_path: Path) ->
 
 
 def test_brackets_and_colons_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
-    show.show("classes=[cat,dog] path=[/a] :smile:")
+    console.echo("classes=[cat,dog] path=[/a] :smile:")
     assert capsys.readouterr().out == "classes=[cat,dog] path=[/a] :smile:\n"

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from damaging import flip_a_bit, truncate
 from resuming import Stopped, assert_same, disturb
 from torch import Tensor, nn
 
@@ -191,16 +192,6 @@ def test_the_last_two_are_kept_and_nothing_else(
     names = sorted(path.name for path in tmp_path.iterdir())
     assert len(names) == 4
     assert {name.split(".")[1] for name in names} == {"json", "safetensors"}
-
-
-def truncate(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-
-
-def flip_a_bit(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 4
-    path.write_bytes(content)
 
 
 @pytest.mark.parametrize("damage", [truncate, flip_a_bit, Path.unlink])

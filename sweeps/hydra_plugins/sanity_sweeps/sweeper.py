@@ -41,6 +41,7 @@ class SanitySweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> Any:
         """Plan the grid, run what is missing of it, and report what came out."""
         from sanity import trackers
+        from sanity.console import echo
         from sanity.report.conclude import conclude
         from sanity.sweep import launch, show
         from sanity.sweep.cost import cost_of
@@ -49,10 +50,10 @@ class SanitySweeper(Sweeper):
         plan = launch.plan(self.config, self.hydra_context.config_loader, arguments)
         if self.config.sweep.plan:
             store_dir = launch.absolute(self.config.store_dir)
-            show.show(show.jobs(plan, SHOWN), show.plan(plan, cost_of(plan, store_dir)))
+            echo(show.jobs(plan, SHOWN), show.plan(plan, cost_of(plan, store_dir)))
             return None
         book = launch.open_book(self.config, plan)
-        show.show(show.jobs_line(plan), *show.left_out(plan))
+        echo(show.jobs_line(plan), *show.left_out(plan))
         trackers.say_where(trackers.build(self.config), book.name)
         with book.locked():
             before = look(book)

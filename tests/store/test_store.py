@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from damaging import flip_a_bit, truncate
 
 from sanity import store as store_module
 from sanity.errors import StoreError
@@ -60,16 +61,6 @@ def test_an_option_added_later_keeps_old_keys(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(store_module.NEUTRAL, "training.label_smoothing", 0.0)
     assert key_of("train", {"training": {"lr": 0.1, "label_smoothing": 0.0}}) == old
     assert key_of("train", {"training": {"lr": 0.1, "label_smoothing": 0.1}}) != old
-
-
-def flip_a_bit(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
-
-
-def truncate(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-8])
 
 
 @pytest.mark.parametrize("file", ["weights.safetensors", "manifest.json"])

@@ -1,0 +1,87 @@
+"""Locks between processes and hosts: ``flock``, which ends with its process, however that ends.
+
+On a shared file system (NFSv4, Lustre mounted with flock) they hold between hosts, and the file
+server lets go of those of a host that is gone. So no lock is ever stale, and none is broken.
+"""
+
+import errno
+import fcntl
+import logging
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+log = logging.getLogger(__name__)
+
+POLL = 0.2  # seconds between two looks at a lock that another process holds
+NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}
+
+
+def lock_at(path: Path) -> FileLock:
+    """The lock of the file ``path``, not taken yet; taking it raises OSError or Timeout."""
+    # Where there is no flock, the library's other way is a file that says who is there: of a
+    # process killed on another host it would say so for ever.
+    return FileLock(path, fallback_to_soft=False)
+
+
+@contextmanager
+def held(path: Path, what: str) -> Iterator[None]:
+    """Hold the lock ``path``; while another process does, wait, and say once for ``what``."""
+    lock = lock_at(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        log.info("%s by %s: waiting for it", what, _holder(path))
+        lock.acquire(poll_interval=POLL)
+    try:
+        with suppress(OSError):  # on a full disk nobody is told who holds it
+            path.write_text(f"process {os.getpid()} on {socket.gethostname()}")
+        yield
+    finally:
+        lock.release()
+
+
+def refuse_without_locks(directory: Path) -> None:
+    """Raise OSError where locks below ``directory`` cannot be taken, or keep nobody out.
+
+    Some network file systems answer that a lock is taken, and let the next one take it too.
+    """
+    with tempfile.NamedTemporaryFile(dir=directory) as file, Path(file.name).open("rb") as other:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with suppress(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            raise OSError(errno.ENOLCK, "a lock was taken twice")
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living process holds the lock ``path``, on this host or one that shares it."""
+    if not path.exists():
+        return False
+    lock = lock_at(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+def why_not(error: OSError) -> str:
+    """What the system says of a lock that cannot be taken, in words that help."""
+    if error.errno in NO_LOCKS:
+        return "its file system has no locks (flock): mount it with them, or choose another"
+    return error.strerror or str(error)
+
+
+def _holder(path: Path) -> str:
+    """Who holds a lock, by its own word; a process that was killed may have been the last to say"""
+    with suppress(OSError, UnicodeDecodeError):
+        text = path.read_text(encoding="utf-8")
+        if text.isprintable() and 0 < len(text) < 200:
+            return text
+    return "another run"

@@ -1,0 +1,147 @@
+"""Look after the store: what is in it, whether it is sound, and what nobody uses any more.
+
+python -m sanity.store list [DIR ...]       size, age and users of what is in it
+python -m sanity.store verify               compare every file with its checksum
+python -m sanity.store clean [DIR ...]      show what no run or sweep refers to; --yes removes it
+
+DIR is where to look for records besides the places that the store knows of, such as outputs.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from sanity.config import PROJECT
+from sanity.console import echo, err
+from sanity.errors import SanityError, StoreError
+from sanity.store import show
+from sanity.store.care import inventory, remove, unused, verify
+from sanity.store.store import Store
+from sanity.store.users import Users, users
+
+SHOWN = 40  # rows without --all
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line asks for; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.command(_store(options), options))
+    except SanityError as error:
+        print(f"sanity.store: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # head has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        print(f"sanity.store: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def listing(store: Store, options: argparse.Namespace) -> int:
+    """Show size, age and users of what is in the store."""
+    items, found = inventory(store), _users(store, options)
+    if options.json:
+        print(json.dumps([show.plain(item, found) for item in items], indent=2))
+        return 0
+    echo(show.heading(store.root, items, found), show.summary(items, found))
+    echo(show.rows(items, found, None if options.all else SHOWN))
+    return 0
+
+
+def check(store: Store, options: argparse.Namespace) -> int:
+    """Compare every file with its checksum; the exit code is 1 where one differs."""
+    items = [item for item in inventory(store) if item.kind == "result"]
+    with _bar("verify", len(items)) as advance:
+        problems = list(verify(store, items, advance))
+    if options.json:
+        print(json.dumps([show.plain(item) | {"problem": why} for item, why in problems], indent=2))
+    else:
+        echo(show.verdict(items, problems))
+    return 1 if problems else 0
+
+
+def clean(store: Store, options: argparse.Namespace) -> int:
+    """Show what no run or sweep refers to; with --yes, remove it."""
+    items, found = inventory(store), _users(store, options)
+    going = unused(items, found)
+    if options.yes:
+        with _bar("clean", len(going)) as advance:
+            going = remove(store, going, lambda: _users(store, options), advance)
+    if options.json:
+        print(json.dumps([show.plain(item, found) for item in going], indent=2))
+        return 0
+    echo(show.heading(store.root, items, found))
+    echo(show.rows(going, found, None if options.all else SHOWN))
+    echo(show.outcome(going, removed=options.yes))
+    return 0
+
+
+def _store(options: argparse.Namespace) -> Store:
+    default = os.environ.get("SANITY_STORE_DIR", str(PROJECT / "store"))
+    root = Path(options.store_dir or default).expanduser().absolute()
+    if not root.is_dir():
+        raise StoreError(f"{root}: no such store; choose one with --store-dir or SANITY_STORE_DIR")
+    return Store(root)
+
+
+def _users(store: Store, options: argparse.Namespace) -> Users:
+    missing = [place for place in options.places if not place.is_dir()]
+    if missing:
+        raise StoreError(f"{missing[0]}: no such directory")
+    found = users(store.root, options.places)
+    return found.without_elsewhere() if options.gone else found
+
+
+@contextmanager
+def _bar(label: str, count: int) -> Iterator[Callable[[], None]]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(
+        *columns, TimeRemainingColumn(), console=err, transient=True, disable=not err.is_terminal
+    ) as progress:
+        task = progress.add_task(label, total=count)
+        yield lambda: progress.advance(task)
+
+
+def _parser() -> argparse.ArgumentParser:
+    assert __doc__ is not None
+    parser = argparse.ArgumentParser(
+        prog="python -m sanity.store",
+        description=__doc__.split("\n\n")[0],
+        epilog=__doc__.split("\n\n")[2],
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    known: dict[str, Callable[[Store, argparse.Namespace], int]] = {
+        "list": listing,
+        "verify": check,
+        "clean": clean,
+    }
+    for name, function in known.items():
+        summary = (function.__doc__ or "").split(";")[0].removesuffix(".")
+        command = commands.add_parser(name, help=summary, description=summary)
+        command.set_defaults(command=function, places=[], gone=False)
+        command.add_argument("--store-dir", help="the store, where it is not the default one")
+        command.add_argument("--json", action="store_true", help="everything, for programs")
+        if name != "verify":
+            command.add_argument("--all", action="store_true", help=f"more than {SHOWN} rows")
+            command.add_argument("places", nargs="*", type=Path, metavar="DIR")
+            command.add_argument(
+                "--gone",
+                action="store_true",
+                help="take directories of other hosts that cannot be seen from here for deleted",
+            )
+        if name == "clean":
+            command.add_argument("--yes", action="store_true", help="remove it")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,118 @@
+"""What a person reads of a store: sizes, ages, users."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import RenderableType
+from rich.filesize import decimal
+from rich.table import Table
+from rich.text import Text
+
+from sanity.files import near, printable
+from sanity.store.care import Item
+from sanity.store.users import Users
+
+UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
+
+
+def heading(root: Path, items: Sequence[Item], users: Users) -> Text:
+    """How much there is, and who is known to use it."""
+    lines = [
+        f"{near(root)}: {size_of(items)} in {len(items):,} items, used by {len(users.runs):,} runs "
+        f"and {len(users.sweeps):,} sweeps"
+    ]
+    if users.gone:
+        lines.append(
+            f"{len(users.gone):,} of them exist no more, {_first(users.gone)}: where they were "
+            "moved, name the new place, or their results count as unused"
+        )
+    if users.elsewhere:
+        lines.append(
+            f"{len(users.elsewhere):,} cannot be seen from this host, {_first(users.elsewhere)}: "
+            "what they use stays, unless --gone is given"
+        )
+    return Text("\n".join(lines))
+
+
+def summary(items: Sequence[Item], users: Users) -> Table:
+    """A row a stage, and one for what is no result."""
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("")
+    for name in ("items", "size", "unused", "size of these", "newest", "oldest"):
+        table.add_column(name, justify="right")
+    groups: dict[str, list[Item]] = {}
+    for item in items:
+        groups.setdefault(item.stage if item.kind == "result" else item.kind, []).append(item)
+    for name, group in groups.items():
+        idle = [item for item in group if not users.of(*item.name)]
+        ages = sorted(item.age() for item in group)
+        figures = (f"{len(group):,}", size_of(group), f"{len(idle):,}", size_of(idle))
+        table.add_row(Text(printable(name)), *figures, age(ages[0]), age(ages[-1]))
+    return table
+
+
+def rows(items: Sequence[Item], users: Users, limit: int | None) -> RenderableType:
+    """A row an item, the largest first, ``limit`` of them at most."""
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in ("stage", "key", "size", "age", "used by"):
+        table.add_column(name, justify="right" if name in ("size", "age") else "left")
+    ordered = sorted(items, key=lambda item: (-item.size, item.name))
+    for item in ordered[:limit]:
+        note = "" if item.kind == "result" else f"{item.kind} "
+        used = users.of(*item.name) if item.kind != "foreign" else []
+        more = f" and {len(used) - 1:,} more" if len(used) > 1 else ""
+        by = item.problem or (near(Path(used[0])) + more if used else "nobody")
+        cells = (f"{note}{item.stage}", item.key, decimal(item.size), age(item.age()), by)
+        table.add_row(*(Text(printable(cell)) for cell in cells))
+    if limit is not None and len(items) > limit:
+        table.caption = f"and {len(items) - limit:,} more; --all shows them"
+        table.caption_justify = "left"
+    return table if items else Text()
+
+
+def verdict(items: Sequence[Item], problems: Sequence[tuple[Item, str]]) -> Text:
+    """What a verification found."""
+    if not problems:
+        return Text(f"{len(items):,} results, {size_of(items)}: every file is what was written")
+    lines = [f"damaged: {item.stage}/{item.key}: {why}" for item, why in problems]
+    lines.append(
+        f"{len(problems):,} of {len(items):,} results are damaged; who needs one next moves it "
+        "aside and computes it anew"
+    )
+    return Text(printable("\n".join(lines)))
+
+
+def outcome(items: Sequence[Item], removed: bool) -> Text:
+    """What was or would be removed."""
+    if not items:
+        return Text("nothing to remove")
+    what = f"{len(items):,} items, {size_of(items)}"
+    return Text(f"removed {what}" if removed else f"to remove: {what}; --yes removes them")
+
+
+def plain(item: Item, users: Users | None = None) -> dict[str, Any]:
+    """An item for programs."""
+    made = datetime.fromtimestamp(item.made, UTC).isoformat(timespec="seconds")
+    facts = {"kind": item.kind, "stage": item.stage, "key": item.key, "path": str(item.path)}
+    more = {} if users is None else {"used_by": users.of(*item.name)}
+    return facts | {"bytes": item.size, "made": made, "problem": item.problem} | more
+
+
+def size_of(items: Iterable[Item]) -> str:
+    """Their size together, in decimal units."""
+    return decimal(sum(item.size for item in items))
+
+
+def age(seconds: float) -> str:
+    """A time span in its largest whole unit."""
+    for length, unit in UNITS:
+        if seconds >= length:
+            return f"{int(seconds // length)} {unit}"
+    return f"{int(seconds)} s"
+
+
+def _first(directories: Iterable[str]) -> str:
+    return printable(f"the first is {near(Path(min(directories)))}")

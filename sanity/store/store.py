@@ -1,0 +1,209 @@
+"""The store itself: a result is taken from it, or computed and put into it, once.
+
+A result is computed in ``<root>/.work/<stage>-<key>/``, where checkpoints outlive a run that is
+broken off, and renamed into place under a lock: so it is whole or absent, and concurrent runs
+compute it once.
+"""
+
+import errno
+import functools
+import logging
+import shutil
+import stat as modes
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+
+from sanity import locks
+from sanity.errors import StoreError
+from sanity.files import DISK_ERRORS, fsync_directory
+from sanity.store.entries import Entry, seal, verified
+from sanity.store.keys import is_key, key_of
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Work:
+    """Where a stage is computed: its files go into ``directory``, which is there and empty.
+
+    ``checkpoints`` is the computation's to make and to use; it stays until the result is stored.
+    """
+
+    directory: Path
+    checkpoints: Path
+
+
+Compute = Callable[[Work], dict[str, Any]]
+"""Writes a stage's files and returns its (JSON) facts."""
+
+
+class Store:
+    """Results below ``root``; the one method that matters is :meth:`fetch`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def open(self) -> None:
+        """Create the store where it is missing; raises StoreError where it cannot be written."""
+        try:
+            (self.root / ".locks").mkdir(parents=True, exist_ok=True)
+            locks.refuse_without_locks(self.root)
+            mode = self.root.stat().st_mode
+        except OSError as error:
+            raise StoreError(
+                f"store_dir={self.root}: cannot be written ({locks.why_not(error)})"
+            ) from None
+        if mode & modes.S_IWOTH:
+            _warn_of_strangers(self.root)
+
+    def get(self, stage: str, key: str) -> Entry | None:
+        """The entry of this key, verified, or None; a damaged one is moved out of the way.
+
+        Raises StoreError for what is no key, and where the entry cannot be read.
+        """
+        if not (is_key(key) and stage.isidentifier()):  # of a record, which may be anybody's
+            raise StoreError(f"{stage}/{key}: names no result of a store")
+        path = self.path_of(stage, key)
+        if not path.exists():
+            return None
+        try:
+            return verified(stage, key, path)
+        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError) as error:
+            reason = str(error) or type(error).__name__
+        except OSError as error:  # unreadable here, which says nothing about its contents
+            raise StoreError(f"store_dir={self.root}: {path}: {error.strerror}") from error
+        self._move_aside(stage, key, reason)
+        return None
+
+    def fetch(self, stage: str, settings: Mapping[str, Any], compute: Compute) -> Entry:
+        """The entry of these settings: reused where it exists, otherwise computed and stored."""
+        key = key_of(stage, settings)
+        found = self.get(stage, key)
+        if found is None:
+            with self.locked(stage, key):
+                found = self.get(stage, key) or self._create(stage, key, settings, compute)
+        if self.work_of(stage, key).exists():
+            self._clear_work(stage, key)
+        return found
+
+    def path_of(self, stage: str, key: str) -> Path:
+        """Where the entry lies, if there is one."""
+        return self.root / stage / key
+
+    def work_of(self, stage: str, key: str) -> Path:
+        """Where the entry is computed."""
+        # Not among the stage's entries: nobody has to list 100,000 of them for what killed runs
+        # left, and there is one place to clean.
+        return self.root / ".work" / f"{stage}-{key}"
+
+    def lock_of(self, stage: str, key: str) -> Path:
+        """The lock of whoever computes the entry or removes it."""
+        return self.root / ".locks" / f"{stage}-{key}.lock"
+
+    @contextmanager
+    def locked(self, stage: str, key: str) -> Iterator[None]:
+        """Be the only one who computes this entry; waits for another process that does."""
+        with ExitStack() as stack:
+            lock = locks.held(self.lock_of(stage, key), f"{stage} {key} is being computed")
+            try:
+                stack.enter_context(lock)
+            except OSError as error:
+                raise StoreError(
+                    f"store_dir={self.root}: cannot lock ({locks.why_not(error)})"
+                ) from None
+            yield
+
+    def _create(self, stage: str, key: str, settings: Mapping[str, Any], compute: Compute) -> Entry:
+        parent, home = self.root / stage, self.work_of(stage, key)
+        try:
+            parent.mkdir(exist_ok=True)
+            home.mkdir(parents=True, exist_ok=True)
+            for stale in home.glob("result-*"):  # whoever holds the lock may clear it
+                shutil.rmtree(stale, ignore_errors=True)
+            partial = Path(tempfile.mkdtemp(dir=home, prefix="result-"))
+        except OSError as error:
+            raise StoreError(f"store_dir={self.root}: {error.strerror}") from error
+        try:
+            start = time.perf_counter()
+            facts = compute(Work(partial, home / "checkpoints"))
+            seconds = time.perf_counter() - start
+            seal(partial, stage, key, settings, facts, seconds)
+            if (other := self._install(partial, stage, key)) is not None:
+                return other
+        except BaseException as error:
+            shutil.rmtree(partial, ignore_errors=True)
+            _remove_empty(home / "checkpoints", home)
+            if _is_disk_error(error):
+                raise StoreError(
+                    f"store_dir={self.root}: the result of {stage} could not be written ({error})"
+                ) from error
+            raise
+        return Entry(stage, key, parent / key, facts, seconds, reused=False)
+
+    def _install(self, partial: Path, stage: str, key: str) -> Entry | None:
+        """Rename a finished result into place; returns the one that was there already, if any.
+
+        There is one only where locks do not hold between the hosts that share the store.
+        """
+        partial.chmod(0o755)
+        target = self.path_of(stage, key)
+        try:
+            partial.rename(target)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
+            if (other := self.get(stage, key)) is not None:
+                shutil.rmtree(partial, ignore_errors=True)
+                return other
+            partial.rename(target)
+        fsync_directory(target.parent)
+        return None
+
+    def _clear_work(self, stage: str, key: str) -> None:
+        """Remove what led to an entry that is there: also what a killed run had no time to."""
+        with suppress(StoreError), self.locked(stage, key):
+            shutil.rmtree(self.work_of(stage, key), ignore_errors=True)
+
+    def _move_aside(self, stage: str, key: str, reason: str) -> None:
+        """Make room for a damaged entry's successor, unless another run saw it first."""
+        path = self.path_of(stage, key)
+        aside = path.with_name(f"{key}.damaged-{time.time_ns()}")
+        try:
+            path.rename(aside)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise StoreError(
+                f"store_dir={self.root}: the stored {stage} {key} is damaged ({reason}) and cannot "
+                f"be moved aside ({error.strerror})"
+            ) from error
+        log.warning("the stored %s %s is damaged (%s): moved to %s", stage, key, reason, aside)
+
+
+@functools.cache
+def _warn_of_strangers(root: Path) -> None:
+    """Digests find damage, not malice: who writes an entry writes its digests too."""
+    log.warning(
+        "anyone may write to store_dir=%s, and so choose your results: chmod o-w %s", root, root
+    )
+
+
+def _remove_empty(*directories: Path) -> None:
+    """Remove those, inner ones first, that hold nothing."""
+    for directory in directories:
+        with suppress(OSError):  # it holds something, or is not there
+            directory.rmdir()
+
+
+def _is_disk_error(error: BaseException) -> bool:
+    """A full, read-only or failing disk, also where safetensors wraps what the system said."""
+    if isinstance(error, SafetensorError):
+        return True
+    return isinstance(error, OSError) and error.errno in DISK_ERRORS

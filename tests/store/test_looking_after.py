@@ -1,0 +1,284 @@
+"""``python -m sanity.store``: what is there and who uses it, what is damaged, what may go."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import processes
+import pytest
+from conftest import TINY, Compose, Run
+from damaging import flip_a_bit
+from resuming import Stopped, disturb
+
+from sanity import locks, pipeline
+from sanity.files import digest
+from sanity.store import Store, care
+from sanity.store.__main__ import main
+from sanity.store.care import inventory, remove, unused, verify
+from sanity.store.users import Note, users
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store(Path(os.environ["SANITY_STORE_DIR"]))
+
+
+@pytest.fixture
+def call(capsys: Capture) -> Callable[..., Any]:
+    """The command's answer as JSON, with its exit code."""
+
+    def execute(*arguments: str) -> tuple[int, list[dict[str, Any]]]:
+        capsys.readouterr()
+        code = main([*arguments, "--json"])
+        return code, json.loads(capsys.readouterr().out)
+
+    return execute
+
+
+def stages(items: list[dict[str, Any]]) -> list[str]:
+    return sorted(item["stage"] for item in items)
+
+
+ALL = ["prune", "rewind", "train_dense", "train_ticket"]
+
+
+def test_it_lists_size_age_and_users(run: Run, call: Callable[..., Any], capsys: Capture) -> None:
+    first, second = run("pruner=lt"), run("pruner=lt", "sanity_check=rearrange")
+    _, items = call("list")
+    assert stages(items) == sorted([*ALL, "prune", "rewind", "train_ticket"])
+    dense = next(item for item in items if item["stage"] == "train_dense")
+    assert dense["used_by"] == sorted(str(one["directory"]) for one in (first, second))
+    path = Path(dense["path"])
+    assert dense["bytes"] == sum(file.stat().st_size for file in path.iterdir())
+    assert main(["list"]) == 0
+    shown = capsys.readouterr().out
+    assert "used by 2 runs and 0 sweeps" in shown
+    assert dense["key"] in shown
+    assert "and 1 more" in shown
+
+
+def test_what_no_record_refers_to_goes_once_it_is_asked_for(
+    run: Run, call: Callable[..., Any], store: Store
+) -> None:
+    first, second = run("pruner=lt"), run("pruner=lt", "sanity_check=rearrange")
+    assert call("clean") == (0, [])
+    directory(second).rename(directory(second).with_name("elsewhere"))
+    _, going = call("clean")
+    assert stages(going) == ["prune", "rewind", "train_ticket"]
+    assert len(inventory(store)) == 7  # so far it was a dry run
+    assert stages(call("clean", "--yes")[1]) == stages(going)
+    kept = {(item.stage, item.key) for item in inventory(store)}
+    assert kept == {(name, stage["key"]) for name, stage in first["stages"].items()}
+    assert not list((store.root).glob(".trash*"))
+    assert len(list((store.root / ".runs").iterdir())) == 1
+    assert {stage["reused"] for stage in run("pruner=lt")["stages"].values()} == {True}
+
+
+def directory(record: dict[str, Any]) -> Path:
+    return Path(record["directory"])
+
+
+def test_records_that_were_moved_count_where_they_are_shown(
+    run: Run, call: Callable[..., Any], tmp_path: Path
+) -> None:
+    record = run("pruner=random")
+    directory(record).rename(tmp_path / "moved")
+    assert stages(call("clean")[1]) == ["prune", "rewind", "train_ticket"]
+    assert call("clean", str(tmp_path)) == (0, [])
+
+
+def test_an_interrupted_run_keeps_what_it_has_reached(
+    run: Run, call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, store: Store
+) -> None:
+    """It has no record of the stage it was in, whose checkpoints are hours of training."""
+    disturb(monkeypatch, 9)
+    with pytest.raises(Stopped):
+        run("pruner=lt", "checkpoint_every=0")
+    kinds = sorted((item.kind, item.stage) for item in inventory(store))
+    assert ("unfinished", "train_ticket") in kinds
+    assert call("clean", "--yes") == (0, [])
+    assert sorted((item.kind, item.stage) for item in inventory(store)) == kinds
+
+
+def test_unfinished_work_of_nobody_goes(
+    run: Run,
+    call: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    store: Store,
+    tmp_path: Path,
+) -> None:
+    disturb(monkeypatch, 9)
+    with pytest.raises(Stopped):
+        run("pruner=lt", "checkpoint_every=0")
+    (tmp_path / "run0").rename(tmp_path / "gone")
+    assert "train_ticket" in stages(call("clean", "--yes")[1])
+    assert inventory(store) == []
+
+
+def test_what_is_computed_at_this_moment_stays(
+    run: Run, store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Also where nobody has noted it."""
+    disturb(monkeypatch, 9)
+    with pytest.raises(Stopped):
+        run("pruner=lt", "checkpoint_every=0")
+    (tmp_path / "run0").rename(tmp_path / "gone")
+    (work,) = [item for item in inventory(store) if item.kind == "unfinished"]
+    with locks.lock_at(store.lock_of(*work.name)).acquire(timeout=0):
+        gone = remove(store, inventory(store), lambda: users(store.root))
+    assert work not in gone
+    assert work.path.exists()
+
+
+def test_who_begins_to_use_it_in_the_last_moment_keeps_it(
+    run: Run, store: Store, tmp_path: Path
+) -> None:
+    record = run("pruner=random")
+    directory(record).rename(tmp_path / "gone")
+    going = unused(inventory(store), users(store.root))
+    (tmp_path / "late").mkdir()
+    Note(store.root, tmp_path / "late").add("prune", record["stages"]["prune"]["key"])
+    removed = remove(store, going, lambda: users(store.root))
+    assert sorted(item.stage for item in removed) == ["rewind", "train_ticket"]
+
+
+def test_directories_of_another_host_are_not_taken_for_gone(
+    run: Run, call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("socket.gethostname", lambda: "another")
+        record = run("pruner=random")
+    directory(record).rename(tmp_path / "gone")
+    assert call("clean") == (0, [])
+    assert stages(call("clean", "--gone")[1]) == ["prune", "rewind", "train_ticket"]
+
+
+def test_what_a_sweep_is_about_to_use_stays(
+    tmp_path: Path, call: Callable[..., Any], store: Store
+) -> None:
+    """Its jobs have no directories yet."""
+    key = "0" * 20
+    (tmp_path / "sweep").mkdir()
+    stage = {"name": "prune", "stage": "prune", "key": key}
+    (tmp_path / "sweep" / "sweep.json").write_text(json.dumps({"jobs": [{"stages": [stage]}]}))
+    (store.root / ".sweeps").mkdir()
+    note = {"directory": str(tmp_path / "sweep"), "title": "t"}
+    (store.root / ".sweeps" / "a.json").write_text(json.dumps(note))
+    (store.root / ".work" / f"prune-{key}" / "checkpoints").mkdir(parents=True)
+    (store.root / ".work" / f"prune-{'1' * 20}" / "checkpoints").mkdir(parents=True)
+    assert [item["key"] for item in call("clean")[1]] == ["1" * 20]
+
+
+def test_what_is_not_ours_stays(call: Callable[..., Any], store: Store) -> None:
+    (store.root / "notes").mkdir()
+    (store.root / "notes" / "todo.txt").touch()
+    (store.root / "prune").mkdir()
+    (store.root / "prune" / "README").touch()
+    assert {item["kind"] for item in call("list")[1]} == {"foreign"}
+    assert call("clean", "--yes") == (0, [])
+    assert len(call("list")[1]) == 2
+
+
+def test_a_result_of_another_format_is_named_and_stays(
+    run: Run, call: Callable[..., Any], store: Store, tmp_path: Path
+) -> None:
+    record = run("pruner=random")
+    path = store.path_of("prune", record["stages"]["prune"]["key"]) / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["digest"]
+    manifest["format"] = 2
+    path.write_text(json.dumps(manifest | {"digest": digest(manifest)}))
+    directory(record).rename(tmp_path / "gone")
+    (item,) = [item for item in call("list")[1] if item["kind"] == "foreign"]
+    assert item["problem"] == "manifest.json is of format 2; this version reads 1"
+    assert item["key"] not in [one["key"] for one in call("clean", "--yes")[1]]
+
+
+def test_every_checksum_is_verified(
+    run: Run, call: Callable[..., Any], store: Store, capsys: Capture
+) -> None:
+    record = run("pruner=lt")
+    assert call("verify") == (0, [])
+    key = record["stages"]["train_dense"]["key"]
+    flip_a_bit(store.path_of("train_dense", key) / "final.safetensors")
+    code, problems = call("verify")
+    assert code == 1
+    assert [(one["key"], one["problem"]) for one in problems] == [
+        (key, "final.safetensors does not match its digest")
+    ]
+    assert main(["verify"]) == 1
+    assert f"damaged: train_dense/{key}: final.safetensors" in capsys.readouterr().out
+    assert not run("pruner=lt")["stages"]["train_dense"]["reused"]
+    assert call("verify") == (0, [])
+    (aside,) = call("clean", "--yes")[1]
+    assert aside["kind"] == "damaged"
+
+
+def test_a_clock_that_was_set_back_makes_nothing_younger_than_now(
+    run: Run, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("pruner=random")
+    monkeypatch.setattr(care.time, "time", lambda: 0.0)
+    assert {item.age() for item in inventory(store)} == {0.0}
+
+
+def test_a_finished_run_is_noted_with_just_what_it_used(
+    run: Run, store: Store, tmp_path: Path, configure: Compose
+) -> None:
+    """A directory in which something else was run before."""
+    note = Note(store.root, tmp_path / "here")
+    (tmp_path / "here").mkdir()
+    note.add("prune", "0" * 20)
+    pipeline.run(configure(*TINY, "pruner=random", "until=prune"), tmp_path / "here")
+    assert [stage for stage, _ in users(store.root).by_name] == ["prune"]
+    assert ("prune", "0" * 20) not in users(store.root).by_name
+
+
+def test_half_a_note_says_nothing_and_hides_nothing(store: Store, tmp_path: Path) -> None:
+    note = Note(store.root, tmp_path)
+    note.add("prune", "0" * 20)
+    with note.path.open("a") as file:
+        file.write('{"directory": "/x", "st')
+    note.add("rewind", "1" * 20)
+    assert set(users(store.root).by_name) == {("prune", "0" * 20), ("rewind", "1" * 20)}
+
+
+def test_mistakes_are_one_line(tmp_path: Path, capsys: Capture, store: Store) -> None:
+    assert main(["list", "--store-dir", str(tmp_path / "nowhere")]) == 1
+    assert "nowhere: no such store; choose one with --store-dir" in capsys.readouterr().err
+    assert main(["clean", str(tmp_path / "nowhere")]) == 1
+    assert "nowhere: no such directory" in capsys.readouterr().err
+
+
+def test_names_with_markup_are_shown_as_they_are(
+    call: Callable[..., Any], store: Store, capsys: Capture
+) -> None:
+    (store.root / "[red]\x1b[2Jx").mkdir()
+    (store.root / "[red]\x1b[2Jx" / "[b] y").touch()
+    assert main(["list"]) == 0
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown
+    assert "[red]\N{REPLACEMENT CHARACTER}[2Jx" in shown
+    assert "[b] y" in shown
+
+
+@pytest.mark.slow
+def test_as_a_command(run: Run, tmp_path: Path) -> None:
+    run("pruner=random")
+    done = processes.run([sys.executable, "-m", "sanity.store", "verify"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("3 results, ")
+    assert done.stdout.endswith(": every file is what was written\n")
+
+
+def test_verifying_changes_nothing(run: Run, store: Store) -> None:
+    record = run("pruner=random")
+    flip_a_bit(store.path_of("prune", record["stages"]["prune"]["key"]) / "mask.safetensors")
+    before = inventory(store)
+    assert len(list(verify(store, before))) == 1
+    assert inventory(store) == before
