@@ -36,6 +36,7 @@ FULL_ERROR = "HYDRA_FULL_ERROR"
 WANTS_TRACEBACKS = os.environ.get(FULL_ERROR) == "1"
 WITH_VALUE = {"--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn"}
 WITH_VALUE |= {"--cfg", "-c", "--package", "-p", "--info", "-i", "--shell-completion", "-sc"}
+KNOWN = (SanityError, HydraException, OmegaConfBaseException)
 KILLED = 128  # and the signal's number, as shells report it: 130 for Ctrl-C, 143 for SIGTERM
 
 
@@ -51,10 +52,8 @@ def start(main: Callable[[], Any]) -> None:
     logging.raiseExceptions = False  # a log file on a full disk must not bury the run's own word
     try:
         _run(main)
-    except SanityError as error:
+    except KNOWN as error:
         _leave_for(error)
-    except (HydraException, OmegaConfBaseException) as error:
-        _leave(explain(error, sys.argv[1:]), 2)
     except KeyboardInterrupt:
         _leave("interrupted; the same command goes on where it stopped", KILLED + signal.SIGINT)
     except Terminated as error:
@@ -98,7 +97,7 @@ def job(function: Callable[[DictConfig], Any], cfg: DictConfig) -> Any:
         _leave("sweep.plan=true: needs a sweep; choose one with sweep=..., or use -m", 2)
     try:
         return function(cfg)
-    except SanityError as error:
+    except KNOWN as error:  # which Hydra would put into words of its own
         if HydraConfig.get().mode == RunMode.RUN and not WANTS_TRACEBACKS:
             _leave_for(error)
         log.error("%s", error)  # Hydra keeps it to itself, and the job's log is where to look
@@ -194,8 +193,10 @@ def _known_keys(parents: Sequence[str], arguments: Sequence[str]) -> list[str]:
     return [str(key) for key in node] if isinstance(node, DictConfig) else []
 
 
-def _leave_for(error: SanityError) -> None:
-    _leave(str(error), 2 if isinstance(error, ConfigError) else 1)
+def _leave_for(error: Exception) -> None:
+    if isinstance(error, SanityError):
+        _leave(str(error), 2 if isinstance(error, ConfigError) else 1)
+    _leave(explain(error, sys.argv[1:]), 2)
 
 
 def _leave(message: str, code: int) -> None:

@@ -141,7 +141,14 @@ def identity(values: Values, part: object) -> Values:
     module = inspect.getmodule(part if inspect.isclass(part) else type(part))
     if module is None or module.__name__.split(".")[0] == "sanity":
         return values
-    return values | {"source": hashlib.sha256(inspect.getsource(module).encode()).hexdigest()}
+    try:
+        source = inspect.getsource(module)
+    except (OSError, TypeError):
+        raise ConfigError(
+            f"{module.__name__}: its source cannot be read, by which results of edited code are "
+            "told apart; give it as a .py file"
+        ) from None
+    return values | {"source": hashlib.sha256(source.encode()).hexdigest()}
 
 
 def option_name(part: object) -> str:

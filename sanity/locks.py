@@ -9,7 +9,6 @@ import fcntl
 import logging
 import os
 import socket
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -39,23 +38,23 @@ def held(path: Path, what: str) -> Iterator[None]:
         log.info("%s by %s: waiting for it", what, _holder(path))
         lock.acquire(poll_interval=POLL)
     try:
-        with suppress(OSError):  # on a full disk nobody is told who holds it
-            path.write_text(f"process {os.getpid()} on {socket.gethostname()}")
+        _note(path, f"process {os.getpid()} on {socket.gethostname()}")
         yield
     finally:
+        _note(path, "")  # a store has as many locks as results, and an empty file takes no block
         lock.release()
 
 
-def refuse_without_locks(directory: Path) -> None:
-    """Raise OSError where locks below ``directory`` cannot be taken, or keep nobody out.
+def refuse_without_locks(path: Path) -> None:
+    """Raise OSError where the lock ``path`` cannot be taken, or keeps nobody out.
 
     Some network file systems answer that a lock is taken, and let the next one take it too.
     """
-    with tempfile.NamedTemporaryFile(dir=directory) as file, Path(file.name).open("rb") as other:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        with suppress(BlockingIOError):
-            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            raise OSError(errno.ENOLCK, "a lock was taken twice")
+    with path.open("ab") as one, path.open("ab") as other, suppress(BlockingIOError):
+        # Whoever is kept out, be it by another process that tries the same, has the proof.
+        fcntl.flock(one, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        raise OSError(errno.ENOLCK, "a lock was taken twice")
 
 
 def is_held(path: Path) -> bool:
@@ -78,8 +77,13 @@ def why_not(error: OSError) -> str:
     return error.strerror or str(error)
 
 
+def _note(path: Path, text: str) -> None:
+    with suppress(OSError):  # on a full disk nobody is told who holds it
+        path.write_text(text, encoding="utf-8")
+
+
 def _holder(path: Path) -> str:
-    """Who holds a lock, by its own word; a process that was killed may have been the last to say"""
+    """Who holds a lock, by its own word."""
     with suppress(OSError, UnicodeDecodeError):
         text = path.read_text(encoding="utf-8")
         if text.isprintable() and 0 < len(text) < 200:

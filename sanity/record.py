@@ -151,6 +151,9 @@ class Record:
             metrics["pruned_test_accuracy"] = ticket.facts["start_test_accuracy"]
         if final is not None:
             metrics |= _results(final.facts["epochs"])
+        overlaps = [e.facts["overlap"] for e in (dense, ticket) if e and "overlap" in e.facts]
+        if overlaps:  # trainings stored by earlier versions do not tell
+            self.content["data"] = {"overlap": max(overlaps)}
 
     @property
     def objective(self) -> float | None:

@@ -51,6 +51,10 @@ def test_what_does_not_fit_is_named(values: dict[str, object], message: str) -> 
         ("allow_dead=7", "allow_dead=7: must be true or false"),
         ("checkpoint_every=-1", "checkpoint_every=-1: must be 0 seconds or more, or null"),
         ("checkpoint_every=often", "checkpoint_every=often: must be a number or null"),
+        ("checkpoint_every=1" + "0" * 400, "checkpoint_every=10*: must be below 2\\^63"),
+        ("seed=9223372036854775808", r"seed=9223372036854775808: must be below 2\^63"),
+        ("threads=1025", "threads=1025: must be 1 to 1024, or null"),
+        ("store_dir='~nobody_here/x'", "store_dir=~nobody_here/x: there is no user of that name"),
     ],
 )
 def test_top_level_settings_are_checked(
@@ -62,6 +66,21 @@ def test_top_level_settings_are_checked(
 
 def test_seed_zero_is_a_seed(configure: Callable[..., DictConfig]) -> None:
     assert read_settings(configure("seed=0")).seed == 0
+
+
+def test_the_largest_seed_is_one(configure: Callable[..., DictConfig]) -> None:
+    assert read_settings(configure(f"seed={2**63 - 1}")).seed == 2**63 - 1
+
+
+class Elsewhere:
+    """A class whose hints only a type checker can evaluate."""
+
+    def __init__(self, count: "Missing" = 1) -> None:  # type: ignore[name-defined]  # noqa: F821
+        self.count = count
+
+
+def test_hints_that_cannot_be_evaluated_are_left_alone() -> None:
+    assert conform("pruner", Elsewhere, {"count": "many"}) == {"count": "many"}
 
 
 def test_unknown_names_come_with_choices() -> None:

@@ -125,8 +125,8 @@ def _state_dict(content: object) -> dict[str, Tensor] | None:
     A pickle may set any attribute of what it contains, names of methods too, so only functions
     that belong to the types are called.
     """
-    if isinstance(content, dict) and dict.__contains__(content, "state_dict"):
-        content = dict.__getitem__(content, "state_dict")
+    if isinstance(content, dict) and "state_dict" in content:
+        content = content["state_dict"]
     items = dict.items(content) if isinstance(content, dict) else ()
     if not items or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in items):
         return None

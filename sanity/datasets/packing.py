@@ -8,13 +8,14 @@ leaves nothing that would be taken for a packed data set.
 import logging
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from safetensors import SafetensorError
 
+from sanity import locks
 from sanity.datasets.base import Dataset, Examples, Packed
 from sanity.datasets.form import check_alike, check_form, check_known
 from sanity.datasets.overlap import check_overlap, count_overlap
@@ -46,6 +47,7 @@ def open_packed(dataset: Dataset, data_dir: Path) -> Packed:
     """
     source = dataset.source_digest()
     home = data_dir / dataset.packed_as
+    _sweep_up(home)
     with _disk_errors(data_dir):
         manifest = _current(home, source)
         if manifest is None and dataset.named and is_complete(home) and not _has_manifest(home):
@@ -131,11 +133,11 @@ def _pack(dataset: Dataset, data_dir: Path, source: str | None) -> Manifest:
     """Read the original files and write the packed ones, unless another process just did."""
     home = data_dir / dataset.packed_as
     data_dir.mkdir(parents=True, exist_ok=True)
-    with _locked(data_dir / f".{home.name}.lock", dataset.name):
+    partial, lock = _beside(home)
+    with locks.held(lock, f"{dataset.name} is being packed"):
         done = _current(home, source)
         if done:
             return done
-        partial = data_dir / f".{home.name}.partial"
         shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
         partial.mkdir()
         try:
@@ -157,28 +159,28 @@ def _pack(dataset: Dataset, data_dir: Path, source: str | None) -> Manifest:
 
 def _install(partial: Path, home: Path, manifest: Manifest) -> None:
     """Move finished files to where they belong, the manifest last."""
+    write_manifest(partial, manifest)
     home.mkdir(exist_ok=True)
     (home / MANIFEST).unlink(missing_ok=True)
     for split in SPLITS:
         split_path(partial, split).replace(split_path(home, split))
     fsync_directory(home)
-    write_manifest(home, manifest)
+    (partial / MANIFEST).replace(home / MANIFEST)
     fsync_directory(home)
     fsync_directory(home.parent)
 
 
-@contextmanager
-def _locked(path: Path, name: str) -> Iterator[None]:
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        log.info("%s is being packed by another run: waiting for it", name)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
+def _beside(home: Path) -> tuple[Path, Path]:
+    """Where a data set is packed, and the lock of who packs it."""
+    return home.with_name(f".{home.name}.partial"), home.with_name(f".{home.name}.lock")
+
+
+def _sweep_up(home: Path) -> None:
+    """Remove what a packing has left that was killed when all was done but this."""
+    partial, lock = _beside(home)
+    if partial.exists():
+        with suppress(OSError, Timeout), locks.lock_at(lock).acquire(timeout=0):
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 @contextmanager
@@ -189,7 +191,7 @@ def _disk_errors(data_dir: Path) -> Iterator[None]:
     except OSError as error:
         where = f" at {error.filename}" if error.filename else ""
         raise StoreError(
-            f"data_dir={data_dir}: {error.strerror or error}{where}; make room, or set data_dir to "
+            f"data_dir={data_dir}: {locks.why_not(error)}{where}; make room, or set data_dir to "
             "a directory you may write to"
         ) from error
     except SafetensorError as error:

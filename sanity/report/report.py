@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sanity.report import controls, references, words
 from sanity.report.arrange import arrange
+from sanity.report.caveats import caveats
 from sanity.report.cells import Cell, Context
 from sanity.report.collect import Collection, collect
 from sanity.report.controls import Control
@@ -137,7 +138,7 @@ def of(found: Collection, places: Sequence[Path], margin: float | None = None) -
         questions=tuple(ask(cells, criteria)),
         absent=tuple(found.absent),
         books=tuple(found.books),
-        notes=(*said, *notes, *_versions(found.runs)),
+        notes=(*said, *notes, *caveats(found.runs)),
         unreadable=tuple(found.unreadable),
         late_margin=margin,
     )
@@ -171,14 +172,3 @@ def _criteria(runs: Sequence[Run], margin: float | None) -> tuple[Criteria, list
 def _title(books: Sequence[Book]) -> str:
     titles = list(dict.fromkeys(book.plan.title for book in books if book.plan.title))
     return "; ".join(titles) if titles else "Sanity checks"
-
-
-def _versions(runs: Sequence[Run]) -> list[str]:
-    """Packages of which the runs used several versions."""
-    names = dict.fromkeys(name for run in runs for name in run.versions)
-    several = []
-    for name in names:
-        found = sorted({run.versions.get(name, "none") for run in runs})
-        if len(found) > 1:
-            several.append(f"{name} {words.listed(found)}")
-    return [f"the runs used several versions: {', '.join(several)}"] if several else []

@@ -32,6 +32,7 @@ class Run:
     versions: Mapping[str, str]
     criteria: Criteria
     sweep: str | None = None
+    overlap: int = 0
 
     @property
     def accuracy(self) -> float | None:
@@ -129,6 +130,7 @@ def _run(directory: Path, content: Mapping[str, Any]) -> Run:
         versions={str(name): str(value) for name, value in content["versions"].items()},
         criteria=criteria.read(content["config"].get("verdict")),
         sweep=None if content.get("sweep") is None else str(content["sweep"]),
+        overlap=int((content.get("data") or {}).get("overlap", 0)),
     )
 
 

@@ -8,7 +8,7 @@ import torch
 
 from sanity.checks.base import Check, DataCheck, Effect
 from sanity.datasets import open_packed, split
-from sanity.datasets.base import Dataset, Examples
+from sanity.datasets.base import Dataset, Examples, Packed
 from sanity.streams import generator
 from sanity.training.images import Images
 from sanity.training.loop import Splits
@@ -47,9 +47,18 @@ class Data:
         """What the data check changed, if there is one."""
         return self._corrupted[1] if isinstance(self.check, DataCheck) else None
 
+    @property
+    def overlap(self) -> int:
+        """How many test images are training images as well, of the whole data set."""
+        return self._packed.overlap
+
+    @cached_property
+    def _packed(self) -> Packed:
+        return open_packed(self.dataset, self.data_dir)
+
     @cached_property
     def _examples(self) -> tuple[Examples, Examples | None, Examples]:
-        return split(open_packed(self.dataset, self.data_dir), self.dataset, self.seed)
+        return split(self._packed, self.dataset, self.seed)
 
     @cached_property
     def _corrupted(self) -> tuple[Examples, Effect]:

@@ -138,7 +138,11 @@ class Lab:
         except TrainingError:
             checkpoints.clear()  # they may hold what is no number already
             raise
-        return {"epochs": [epoch.as_dict() for epoch in epochs], "workload": self.parts.workload}
+        return {
+            "epochs": [epoch.as_dict() for epoch in epochs],
+            "workload": self.parts.workload,
+            "overlap": self.data.overlap,
+        }
 
 
 def happened(check: Check, effect: Effect) -> dict[str, Any]:

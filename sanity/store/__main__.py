@@ -1,6 +1,6 @@
 """Look after the store: what is in it, whether it is sound, and what nobody uses any more.
 
-python -m sanity.store list [DIR ...]       size, age and users of what is in it
+python -m sanity.store [list] [DIR ...]     size, age and users of what is in it
 python -m sanity.store verify               compare every file with its checksum
 python -m sanity.store clean [DIR ...]      show what no run or sweep refers to; --yes removes it
 
@@ -30,7 +30,8 @@ SHOWN = 40  # rows without --all
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line asks for; returns the exit code."""
-    options = _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = _parser().parse_args(arguments or ["list"])
     try:
         return int(options.command(_store(options), options))
     except SanityError as error:
@@ -118,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__.split("\n\n")[0],
         epilog=__doc__.split("\n\n")[2],
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(metavar="COMMAND")
     known: dict[str, Callable[[Store, argparse.Namespace], int]] = {
         "list": listing,
         "verify": check,
@@ -132,7 +133,8 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--json", action="store_true", help="everything, for programs")
         if name != "verify":
             command.add_argument("--all", action="store_true", help=f"more than {SHOWN} rows")
-            command.add_argument("places", nargs="*", type=Path, metavar="DIR")
+            where = "where else to look for records and sweeps, such as outputs"
+            command.add_argument("places", nargs="*", type=Path, metavar="DIR", help=where)
             command.add_argument(
                 "--gone",
                 action="store_true",

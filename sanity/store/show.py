@@ -20,21 +20,21 @@ UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 
 def heading(root: Path, items: Sequence[Item], users: Users) -> Text:
     """How much there is, and who is known to use it."""
-    lines = [
-        f"{near(root)}: {size_of(items)} in {len(items):,} items, used by {len(users.runs):,} runs "
-        f"and {len(users.sweeps):,} sweeps"
-    ]
+    known = f"{_many(len(users.runs), 'run')} and {_many(len(users.sweeps), 'sweep')}"
+    lines = [f"{near(root)}: {size_of(items)} in {_many(len(items), 'item')}, used by {known}"]
     if users.gone:
         lines.append(
-            f"{len(users.gone):,} of them exist no more, {_first(users.gone)}: where they were "
-            "moved, name the new place, or their results count as unused"
+            f"gone: {_many(len(users.gone), 'run or sweep', 'runs or sweeps')}, such as "
+            f"{near(Path(min(users.gone)))}; where they were moved, name the new place (DIR), or "
+            "their results count as unused"
         )
     if users.elsewhere:
+        unseen = _many(len(users.elsewhere), "directory", "directories")
         lines.append(
-            f"{len(users.elsewhere):,} cannot be seen from this host, {_first(users.elsewhere)}: "
-            "what they use stays, unless --gone is given"
+            f"not to be seen from this host: {unseen}, such as {min(users.elsewhere)}; what is "
+            "used there stays, unless --gone is given"
         )
-    return Text("\n".join(lines))
+    return Text(printable("\n".join(lines)))
 
 
 def summary(items: Sequence[Item], users: Users) -> Table:
@@ -76,7 +76,8 @@ def rows(items: Sequence[Item], users: Users, limit: int | None) -> RenderableTy
 def verdict(items: Sequence[Item], problems: Sequence[tuple[Item, str]]) -> Text:
     """What a verification found."""
     if not problems:
-        return Text(f"{len(items):,} results, {size_of(items)}: every file is what was written")
+        what = f"{_many(len(items), 'result')}, {size_of(items)}"
+        return Text(f"{what}: every file is what was written")
     lines = [f"damaged: {item.stage}/{item.key}: {why}" for item, why in problems]
     lines.append(
         f"{len(problems):,} of {len(items):,} results are damaged; who needs one next moves it "
@@ -89,8 +90,8 @@ def outcome(items: Sequence[Item], removed: bool) -> Text:
     """What was or would be removed."""
     if not items:
         return Text("nothing to remove")
-    what = f"{len(items):,} items, {size_of(items)}"
-    return Text(f"removed {what}" if removed else f"to remove: {what}; --yes removes them")
+    what = f"{_many(len(items), 'item')}, {size_of(items)}"
+    return Text(f"removed {what}" if removed else f"to remove: {what}; --yes does it")
 
 
 def plain(item: Item, users: Users | None = None) -> dict[str, Any]:
@@ -114,5 +115,5 @@ def age(seconds: float) -> str:
     return f"{int(seconds)} s"
 
 
-def _first(directories: Iterable[str]) -> str:
-    return printable(f"the first is {near(Path(min(directories)))}")
+def _many(count: int, one: str, more: str | None = None) -> str:
+    return f"{count:,} {one if count == 1 else more or one + 's'}"

@@ -54,7 +54,9 @@ class Store:
         """Create the store where it is missing; raises StoreError where it cannot be written."""
         try:
             (self.root / ".locks").mkdir(parents=True, exist_ok=True)
-            locks.refuse_without_locks(self.root)
+            with tempfile.TemporaryFile(dir=self.root):
+                pass
+            locks.refuse_without_locks(self.root / ".locks" / "probe.lock")
             mode = self.root.stat().st_mode
         except OSError as error:
             raise StoreError(

@@ -97,8 +97,13 @@ class Users:
     stale: list[Path] = field(default_factory=list)
 
     def of(self, stage: str, key: str) -> list[str]:
-        """The directories of those that use a result, sorted."""
-        return sorted(self.by_name.get((stage, key), ()))
+        """The directories of those that use a result, sorted; of a sweep's jobs, the sweep's."""
+        used = self.by_name.get((stage, key), set())
+        return sorted(one for one in used if self._sweep_of(one) not in used)
+
+    def _sweep_of(self, directory: str) -> str | None:
+        parents = (str(parent) for parent in Path(directory).parents)
+        return next((parent for parent in parents if parent in self.sweeps), None)
 
     def without_elsewhere(self) -> "Users":
         """The same, as if what cannot be seen from this host did not exist."""

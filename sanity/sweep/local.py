@@ -6,6 +6,8 @@ import itertools
 import logging
 import os
 import signal
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -74,7 +76,12 @@ def _run(
     queue: "_Queue", workers: int, work: Callable[[Task], bool], progress: Progress
 ) -> list[int | str]:
     """Run what is in the queue, until it is empty or a worker is killed; returns what that hit."""
-    pool = ProcessPoolExecutor(workers, env=_thread_limits(max(1, cores() // workers)))
+    pool = ProcessPoolExecutor(
+        workers,
+        env=_thread_limits(max(1, cores() // workers)),
+        initializer=_end_with,
+        initargs=(os.getpid(),),
+    )
     running: dict[Future[bool], int | str] = {}
     lost: list[int | str] = []
     try:
@@ -151,6 +158,22 @@ class _Queue:
             elif self.waiting.pop(one, None):
                 dropped += self.ended(one, fine=False)
         return dropped
+
+
+def _end_with(parent: int) -> None:
+    """In a worker: end when the sweep's own process is gone, with what is reached on the disk.
+
+    A worker that is killed with its parent is gone as well; of one that is not, nobody would know.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(GRACE)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _submit(pool: ProcessPoolExecutor, work: Callable[[Task], bool], task: Task) -> Future[bool]:

@@ -19,7 +19,7 @@ from sanity.sweep.keys import Stage, stages_of
 from sanity.validation import validate
 
 READ_FROM_IMAGES = ("dataset.num_classes", "dataset.image_size")
-SEED = re.compile(r"seed=\d+")
+SEED = re.compile(r"seed=\d{1,18}")  # longer ones are checked as any setting is
 GROUPS = ("dataset", "arch", "pruner", "ratio", "rewind", "sanity_check")
 
 

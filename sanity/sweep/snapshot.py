@@ -24,7 +24,10 @@ class Snapshot:
 
 
 def take(directory: Path, config_dir: Path | None) -> Snapshot:
-    """Copy the code below ``directory``; the same code is copied once."""
+    """Copy the code below ``directory``; the same code is copied once.
+
+    Whoever takes one holds the sweep's lock.
+    """
     sources = dict(_sources(config_dir))
     digest = hashlib.sha256()
     for name, path in sorted(sources.items()):
@@ -32,6 +35,8 @@ def take(directory: Path, config_dir: Path | None) -> Snapshot:
     target = directory / digest.hexdigest()[:12]
     if not target.exists():
         directory.mkdir(parents=True, exist_ok=True)
+        for left in directory.glob(".partial-*"):  # by a parent that was killed
+            shutil.rmtree(left, ignore_errors=True)
         partial = Path(tempfile.mkdtemp(dir=directory, prefix=".partial-"))
         for name, path in sources.items():
             (partial / name).parent.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from damage import assert_is_a_line
 from dataset_originals import Toy, assert_is_toy, overwrite, times_read, toy_examples
 from safetensors.torch import save_file
 
@@ -41,6 +42,7 @@ def test_files_without_a_manifest_are_adopted(tmp_path: Path) -> None:
         ({"images": torch.zeros(20, 4, 4, 1)}, "holds .*'F32'"),
         ({"labels": torch.zeros(20, dtype=torch.int32)}, "holds .*'I32'"),
         ({"other": torch.zeros(20)}, "holds .*'other'"),
+        ({"x" * 100_000 + "\x1b": torch.zeros(20)}, "holds .{1000}, not images"),
         ({"images": torch.zeros(20, 1, 4, 4, dtype=torch.uint8)}, r"not \[4, 4, 1\]"),
         ({"images": torch.zeros(19, 4, 4, 1, dtype=torch.uint8)}, r"are no \[N, H, W, C\]"),
         ({"images": torch.zeros(20, 16, dtype=torch.uint8)}, r"are no \[N, H, W, C\]"),
@@ -56,7 +58,17 @@ def test_files_of_the_wrong_form_are_not_adopted(
     with pytest.raises(DataError, match=message) as caught:
         open_packed(Toy(), tmp_path)
     assert str(tmp_path / "toy" / "train.safetensors") in str(caught.value)
+    assert_is_a_line(caught.value)
     assert not (tmp_path / "toy" / "manifest.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("size", "message"), [(0, r"images are \[0, 0, 1\]"), (5, "are \\[5, 5\\]")]
+)
+def test_images_of_no_size_or_two_are_not_adopted(size: int, message: str, tmp_path: Path) -> None:
+    write_by_hand(tmp_path / "toy", images=torch.zeros(20, size, size, 1, dtype=torch.uint8))
+    with pytest.raises(DataError, match=message):
+        open_packed(Toy(image_size=None), tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,9 @@ from trial import At, Place
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", harness.KINDS)
-@pytest.mark.parametrize("name", [name for name in harness.COMMANDS if name != harness.WORKERS])
+@pytest.mark.parametrize(
+    "name", [name for name in harness.COMMANDS if name not in harness.PARALLEL]
+)
 def test_nothing_is_lost_or_changed_and_nobody_has_to_clean_up(
     tmp_path: Path, name: str, kind: str
 ) -> None:

@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from sanity.store.care import inventory, verify
 SPEED = {"images_per_second", "seconds", "created", "digest"}
 PLACES = {"store_dir", "data_dir"}
 DISTURBED = Path(__file__).with_name("disturbed.py")
+PATIENCE = 30.0  # seconds for processes to end whose parent was killed
 LIMIT = 180.0  # seconds that an undisturbed command may take
 
 
@@ -80,16 +82,25 @@ class Place:
     def files(self) -> set[str]:
         """All files and directories; what has a number of its own in its name goes without it."""
         skipped = {"changes", "output.log", "run.log"}
-        paths = (path.relative_to(self.root) for path in self.root.rglob("*"))
-        return {
-            str(path) for path in paths if path.name not in skipped and ".runs" not in str(path)
-        }
+        places = {".runs", "slurm"}  # what bears a digest of this place, or SLURM's numbers
+        paths = [path.relative_to(self.root) for path in self.root.rglob("*")]
+        return {str(p) for p in paths if p.name not in skipped and not places & set(p.parts)}
 
     def damage(self) -> list[str]:
         """What is in the store and not whole."""
         items = inventory(self.store)
         problems = [f"{item.name}: {why}" for item, why in verify(self.store, items)]
         return problems + [f"{item.path}" for item in items if item.kind == "damaged"]
+
+
+def processes_of(root: Path) -> list[int]:
+    """The living processes of a place, by whom ever they were started."""
+    mark, found = f"DISTURBED_BELOW={root}\0".encode(), []
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if mark in (path / "environ").read_bytes():
+                found.append(int(path.name))
+    return found
 
 
 def _json(path: Path) -> Any:
@@ -104,7 +115,7 @@ def _plain(value: Any, without: set[str]) -> Any:
 
 @dataclass
 class Outcome:
-    """What came of a trial; lists of what should be empty."""
+    """What came of a trial: kills and errors that hit, and lists of what should be empty."""
 
     disturbed: int = 0
     lost: list[str] = field(default_factory=list)
@@ -136,8 +147,8 @@ class At:
     what: str = "kill"
 
 
-Kill = Callable[[Process], None]
-"""Ends a process that is under way, at a moment of its choice."""
+Kill = Callable[[Process], int]
+"""Kills processes of a command that is under way, at a moment of its choice; returns how many."""
 
 Disturbance = At | Kill
 
@@ -164,16 +175,20 @@ def attempt(place: Place, reference: Reference, disturbances: Sequence[Disturban
     for one in disturbances:
         if isinstance(one, At):
             process = place.start(*reference.arguments, what=one.what, at=one.change)
+            outcome.disturbed += process.wait(LIMIT) != 0
         else:
             process = place.start(*reference.arguments)
-            one(process)
+            outcome.disturbed += one(process)
         code = process.wait(LIMIT)
-        outcome.disturbed += code != 0
-        if code > 0 and not _is_a_line(process.texts[1], isinstance(one, At) and one.what):
+        if code > 0 and not _is_fine(process.texts[1], one):
             outcome.hands.append(f"after {one}: exit {code}: {process.texts[1][-2000:]}")
         before = _check(place, outcome, before)
     process = place.start(*reference.arguments)
     _, errors = process.communicate(LIMIT)
+    deadline = time.monotonic() + PATIENCE
+    while (alive := processes_of(place.root)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    outcome.hands += [f"still running: {pid}" for pid in alive]
     if process.returncode != 0:
         outcome.hands.append(f"at last: exit {process.returncode}: {errors[-400:]}")
         return outcome
@@ -189,12 +204,17 @@ def attempt(place: Place, reference: Reference, disturbances: Sequence[Disturban
     return outcome
 
 
-def _is_a_line(errors: str, what: str | bool) -> bool:
-    """Whether a command that met an error of the disk ended in a clear line; kills say nothing."""
-    if not what or what == "kill":
+def _is_fine(errors: str, disturbance: Disturbance) -> bool:
+    """Whether a disturbed command that was not killed itself ended in a clear line.
+
+    Where one of its jobs was killed, in the line that asks for nothing but the same command.
+    """
+    last = errors.splitlines()[-1] if errors else ""
+    if "Traceback" in errors or not last.startswith("run.py: "):
         return False
-    lines = errors.splitlines()
-    return bool(lines) and lines[-1].startswith("run.py: ") and "Traceback" not in errors
+    if isinstance(disturbance, At) and disturbance.what != "kill":
+        return True
+    return last.endswith("jobs are not done; the same command goes on with them")
 
 
 def _check(place: Place, outcome: Outcome, before: dict[str, str]) -> dict[str, str]:

@@ -182,3 +182,64 @@ def test_processes_that_want_the_same_compute_it_once(store: Store) -> None:
         process.join(timeout=120)
     assert [process.exitcode for process in processes] == [0, 0, 0]
     assert len((store.root / "computed").read_text().splitlines()) == 1
+
+
+def test_anybodys_store_is_warned_of_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "public").mkdir()
+    (tmp_path / "public").chmod(0o777)
+    for _ in range(3):
+        Store(tmp_path / "public").open()
+    assert caplog.text.count("anyone may write to store_dir=") == 1
+    caplog.clear()
+    (tmp_path / "public").chmod(0o775)
+    store_module.store._warn_of_strangers.cache_clear()
+    Store(tmp_path / "public").open()
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    ("stage", "key"),
+    [("prune", "../../elsewhere"), ("..", "0" * 20), ("prune", ""), ("a/b", "0" * 20)],
+)
+def test_what_is_no_key_leads_nowhere(store: Store, tmp_path: Path, stage: str, key: str) -> None:
+    """A record that somebody made up may name any; damaged entries are moved."""
+    (tmp_path / "elsewhere").mkdir()
+    with pytest.raises(StoreError, match="names no result of a store"):
+        store.get(stage, key)
+    assert (tmp_path / "elsewhere").is_dir()
+
+
+def test_where_locks_do_not_hold_the_first_result_counts(store: Store) -> None:
+    """Two hosts with locks of their own: both compute, and neither breaks the other's."""
+    other: list[Any] = []
+
+    def compute(work: Work) -> dict[str, Any]:
+        if not other:  # meanwhile somebody else finishes the same
+            other.append(None)
+            twin = Store(store.root)
+            twin.work_of = lambda *_: store.root / ".work" / "twin"  # type: ignore[method-assign]
+            twin.lock_of = lambda *_: store.root / ".locks" / "twin"  # type: ignore[method-assign]
+            other[0] = twin.fetch("prune", SETTINGS, writer())
+        return writer()(work) | {"accuracy": 1.0}
+
+    entry = store.fetch("prune", SETTINGS, compute)
+    assert entry.reused
+    assert entry.facts == {"accuracy": 99.5}
+    assert [path.name for path in (store.root / "prune").iterdir()] == [entry.key]
+
+
+def test_what_a_run_had_no_time_to_remove_is_removed_by_the_next(store: Store) -> None:
+    """Killed between the rename and the end, where nobody computes this entry again."""
+    entry = store.fetch("prune", SETTINGS, writer())
+    left = work_of(store) / "checkpoints"
+    left.mkdir(parents=True)
+    (left / "00000001.json").touch()
+    assert store.fetch("prune", SETTINGS, writer()).path == entry.path
+    assert not work_of(store).exists()
+
+
+def test_a_device_in_place_of_a_file_is_not_read_to_its_end(store: Store) -> None:
+    entry = store.fetch("prune", SETTINGS, writer())
+    (entry.path / "weights.safetensors").unlink()
+    (entry.path / "weights.safetensors").symlink_to("/dev/zero")
+    assert not store.fetch("prune", SETTINGS, writer()).reused

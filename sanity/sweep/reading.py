@@ -1,0 +1,154 @@
+"""What a sweep's files say, checked: anybody may have damaged them, moved them or made them up.
+
+Directories of jobs are where failed records are removed, so none may lead out of the sweep's.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from sanity.errors import SweepError, as_line
+from sanity.files import printable, read_json
+from sanity.store import is_key
+from sanity.sweep.compose import leads_below
+from sanity.sweep.keys import Stage
+from sanity.sweep.plan import GROUPS, Job, LeftOut, Plan
+
+SCHEMA = 1
+ID = re.compile(r"(\d+(_\d+)?)?", re.ASCII)  # SLURM's; none takes a submission back
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+ODD = re.compile(r"[^\n -~]|\\[bfru]")  # what may stand for more than plain letters
+
+Values = dict[str, Any]
+
+
+def sweep(path: Path) -> tuple[Values, Plan]:
+    """What stands in ``sweep.json``, and the plan that it is; raises SweepError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text)
+        if ODD.search(text):  # in the files of 100,000 jobs that is rare, and looking is not cheap
+            content = printable(content)
+        if not isinstance(content, dict) or "schema" not in content:
+            raise ValueError("it is no sweep")
+        if content["schema"] != SCHEMA:
+            found = as_line(str(content["schema"]))
+            raise SweepError(f"{path}: has schema {found}; this version reads {SCHEMA}")
+        return _values(content), _plan(content)
+    except FileNotFoundError:
+        raise SweepError(
+            f"{path.parent}: is no sweep's directory (it has no {path.name})"
+        ) from None
+    except NotADirectoryError:
+        raise SweepError(f"{path.parent}: is no directory") from None
+    except OSError as error:
+        raise SweepError(f"{path}: cannot be read ({error.strerror})") from error
+    except KeyError as error:
+        raise SweepError(f"{path}: is damaged (it has no {error})") from error
+    except (ValueError, TypeError, RecursionError) as error:
+        raise SweepError(f"{path}: is damaged ({as_line(str(error))})") from error
+
+
+def submissions(path: Path) -> Iterator[Values]:
+    """The lines of ``submissions.jsonl``, but for what a killed process has not finished."""
+    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    for line in text.splitlines():
+        try:
+            one = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(one, dict) and _is_submission(one):
+            yield {name: one.get(name) for name in ("id", "job", "stage")}
+
+
+def noted_directory(note: Path) -> Path | None:
+    """The sweep that a note in a store is about; None where the note says nothing."""
+    try:
+        directory = read_json(note)["directory"]
+        path = Path(directory)
+        return path if path.is_absolute() and "\0" not in directory else None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _is_submission(one: Values) -> bool:
+    job, stage = one.get("job"), one.get("stage")
+    about_one = type(job) is int if stage is None else isinstance(stage, str) and job is None
+    return about_one and isinstance(one.get("id"), str) and ID.fullmatch(one["id"]) is not None
+
+
+def _values(content: Values) -> Values:
+    """The fields beside the plan."""
+    return {
+        "identity": _is(str, content, "identity"),
+        "name": _is(str, {"name": f"sweep-{content['identity'][:6]}"} | content, "name"),
+        "store_dir": Path(_is(str, content, "store_dir")),
+        "launcher": _is(str, content, "launcher"),
+        "arguments": _texts(content, "arguments"),
+        "config_dir": _is(str | None, content, "config_dir"),
+        "config_name": _is(str | None, {"config_name": None} | content, "config_name"),
+        "command": _texts(content, "command"),
+        "created": _is(str, content, "created"),
+    }
+
+
+def _plan(content: Values) -> Plan:
+    left_out = (
+        LeftOut(_texts(one, "overrides"), _is(str, one, "reason"))
+        for one in _maps(content, "left_out")
+    )
+    jobs = tuple(map(_job, _maps(content, "jobs")))
+    if len({job.number for job in jobs}) < len(jobs):
+        raise ValueError("two of its jobs have the same number")
+    return Plan(_is(str, content, "title"), jobs, tuple(left_out))
+
+
+def _job(values: Values) -> Job:
+    directory = _is(str, values, "directory")
+    if not leads_below(directory):
+        raise ValueError(f"the directory of a job, {directory}, is not below it")
+    choices = _is(dict, values, "choices")
+    return Job(
+        number=_is(int, values, "number"),
+        overrides=_texts(values, "overrides"),
+        directory=directory,
+        stages=tuple(map(_stage, _maps(values, "stages"))),
+        choices={group: _is(str, choices, group) for group in GROUPS},
+        sparsity=_is(int | float | None, values, "sparsity"),
+        seed=_is(int, values, "seed"),
+        epochs=_is(int, values, "epochs"),
+        workload=_is(str, values, "workload"),
+        start=_is(int, {"start": 0} | values, "start"),
+    )
+
+
+def _stage(values: Values) -> Stage:
+    name, stage, key = (_is(str, values, field) for field in ("name", "stage", "key"))
+    if not NAME.fullmatch(name) or not NAME.fullmatch(stage) or not is_key(key):
+        raise ValueError(f"{name}-{key} names no stage")
+    return Stage(name, stage, key)
+
+
+def _is(kind: Any, values: Values, name: str) -> Any:
+    """The field ``name``, which must be of a kind (a switch is no number)."""
+    value = values[name]
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise ValueError(f"{name} is {value!r}")
+    return value
+
+
+def _texts(values: Values, name: str) -> tuple[str, ...]:
+    return tuple(_list(values, name, lambda one: isinstance(one, str)))
+
+
+def _maps(values: Values, name: str) -> list[Values]:
+    return _list(values, name, lambda one: isinstance(one, dict))
+
+
+def _list(values: Values, name: str, fits: Callable[[Any], bool]) -> list[Any]:
+    found: list[Any] = _is(list, values, name)
+    if not all(map(fits, found)):
+        raise ValueError(f"{name} is {found!r}")
+    return found

@@ -1,0 +1,76 @@
+"""What a command comes to short of training: the line that it ends with, or nothing wrong."""
+
+import contextlib
+import io
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from unittest import mock
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, OmegaConf
+
+from sanity import cli, trackers
+from sanity.config import PROJECT
+from sanity.parts import build
+from sanity.stats import criteria
+from sanity.validation import validate
+
+
+def check(cfg: DictConfig) -> None:
+    """All that a run does with its configuration before anything costs time."""
+    OmegaConf.to_container(cfg, resolve=True)
+    trackers.build(cfg)
+    criteria.of(cfg)
+    validate(build(cfg))
+
+
+def complaint(*overrides: str, options: Sequence[str] = ()) -> str | None:
+    """What ``run.py`` says to ``overrides``, in its words; None where it would begin to train.
+
+    Fails for anything but one printable line and an exit code that says what kind of problem.
+    ``options`` are files of one's own, such as ``hydra.searchpath=[...]``, unknown to messages.
+    """
+
+    def main() -> None:
+        GlobalHydra.instance().clear()
+        with initialize_config_dir(str(PROJECT / "conf"), version_base="1.3"):
+            check(compose("config", [*options, *overrides]))
+
+    return _said(main, overrides)
+
+
+def _said(main: Callable[[], None], arguments: Sequence[str]) -> str | None:
+    stderr = io.StringIO()
+    with _as_a_command(arguments), contextlib.redirect_stderr(stderr):
+        code = _code_of(main)
+    if code == 0:
+        return None
+    text = stderr.getvalue()
+    assert code in (1, 2)
+    line = text.removeprefix("run.py: ").removesuffix("\n")
+    assert text == f"run.py: {line}\n"
+    assert line.isprintable(), ascii(line)
+    assert 3 < len(line) < 3000
+    return line
+
+
+def _code_of(main: Callable[[], None]) -> int:
+    try:
+        cli.start(main)
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+@contextlib.contextmanager
+def _as_a_command(arguments: Sequence[str]) -> Iterator[None]:
+    """What a process of its own would do for us: its arguments, and changes that end with it."""
+    with (
+        mock.patch.object(sys, "argv", ["run.py", *arguments]),
+        mock.patch.object(sys, "path", list(sys.path)),
+        mock.patch.dict("os.environ"),
+        mock.patch.object(cli, "raise_on_signals"),
+        mock.patch("logging.raiseExceptions", True),
+    ):
+        yield
