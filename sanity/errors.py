@@ -38,11 +38,11 @@ class CheckError(SanityError):
 LONGEST = 2000  # letters of a line that anybody reads
 
 
-def as_line(text: str) -> str:
-    """``text`` as one line of what a terminal shows as it stands; settings may hold anything."""
+def as_line(text: object) -> str:
+    """``text`` as one line of what a terminal shows as it stands; names may hold anything."""
     shown = "".join(
         letter if letter.isprintable() else " " if letter.isspace() else "\N{REPLACEMENT CHARACTER}"
-        for letter in text.strip()
+        for letter in str(text).strip()
     )
     cut = len(shown) - LONGEST  # both ends matter: which setting, and what is wrong with it
     return shown if cut <= 0 else f"{shown[: LONGEST // 2]} ... {shown[LONGEST // 2 + cut :]}"

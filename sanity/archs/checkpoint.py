@@ -12,8 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from sanity.errors import DataError
-from sanity.files import printable
+from sanity.errors import DataError, as_line
 from sanity.layers import prunable_weights
 
 MOST = 4 << 30  # bytes of a file; VGG-19 with the momentum of its training has 160 million
@@ -36,16 +35,16 @@ def load_state_dict(path: Path) -> dict[str, Tensor]:
     """
     path = _expanded(path)
     if not path.is_file():
-        raise DataError(f"{_line(path)}: no such file")
+        raise DataError(f"{as_line(path)}: no such file")
     state = _state_dict(_read(path))
     if state is None:
         raise DataError(
-            f"{_line(path)}: holds no state dict, which maps names of parameters to tensors"
+            f"{as_line(path)}: holds no state dict, which maps names of parameters to tensors"
         )
     _check(path, state)
     named = {name.removeprefix("module."): tensor for name, tensor in state.items()}
     if len(named) < len(state):
-        raise DataError(f"{_line(path)}: holds parameters twice, with and without module.")
+        raise DataError(f"{as_line(path)}: holds parameters twice, with and without module.")
     return named
 
 
@@ -68,7 +67,7 @@ def fit(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
     found = [f"{what} {_first(names)}" for what, names in problems.items() if names]
     if found:
         arch = f"{type(network).__name__} with {len(prunable_weights(network))} prunable layers"
-        raise DataError(f"{_line(path)}: does not fit arch ({arch}): it {'; '.join(found)}")
+        raise DataError(f"{as_line(path)}: does not fit arch ({arch}): it {'; '.join(found)}")
     network.load_state_dict(state, strict=False)
 
 
@@ -83,7 +82,7 @@ def _read(path: Path) -> Any:
     """The file's content; PyTorch's own unpickler admits tensors and plain containers only."""
     try:
         if path.stat().st_size > MOST:
-            raise DataError(f"{_line(path)}: has more than {MOST:,} bytes")
+            raise DataError(f"{as_line(path)}: has more than {MOST:,} bytes")
         if path.suffix == ".safetensors":
             return load_file(path)
         content = path.read_bytes()
@@ -95,14 +94,14 @@ def _read(path: Path) -> Any:
     except DataError:
         raise
     except OSError as error:
-        raise DataError(f"{_line(path)}: cannot be read: {error.strerror or error}") from None
+        raise DataError(f"{as_line(path)}: cannot be read: {error.strerror or error}") from None
     except pickle.UnpicklingError as error:
         forbidden = re.search(r"GLOBAL ([\w.]+)", str(error))
         if forbidden is None:
             raise DataError(_unreadable(path)) from None
         raise DataError(
-            f"{_line(path)}: refused, since it contains pickled code ({_line(forbidden[1])}); save "
-            "the network's state_dict() instead"
+            f"{as_line(path)}: refused, since it contains pickled code ({as_line(forbidden[1])}); "
+            "save the network's state_dict() instead"
         ) from None
     except Exception:  # a damaged file can fail in any way: EOFError, KeyError, SafetensorError...
         raise DataError(_unreadable(path)) from None
@@ -116,7 +115,7 @@ def _check_zip(content: bytes) -> None:
 
 
 def _unreadable(path: Path) -> str:
-    return f"{_line(path)}: damaged, truncated or no checkpoint of PyTorch or safetensors"
+    return f"{as_line(path)}: damaged, truncated or no checkpoint of PyTorch or safetensors"
 
 
 def _state_dict(content: object) -> dict[str, Tensor] | None:
@@ -140,13 +139,13 @@ def _check(path: Path, state: Mapping[str, Tensor]) -> None:
     """Raise DataError unless all tensors are finite numbers, and no more than the file holds."""
     odd = [name for name, tensor in state.items() if not _is_plain(tensor)]
     if odd:
-        raise DataError(f"{_line(path)}: holds no dense array of real numbers in {_first(odd)}")
+        raise DataError(f"{as_line(path)}: holds no dense array of real numbers in {_first(odd)}")
     claimed = sum(tensor.numel() * tensor.element_size() for tensor in state.values())
     if claimed > CLAIM * path.stat().st_size:
-        raise DataError(f"{_line(path)}: claims {claimed:,} bytes of values and is far smaller")
+        raise DataError(f"{as_line(path)}: claims {claimed:,} bytes of values and is far smaller")
     broken = [name for name, tensor in state.items() if not bool(torch.isfinite(tensor).all())]
     if broken:
-        raise DataError(f"{_line(path)}: holds NaN or infinite values in {_first(broken)}")
+        raise DataError(f"{as_line(path)}: holds NaN or infinite values in {_first(broken)}")
 
 
 def _is_plain(tensor: Tensor) -> bool:
@@ -160,9 +159,4 @@ def _is_plain(tensor: Tensor) -> bool:
 
 def _first(names: list[str], shown: int = 3) -> str:
     more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return _line(", ".join(map(_line, names[:shown]))) + more
-
-
-def _line(text: object) -> str:
-    """A foreign text as a part of one line: printable, unbroken, of bounded length."""
-    return " ".join(printable(str(text)[:1000]).splitlines())
+    return as_line(", ".join(map(as_line, names[:shown]))) + more

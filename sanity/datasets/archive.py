@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from sanity.datasets.foreign import shown
-from sanity.errors import DataError
+from sanity.errors import DataError, as_line
 
 # Tiny-ImageNet's archive has 120,000 images of 2 KB each, and its index of them has 12 MB.
 FILE_BYTES = 32 << 20  # of a file in it, and of the index
@@ -46,7 +45,7 @@ def open_archive(path: Path, root: str) -> Iterator[tuple[list[str], Load]]:
         try:
             archive = zipfile.ZipFile(raw)
         except Exception as error:  # a damaged index fails in any way: struct.error, ValueError...
-            raise DataError(f"{path} is damaged ({shown(error)}): {AGAIN}") from None
+            raise DataError(f"{path} is damaged ({as_line(error)}): {AGAIN}") from None
         with archive:
             members = _members(path, archive.infolist(), root)
             yield list(members), lambda name: _load(archive, members[name])
@@ -72,7 +71,7 @@ def _load(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
                 return content
         problem = f"{len(content)} bytes instead of {member.file_size}"
     except Exception as error:  # as many ways to fail as damage has: zlib.error, EOFError, ...
-        problem = shown(error)
+        problem = as_line(error)
     raise ValueError(f"{archive.filename} is damaged there ({problem}): delete it")
 
 
@@ -85,7 +84,7 @@ def _members(
     for info in infos:
         problem = _problem(info)
         if problem is not None:
-            raise DataError(f"{path} holds {shown(repr(info.orig_filename))}, {problem}: {AGAIN}")
+            raise DataError(f"{path} holds {as_line(repr(info.orig_filename))}, {problem}: {AGAIN}")
         count, total = count + 1, total + info.file_size
         if count > FILES or total > ALL_BYTES:
             raise DataError(
@@ -95,7 +94,7 @@ def _members(
         if first == root and not info.is_dir():
             name = "/".join(rest)
             if name in members:
-                raise DataError(f"{path} holds {shown(repr(name))} twice: {AGAIN}")
+                raise DataError(f"{path} holds {as_line(repr(name))} twice: {AGAIN}")
             members[name] = info
     return members
 

@@ -12,8 +12,7 @@ from pathlib import Path
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from sanity.console import err
-from sanity.datasets.foreign import shown
-from sanity.errors import DataError
+from sanity.errors import DataError, as_line
 
 log = logging.getLogger(__name__)
 
@@ -85,11 +84,11 @@ def _chunks(url: str) -> Iterator[bytes]:
                 progress.advance(task, len(chunk))
                 yield chunk
     except urllib.error.HTTPError as error:
-        raise _UnreachableError(f"status {error.code} {shown(error.reason)}") from None
+        raise _UnreachableError(f"status {error.code} {as_line(error.reason)}") from None
     except urllib.error.URLError as error:
-        raise _UnreachableError(shown(error.reason)) from None
+        raise _UnreachableError(as_line(error.reason)) from None
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise _UnreachableError(shown(error) or type(error).__name__) from None
+        raise _UnreachableError(as_line(error) or type(error).__name__) from None
 
 
 def _promised(header: str | None) -> int | None:

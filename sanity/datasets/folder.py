@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from sanity.datasets.base import Dataset, Examples
-from sanity.datasets.foreign import files_below, read_file, shown
+from sanity.datasets.foreign import files_below, read_file
 from sanity.datasets.images import FORMATS, MODES, read_images
 from sanity.datasets.order import fixed_order
-from sanity.errors import ConfigError, DataError
+from sanity.errors import ConfigError, DataError, as_line
 
 FILE_BYTES = 256 << 20  # of one image file; more than PIXELS in colour take uncompressed
 
@@ -62,7 +62,9 @@ class Folder(Dataset):
                     line = f"{name}\n{status.st_size} {status.st_mtime_ns}\n"
                     digest.update(os.fsencode(line))  # names need not be UTF-8
         except OSError as error:
-            raise DataError(f"{shown(error.filename)} cannot be read ({error.strerror})") from None
+            raise DataError(
+                f"{as_line(error.filename)} cannot be read ({error.strerror})"
+            ) from None
         return digest.hexdigest()
 
     def original(self, split: str, index: int) -> str | None:
@@ -77,7 +79,7 @@ class Folder(Dataset):
         classes, splits = list_tree(self.root)
         if self.num_classes not in (None, len(classes)):
             raise ConfigError(
-                f"dataset.num_classes={self.num_classes}: {shown(self.root / 'train')} has "
+                f"dataset.num_classes={self.num_classes}: {as_line(self.root / 'train')} has "
                 f"{len(classes)} classes; leave it null"
             )
         read = {}
@@ -100,24 +102,24 @@ def list_tree(root: Path) -> tuple[list[str], dict[str, list[tuple[str, int]]]]:
     Raises ConfigError where there is no such tree, DataError where a split or class is empty.
     """
     if not root.is_dir():
-        raise ConfigError(f"dataset.path={shown(root)}: no such directory")
+        raise ConfigError(f"dataset.path={as_line(root)}: no such directory")
     train = root / "train"
     test = next((root / name for name in ("test", "val") if (root / name).is_dir()), None)
     if not train.is_dir() or test is None:
         missing = "train" if test else "test (or val)"
         raise ConfigError(
-            f"dataset.path={shown(root)}: holds no directory {missing}; a test set has to be "
+            f"dataset.path={as_line(root)}: holds no directory {missing}; a test set has to be "
             "chosen once and for all, so move images into train/<class>/ and test/<class>/"
         )
     classes = _directories(train)
     unknown = sorted(set(_directories(test)) - set(classes))
     if unknown:
-        raise DataError(f"{shown(test / unknown[0])}: {shown(train)} has no such class")
+        raise DataError(f"{as_line(test / unknown[0])}: {as_line(train)} has no such class")
     files = {"train": _list_split(train, classes), "test": _list_split(test, classes)}
     empty = set(range(len(classes))) - {label for _, label in files["train"]}
     if empty or not files["train"] or not files["test"]:
         where = train / classes[min(empty)] if empty else (test if files["train"] else train)
-        raise DataError(f"{shown(where)} holds no images ({', '.join(sorted(FORMATS))})")
+        raise DataError(f"{as_line(where)} holds no images ({', '.join(sorted(FORMATS))})")
     return classes, files
 
 

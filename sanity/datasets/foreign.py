@@ -5,16 +5,6 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from sanity.files import printable
-
-LONGEST = 1000  # characters of a foreign text in a message; the system's names are shorter
-
-
-def shown(text: object) -> str:
-    """A foreign name or message as a part of one line: printable, unbroken, of bounded length."""
-    line = "\N{REPLACEMENT CHARACTER}".join(printable(str(text)[:LONGEST]).splitlines())
-    return line.replace("\t", " ")
-
 
 def files_below(top: Path) -> Iterator[Path]:
     """All files in a tree, links to files among them, in no order; linked folders are passed over.

@@ -11,8 +11,7 @@ from rich.markup import escape
 
 from sanity.console import bar
 from sanity.datasets.base import Examples
-from sanity.datasets.foreign import shown
-from sanity.errors import DataError
+from sanity.errors import DataError, as_line
 
 if TYPE_CHECKING:  # a run whose data are packed needs no Pillow
     from PIL.Image import Image as Picture
@@ -42,7 +41,9 @@ def decode(content: bytes, channels: int, image_size: int | None) -> np.ndarray:
     except UnidentifiedImageError:
         raise ValueError(f"not a readable image (none of {', '.join(FORMAT_NAMES)})") from None
     except Exception as error:  # damage fails in any way: OSError, IndexError, struct.error, ...
-        raise ValueError(f"not a readable image ({shown(error) or type(error).__name__})") from None
+        raise ValueError(
+            f"not a readable image ({as_line(error) or type(error).__name__})"
+        ) from None
     if image_size is not None:
         image = ImageOps.fit(image, (image_size, image_size), Image.Resampling.BILINEAR)
     return np.asarray(image).reshape(image.height, image.width, channels)
@@ -83,14 +84,14 @@ def read_images(
     and where all together do not fit into memory.
     """
     images = np.empty(0, dtype=np.uint8)
-    with bar(escape(shown(label)), len(files)) as progress:
+    with bar(escape(as_line(label)), len(files)) as progress:
         for position, (name, _) in enumerate(files):
             try:
                 pixels = decode(load(name), channels, image_size)
             except OSError as error:
-                raise DataError(f"{shown(name)}: {shown(error.strerror or error)}") from None
+                raise DataError(f"{as_line(name)}: {as_line(error.strerror or error)}") from None
             except ValueError as error:
-                raise DataError(f"{shown(name)}: {shown(error)}") from None
+                raise DataError(f"{as_line(name)}: {as_line(error)}") from None
             _check_size(name, pixels, images.shape[1:3] if position else pixels.shape[:2])
             if position == 0:
                 images = _room(label, (len(files), *pixels.shape))
@@ -106,7 +107,7 @@ def _room(label: str, shape: tuple[int, ...]) -> np.ndarray:
     except (MemoryError, ValueError):
         count, height, width, _ = shape
         raise DataError(
-            f"{shown(label)}: {count} images of {width}x{height} pixels do not fit into memory: "
+            f"{as_line(label)}: {count} images of {width}x{height} pixels do not fit into memory: "
             "set dataset.image_size to a smaller one"
         ) from None
 
@@ -116,6 +117,6 @@ def _check_size(name: str, pixels: np.ndarray, expected: tuple[int, ...]) -> Non
     if height != width or (height, width) != expected:
         others = "" if (height, width) == expected else f" (the first: {expected[1]}x{expected[0]})"
         raise DataError(
-            f"{shown(name)} has {width}x{height} pixels{others}, but images must be squares of one "
-            "size: set dataset.image_size to resize them"
+            f"{as_line(name)} has {width}x{height} pixels{others}, but images must be squares of "
+            "one size: set dataset.image_size to resize them"
         )

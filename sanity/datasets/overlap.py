@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from sanity.datasets.base import Dataset, Examples
-from sanity.datasets.foreign import shown
-from sanity.errors import DataError
+from sanity.errors import DataError, as_line
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +69,7 @@ def _example(dataset: Dataset, found: Overlap) -> str:
     test, train = (
         dataset.original(s, i) for s, i in zip(("test", "train"), found.pair, strict=True)
     )
-    return f" ({shown(test)} is {shown(train)})" if test and train else ""
+    return f" ({as_line(test)} is {as_line(train)})" if test and train else ""
 
 
 def _digests(images: Tensor) -> list[bytes]:

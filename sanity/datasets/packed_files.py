@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sanity.datasets.base import Examples
-from sanity.datasets.foreign import read_file, shown
-from sanity.errors import DataError
+from sanity.datasets.foreign import read_file
+from sanity.errors import DataError, as_line
 from sanity.files import digest, sha256, write_json
 
 FORMAT = 1
@@ -106,7 +106,7 @@ def read_manifest(home: Path) -> Manifest | None:
         return None
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(
-            f"{path} cannot be used ({shown(error)}): delete it and run again"
+            f"{path} cannot be used ({as_line(error)}): delete it and run again"
         ) from None
 
 
@@ -144,13 +144,13 @@ def map_split(path: Path, num_classes: int) -> Examples:
             found = {key: file.get_slice(key).get_dtype() for key in file.keys()}  # noqa: SIM118
             if found != TENSORS:
                 raise DataError(
-                    f"{path} holds {shown(found or 'nothing')}, not images (U8) and labels (I64): "
-                    "delete it to pack it again"
+                    f"{path} holds {as_line(found or 'nothing')}, not images (U8) and labels "
+                    "(I64): delete it to pack it again"
                 )
             tensors: dict[str, Tensor] = {key: file.get_tensor(key) for key in TENSORS}
     except (SafetensorError, EOFError) as error:
         raise DataError(
-            f"{path} is truncated or no safetensors file ({shown(error)}): "
+            f"{path} is truncated or no safetensors file ({as_line(error)}): "
             "delete it to pack it again"
         ) from None
     return Examples(tensors["images"], tensors["labels"], num_classes)

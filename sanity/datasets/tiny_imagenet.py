@@ -10,10 +10,10 @@ from typing import ClassVar
 from sanity.datasets.archive import AGAIN, FILE_BYTES, is_archive, open_archive
 from sanity.datasets.base import Dataset, Examples
 from sanity.datasets.fetch import fetch
-from sanity.datasets.foreign import files_below, read_file, shown
+from sanity.datasets.foreign import files_below, read_file
 from sanity.datasets.images import read_images
 from sanity.datasets.order import fixed_order
-from sanity.errors import DataError
+from sanity.errors import DataError, as_line
 
 ROOT = "tiny-imagenet-200"
 URL = f"http://cs231n.stanford.edu/{ROOT}.zip"
@@ -75,11 +75,11 @@ def list_splits(original: Original) -> dict[str, list[tuple[str, int]]]:
         name, _, rest = line.partition("\t")
         wnid, file = rest.partition("\t")[0], f"val/images/{name}"
         if wnid not in numbers:
-            problem = f"gives {shown(name)} a class without images"
+            problem = f"gives {as_line(name)} a class without images"
         elif file not in known:
-            problem = f"names {shown(name)}, which is not among its images"
+            problem = f"names {as_line(name)}, which is not among its images"
         elif file in test:
-            problem = f"names {shown(name)} twice"
+            problem = f"names {as_line(name)} twice"
         else:
             test[file] = numbers[wnid]
             continue
@@ -93,7 +93,7 @@ def _annotations(original: Original) -> list[str]:
         return original.load(ANNOTATIONS).decode().splitlines()
     except (OSError, ValueError) as error:
         raise DataError(
-            f"{original.place}: {ANNOTATIONS} cannot be read ({shown(error)}): {AGAIN}"
+            f"{original.place}: {ANNOTATIONS} cannot be read ({as_line(error)}): {AGAIN}"
         ) from None
 
 

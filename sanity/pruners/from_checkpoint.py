@@ -1,12 +1,12 @@
 """A mask found elsewhere: the nonzero weights of a pruned network's checkpoint."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 from torch import Tensor
 
 from sanity.archs.checkpoint import load_state_dict
+from sanity.config import absolute
 from sanity.errors import ConfigError, DataError
 from sanity.files import sha256
 from sanity.pruners.base import Pruner, Scores, Scoring
@@ -59,10 +59,10 @@ class FromCheckpoint(Pruner):
     def identity(self, settings: dict[str, Any]) -> dict[str, Any]:
         """The file's contents, wherever it lies."""
         self._weights()
-        return settings | {"path": sha256(Path(self.path).expanduser())}
+        return settings | {"path": sha256(absolute("pruner.path", self.path))}
 
     def _weights(self) -> dict[str, Tensor]:
         try:
-            return prunable_in(load_state_dict(Path(self.path).expanduser()))
+            return prunable_in(load_state_dict(absolute("pruner.path", self.path)))
         except DataError as error:
             raise DataError(f"pruner.path={self.path}: {error}") from None

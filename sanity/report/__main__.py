@@ -10,13 +10,13 @@ report/ here.
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sanity.errors import ConfigError, SanityError
+from sanity.commands import answer, complain
 
+PROGRAM = "sanity.report"
 OUTPUT = "report"  # the directory of a report on several
 
 
@@ -26,16 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 whatever the verdicts; 1 where a record cannot be read, 2 for a wrong setting.
     """
     options = _parser().parse_args(arguments)
-    try:
-        return _report(options)
-    except SanityError as error:
-        print(f"sanity.report: {error}", file=sys.stderr)
-        return 2 if isinstance(error, ConfigError) else 1
-    except BrokenPipeError:  # head has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except KeyboardInterrupt:
-        return 130
+    return answer(PROGRAM, lambda: _report(options))
 
 
 def _report(options: argparse.Namespace) -> int:
@@ -51,7 +42,7 @@ def _report(options: argparse.Namespace) -> int:
         if options.format == "text":
             echo(terminal.render(report, best=options.best), terminal.link(page))
     for line in report.unreadable:
-        print(f"sanity.report: {line}", file=sys.stderr)
+        complain(PROGRAM, line)
     return 1 if report.unreadable else 0
 
 

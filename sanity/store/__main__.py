@@ -9,7 +9,6 @@ DIR is where to look for records besides the places that the store knows of, suc
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,9 +16,9 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from sanity.config import PROJECT
+from sanity.commands import answer, store_dir
 from sanity.console import echo, err
-from sanity.errors import SanityError, StoreError
+from sanity.errors import StoreError
 from sanity.store import show
 from sanity.store.care import inventory, remove, unused, verify
 from sanity.store.store import Store
@@ -32,19 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line asks for; returns the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(arguments or ["list"])
-    try:
-        return int(options.command(_store(options), options))
-    except SanityError as error:
-        print(f"sanity.store: {error}", file=sys.stderr)
-        return 1
-    except BrokenPipeError:  # head has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except OSError as error:
-        print(f"sanity.store: {error.filename}: {error.strerror}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    return answer("sanity.store", lambda: int(options.command(_store(options), options)))
 
 
 def listing(store: Store, options: argparse.Namespace) -> int:
@@ -87,8 +74,7 @@ def clean(store: Store, options: argparse.Namespace) -> int:
 
 
 def _store(options: argparse.Namespace) -> Store:
-    default = os.environ.get("SANITY_STORE_DIR", str(PROJECT / "store"))
-    root = Path(options.store_dir or default).expanduser().absolute()
+    root = store_dir(options.store_dir)
     if not root.is_dir():
         raise StoreError(f"{root}: no such store; choose one with --store-dir or SANITY_STORE_DIR")
     return Store(root)

@@ -10,39 +10,27 @@ SWEEP is a sweep's directory; without it, the latest sweep is meant.
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sanity.config import PROJECT
+from sanity.commands import answer, complain, store_dir
 from sanity.console import echo
-from sanity.errors import SanityError, SweepError, as_line
+from sanity.errors import SweepError
 from sanity.sweep import book as books
 from sanity.sweep import cluster, show
 from sanity.sweep.book import Book
 from sanity.sweep.follow import active_ids, look
 from sanity.sweep.states import State, count
 
+PROGRAM = "sanity.sweep"
 SHOWN = 40  # jobs that are listed without --all
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line asks for; returns the exit code."""
     options = _parser().parse_args(arguments)
-    try:
-        return int(options.command(options))
-    except SanityError as error:
-        _complain(error)
-        return 1
-    except BrokenPipeError:  # head has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except OSError as error:
-        print(f"sanity.sweep: {error.filename}: {error.strerror}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    return answer(PROGRAM, lambda: int(options.command(options)))
 
 
 def status(options: argparse.Namespace) -> int:
@@ -80,35 +68,26 @@ def cancel(options: argparse.Namespace) -> int:
 
 def listing(options: argparse.Namespace) -> int:
     """One line a sweep: when, how many jobs are done, what it asks, where it lies."""
-    found = books.known(_store(options))
+    found = books.known(store_dir(options.store_dir))
     if not found:
-        echo(f"no sweep used {_store(options)}")
+        echo(f"no sweep used {store_dir(options.store_dir)}")
     damaged = 0
     for directory in found:
         try:
             echo(show.line(books.read(directory)))
         except SweepError as error:  # of one sweep, which says nothing of the others
             damaged += 1
-            _complain(error)
+            complain(PROGRAM, error)
     return 1 if damaged else 0
-
-
-def _complain(error: SanityError) -> None:
-    print(f"sanity.sweep: {as_line(str(error))}", file=sys.stderr)
 
 
 def _book(options: argparse.Namespace) -> Book:
     if options.sweep is not None:
         return books.read(options.sweep)
-    found = books.known(_store(options))
+    found = books.known(store_dir(options.store_dir))
     if not found:
-        raise SweepError(f"no sweep used {_store(options)}; name a sweep's directory")
+        raise SweepError(f"no sweep used {store_dir(options.store_dir)}; name a sweep's directory")
     return books.read(found[-1])
-
-
-def _store(options: argparse.Namespace) -> Path:
-    default = os.environ.get("SANITY_STORE_DIR", str(PROJECT / "store"))
-    return Path(options.store_dir or default).expanduser().absolute()
 
 
 def _plain(state: State) -> dict[str, object]:

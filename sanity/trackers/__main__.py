@@ -24,9 +24,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sanity import trackers
 from sanity.cli import explain
+from sanity.commands import answer
 from sanity.config import PROJECT
 from sanity.console import LogHandler
-from sanity.errors import ConfigError, SanityError
+from sanity.errors import ConfigError
 from sanity.trackers.base import Tracker
 from sanity.trackers.wandb import Wandb
 
@@ -35,13 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line asks for; returns the exit code."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[LogHandler()])
-    try:
-        return int(options.command(options))
-    except SanityError as error:
-        print(f"sanity.trackers: {error}", file=sys.stderr)
-        return 2 if isinstance(error, ConfigError) else 1
-    except KeyboardInterrupt:
-        return 130
+    return answer("sanity.trackers", lambda: int(options.command(options)))
 
 
 def send(options: argparse.Namespace) -> int:
@@ -58,7 +53,7 @@ def send(options: argparse.Namespace) -> int:
     said = any(text.startswith(("tracker", "+tracker", "++tracker")) for text in overrides)
 
     def choose(content: dict[str, Any]) -> list[Tracker]:
-        return default if said else _own(content) or default
+        return default if said else _own(content, options.config_dir is not None) or default
 
     runs, failed = send_runs(places, choose, anew=options.again)
     print(f"{runs - failed} of {runs} runs are shown")
@@ -83,9 +78,22 @@ def dashboard(options: argparse.Namespace) -> int:
     return 0
 
 
-def _own(content: dict[str, Any]) -> list[Tracker]:
-    """The trackers that the run itself had; whether there is a server is today's question."""
+def _own(content: dict[str, Any], own_too: bool) -> list[Tracker]:
+    """The trackers that the run itself had; whether there is a server is today's question.
+
+    A record is data, which people pass on: it may choose trackers of this package, or of the
+    user's own where their directory is given, and ask for nothing of the environment.
+    """
     settings = deepcopy(content["config"].get("tracker") or {})
+    if not isinstance(settings, dict) or "${" in json.dumps(settings):
+        raise ConfigError(f"config.tracker of a record is {settings}: must be values, by tracker")
+    for name, values in settings.items():
+        target = values.get("_target_") if isinstance(values, dict) else values
+        if not (own_too or str(target).startswith("sanity.")):
+            raise ConfigError(
+                f"tracker.{name} of a record is {target}, which is not of this package: give the "
+                "directory of your own trackers with --config-dir, or choose one with tracker="
+            )
     if "wandb" in settings:
         settings["wandb"]["mode"] = os.environ.get("WANDB_MODE") or "auto"
     return trackers.build(DictConfig({"tracker": settings}))

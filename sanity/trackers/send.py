@@ -34,7 +34,8 @@ def send(
         for (content, epochs), trackers in zip(runs, chosen, strict=True):
             say_where(trackers, None)
             store = Path(content["config"]["store_dir"])
-            ledger = Ledger(store / SHOWN if store.is_dir() else None)
+            # A record may name any directory: only of a store does one note what was shown.
+            ledger = Ledger(store / SHOWN if (store / ".locks").is_dir() else None)
             audience = Audience(trackers, ledger, anew=anew, advice="")
             tellers = audience.replay(content, epochs)
             done = [teller.join(FOREVER) and not teller.failed for teller in tellers]

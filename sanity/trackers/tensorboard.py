@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from sanity.config import PROJECT
+from sanity.config import PROJECT, absolute
 from sanity.errors import ConfigError
 from sanity.files import near
 from sanity.trackers.base import Curve, Ending, Tracker, Training
@@ -38,7 +38,7 @@ class TensorBoard(Tracker):
     @property
     def place(self) -> str:
         """The directory."""
-        return str(Path(self.dir).expanduser().absolute())
+        return str(absolute("tracker.tensorboard.dir", self.dir))
 
     def where(self, group: str | None) -> str:
         """The command that shows the curves."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from sanity.config import PROJECT, unknown
+from sanity.config import PROJECT, absolute, unknown
 from sanity.errors import ConfigError
 from sanity.files import digest, near
 from sanity.trackers.base import Curve, Tracker, Training
@@ -67,7 +67,7 @@ class Wandb(Tracker):
     @property
     def directory(self) -> Path:
         """Where wandb puts its runs."""
-        return Path(self.dir).expanduser().absolute() / "wandb"
+        return absolute("tracker.wandb.dir", self.dir) / "wandb"
 
     @property
     def online(self) -> bool:

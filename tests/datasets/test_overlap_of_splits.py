@@ -234,7 +234,7 @@ def test_a_folder_names_an_example(tmp_path: Path, caplog: pytest.LogCaptureFixt
     copy.write_bytes(png(flat(30, 6)))
     folder = Folder(path=str(root))
     assert open_packed(folder, tmp_path / "data").overlap == 1
-    shown = str(copy).replace("\n", "\N{REPLACEMENT CHARACTER}")
+    shown = str(copy).replace("\n", " ")
     expected = f"folder: 1 of the 31 test images are training images as well ({shown} is "
     assert f"{expected}{root}/train/cat/3.png)" in caplog.text
     (root / "test" / "dog" / "copy.png").write_bytes(png(flat(0, 6)))

@@ -93,3 +93,35 @@ def test_runs_are_sent_without_their_store_too(tmp_path: Path) -> None:
     (ticket,) = offline_runs(tmp_path)
     assert ticket.epochs == metrics(tmp_path / "run")["train_ticket"]
     assert not Path(os.environ["SANITY_STORE_DIR"]).exists()
+
+
+@pytest.mark.parametrize(
+    ("tracker", "message"),
+    [
+        ({"mine": {"_target_": "antigravity.Door"}}, "which is not of this package"),
+        ({"wandb": {"project": "${oc.env:HOME}"}}, "must be values, by tracker"),
+    ],
+)
+def test_a_record_of_others_names_no_code_and_asks_for_nothing(
+    tmp_path: Path, tracker: object, message: str
+) -> None:
+    call(tmp_path, "pruner=random", "tracker=none")
+    path = tmp_path / "run" / "record.json"
+    content = json.loads(path.read_text())
+    content["config"]["tracker"] = tracker
+    path.write_text(json.dumps(content))
+    done = send(tmp_path, str(tmp_path))
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_what_was_shown_is_noted_in_stores_only(tmp_path: Path) -> None:
+    call(tmp_path, "pruner=random", "tracker=none")
+    path = tmp_path / "run" / "record.json"
+    content = json.loads(path.read_text())
+    (tmp_path / "home").mkdir()
+    content["config"]["store_dir"] = str(tmp_path / "home")
+    path.write_text(json.dumps(content))
+    assert send(tmp_path, str(tmp_path)).returncode == 0
+    assert list((tmp_path / "home").iterdir()) == []

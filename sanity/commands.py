@@ -1,0 +1,37 @@
+"""What the commands ``python -m sanity.x`` have in common: their manners, and the default store."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from sanity.config import PROJECT, absolute
+from sanity.errors import ConfigError, SanityError, as_line
+
+
+def answer(program: str, act: Callable[[], int]) -> int:
+    """The exit code of ``act``; a known problem is one line, and 2 for settings or 1."""
+    try:
+        return act()
+    except SanityError as error:
+        complain(program, error)
+        return 2 if isinstance(error, ConfigError) else 1
+    except BrokenPipeError:  # head has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        complain(program, f"{error.filename}: {error.strerror}")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def complain(program: str, problem: object) -> None:
+    """One line on stderr."""
+    print(f"{program}: {as_line(problem)}", file=sys.stderr)
+
+
+def store_dir(given: str | None) -> Path:
+    """The store that ``--store-dir`` gives, or else the default one of runs."""
+    default = os.environ.get("SANITY_STORE_DIR", str(PROJECT / "store"))
+    return absolute("--store-dir", given or default)
