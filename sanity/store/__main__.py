@@ -85,7 +85,9 @@ def _users(store: Store, options: argparse.Namespace) -> Users:
     if missing:
         raise StoreError(f"{missing[0]}: no such directory")
     found = users(store.root, options.places)
-    return found.without_elsewhere() if options.gone else found
+    if options.gone:
+        found = found.without_elsewhere()
+    return found.without_unknown() if options.earlier else found
 
 
 @contextmanager
@@ -114,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, function in known.items():
         summary = (function.__doc__ or "").split(";")[0].removesuffix(".")
         command = commands.add_parser(name, help=summary, description=summary)
-        command.set_defaults(command=function, places=[], gone=False)
+        command.set_defaults(command=function, places=[], gone=False, earlier=False)
         command.add_argument("--store-dir", help="the store, where it is not the default one")
         command.add_argument("--json", action="store_true", help="everything, for programs")
         if name != "verify":
@@ -125,6 +127,11 @@ def _parser() -> argparse.ArgumentParser:
                 "--gone",
                 action="store_true",
                 help="take directories of other hosts that cannot be seen from here for deleted",
+            )
+            command.add_argument(
+                "--earlier",
+                action="store_true",
+                help="take results of before their users were noted for unused",
             )
         if name == "clean":
             command.add_argument("--yes", action="store_true", help="remove it")

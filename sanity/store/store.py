@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 from sanity import locks
 from sanity.errors import StoreError
 from sanity.files import DISK_ERRORS, fsync_directory
+from sanity.store import users
 from sanity.store.entries import Entry, seal, verified
 from sanity.store.keys import is_key, key_of
 
@@ -57,6 +58,7 @@ class Store:
             with tempfile.TemporaryFile(dir=self.root):
                 pass
             locks.refuse_without_locks(self.root / ".locks" / "probe.lock")
+            users.begin(self.root)
             mode = self.root.stat().st_mode
         except OSError as error:
             raise StoreError(

@@ -16,10 +16,12 @@ from typing import Any
 
 from sanity import locks
 from sanity.errors import StoreError
-from sanity.files import read_json, write_atomically
+from sanity.files import read_json, write_atomically, write_json
 from sanity.store.keys import is_key
 
 RUNS, SWEEPS = ".runs", ".sweeps"
+EARLIER = "earlier.json"
+UNKNOWN = "a run of an earlier version"
 RECORD, SWEEP = "record.json", "sweep.json"
 
 Name = tuple[str, str]
@@ -39,6 +41,36 @@ def changing(root: Path) -> Iterator[None]:
         except OSError as error:
             raise StoreError(f"store_dir={root}: cannot lock ({locks.why_not(error)})") from None
         yield
+
+
+def begin(root: Path) -> None:
+    """Begin to note what is used; of results that are there already nobody has said so.
+
+    They count as used by somebody unknown.
+    """
+    if (root / RUNS / EARLIER).exists():
+        return
+    with changing(root):
+        (root / RUNS).mkdir(exist_ok=True)
+        if not (root / RUNS / EARLIER).exists():
+            write_json(root / RUNS / EARLIER, _present(root))
+
+
+def _present(root: Path) -> list[Name]:
+    """Everything that is in a store, finished or not."""
+    stages = [path for path in root.iterdir() if path.is_dir() and path.name[0] != "."]
+    found = [(stage.name, path.name) for stage in stages for path in stage.iterdir()]
+    unfinished = (path.name.rpartition("-") for path in (root / ".work").glob("*"))
+    return sorted([*found, *((stage, key) for stage, _, key in unfinished)])
+
+
+def _earlier(root: Path) -> list[Name]:
+    """What was there before anything was noted: everything, where that has not begun."""
+    path = root / RUNS / EARLIER
+    try:
+        return [(stage, key) for stage, key in read_json(path)] if path.exists() else _present(root)
+    except (ValueError, TypeError) as error:
+        raise StoreError(f"{path}: is damaged; without it all there is counts as used") from error
 
 
 class Note:
@@ -107,13 +139,22 @@ class Users:
 
     def without_elsewhere(self) -> "Users":
         """The same, as if what cannot be seen from this host did not exist."""
-        seen = {name: used - self.elsewhere for name, used in self.by_name.items()}
-        return replace(self, by_name=seen, elsewhere=set())
+        return replace(self._without(self.elsewhere), elsewhere=set())
+
+    def without_unknown(self) -> "Users":
+        """The same, as if nobody needed what was there before anything was noted."""
+        return self._without({UNKNOWN})
+
+    def _without(self, directories: set[str]) -> "Users":
+        seen = {name: used - directories for name, used in self.by_name.items()}
+        return replace(self, by_name=seen)
 
 
 def users(root: Path, more: Iterable[Path] = ()) -> Users:
     """All users that the store knows of, and those found below ``more``."""
     found = Users()
+    for stage, key in _earlier(root):
+        _use(found, stage, key, UNKNOWN)
     for note in sorted((root / RUNS).glob("*.jsonl")):
         there = [_add_noted(found, line) for line in _lines(note)]  # all lines count
         if not any(there):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -75,7 +76,7 @@ def test_what_no_record_refers_to_goes_once_it_is_asked_for(
     kept = {(item.stage, item.key) for item in inventory(store)}
     assert kept == {(name, stage["key"]) for name, stage in first["stages"].items()}
     assert not list((store.root).glob(".trash*"))
-    assert len(list((store.root / ".runs").iterdir())) == 1
+    assert len(list((store.root / ".runs").glob("*.jsonl"))) == 1
     assert {stage["reused"] for stage in run("pruner=lt")["stages"].values()} == {True}
 
 
@@ -162,6 +163,7 @@ def test_what_a_sweep_is_about_to_use_stays(
     tmp_path: Path, call: Callable[..., Any], store: Store
 ) -> None:
     """Its jobs have no directories yet."""
+    store.open()
     key = "0" * 20
     (tmp_path / "sweep").mkdir()
     stage = {"name": "prune", "stage": "prune", "key": key}
@@ -282,3 +284,21 @@ def test_verifying_changes_nothing(run: Run, store: Store) -> None:
     before = inventory(store)
     assert len(list(verify(store, before))) == 1
     assert inventory(store) == before
+
+
+@pytest.mark.parametrize("noted", [False, True])
+def test_what_an_earlier_version_left_stays_unless_one_asks_for_it(
+    run: Run, call: Callable[..., Any], store: Store, tmp_path: Path, noted: bool
+) -> None:
+    """It noted nothing: nobody knows whose its results are."""
+    old = run("pruner=random")
+    shutil.rmtree(store.root / ".runs")
+    if noted:
+        run("pruner=random", "seed=1")
+    before = {item["key"] for item in call("list")[1]}
+    assert call("clean", "--yes") == (0, [])
+    assert {item["key"] for item in call("list")[1]} == before
+    assert call("clean", "--earlier", str(tmp_path)) == (0, [])
+    directory(old).rename(directory(old).with_name("gone"))
+    _, going = call("clean", "--earlier")
+    assert {item["key"] for item in going} == {stage["key"] for stage in old["stages"].values()}
