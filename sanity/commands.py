@@ -34,4 +34,6 @@ def complain(program: str, problem: object) -> None:
 def store_dir(given: str | None) -> Path:
     """The store that ``--store-dir`` gives, or else the default one of runs."""
     default = os.environ.get("SANITY_STORE_DIR", str(PROJECT / "store"))
+    if not (given or default).strip():
+        raise ConfigError("SANITY_STORE_DIR=: must name a directory")
     return absolute("--store-dir", given or default)

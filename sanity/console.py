@@ -4,6 +4,7 @@ Bars are drawn only on a terminal; elsewhere (files, SLURM logs) there is a line
 """
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -52,12 +53,24 @@ err = Console(file=cast(IO[str], _Stderr()), stderr=True)
 WIDE = 1000  # columns where nobody looks at a terminal: a row is a line there
 
 
+class Out(Console):
+    """stdout, on which settings and paths are shown as they are."""
+
+    def __init__(self, width: int | None = None) -> None:
+        # They may hold brackets and colons: nothing of them is markup.
+        super().__init__(width=width, markup=False, emoji=False)
+
+    def on_broken_pipe(self) -> None:
+        """Who read it has seen enough: an OSError like any other, and no end of the program."""
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - until the program ends
+        raise BrokenPipeError
+
+
 def echo(*parts: RenderableType) -> None:
     """Print tables and lines on stdout; in files and logs, wide enough for a row a line."""
-    # Settings and paths may hold brackets and colons: nothing of them is markup.
-    console = Console(markup=False, emoji=False)
+    console = Out()
     if not console.is_terminal:
-        console = Console(width=WIDE, markup=False, emoji=False)
+        console = Out(width=WIDE)
     for part in parts:
         console.print(part, highlight=False)
 

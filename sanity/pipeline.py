@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from sanity import device, masks, summary, trackers
 from sanity.config import make_importable
-from sanity.errors import SanityError, TrainingError
+from sanity.errors import SanityError, StoreError, TrainingError
 from sanity.parts import Parts, build
 from sanity.record import Record, claim
 from sanity.signals import Terminated
@@ -24,7 +24,7 @@ from sanity.stages.train_dense import train_dense
 from sanity.stages.train_ticket import train_ticket
 from sanity.stats import criteria
 from sanity.store import Entry, Store
-from sanity.store.users import Note
+from sanity.store.notes import Note
 from sanity.trackers.audience import Audience
 from sanity.trackers.ledger import SHOWN, Ledger
 from sanity.validation import validate
@@ -93,7 +93,8 @@ def _run(
         raise
     _conclude(record, parts, outcome)
     record.complete()
-    Note(lab.store.root, directory).replace(record.results)
+    with suppress(StoreError):  # what was noted on the way names them all
+        Note(lab.store.root, directory).replace(record.results)
     with suppress(OSError):  # a terminal that was closed
         summary.show(record)
     return record.objective
@@ -115,7 +116,7 @@ def follow(lab: Lab, outcome: Outcome) -> None:
     rounds = parts.pruner.rounds(parts.ratio.sparsity)
     for turn in (Round(number, rounds) for number in range(1, rounds + 1)):
         outcome.pruned = prune(lab, trained, outcome.pruned, outcome.donor, turn)
-        lab.note_mask(outcome.pruned)
+        lab.note_mask(outcome.pruned, turn)
         if turn.last and until == "prune":
             break
         outcome.start = rewind(lab, outcome.dense, trained, outcome.pruned, turn)

@@ -24,8 +24,11 @@ class Terminated(BaseException):
     """A signal that ends the program, as an exception, so that nothing is left half-written."""
 
     def __init__(self, signum: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(signum).name}")
+        super().__init__(signum)  # all that it takes to make it again in another process
         self.signum = signum
+
+    def __str__(self) -> str:
+        return f"stopped by {signal.Signals(self.signum).name}"
 
 
 def raise_on_signals() -> None:

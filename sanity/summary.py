@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
+from sanity.console import Out
 from sanity.record import Record
 
 
 def show(record: Record) -> None:
     """Print the run's result on stdout; where it stopped at pruning, the layer table first."""
     content = record.content
-    console = Console(markup=False, emoji=False)
+    console = Out()
     if content["ticket"] and content["config"]["until"] in ("prune", "rewind"):
         console.print(layers(content["ticket"]))
     console.print(result(content))

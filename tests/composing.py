@@ -2,8 +2,10 @@
 
 import contextlib
 import io
+import resource
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from unittest import mock
 
 from hydra import compose, initialize_config_dir
@@ -15,6 +17,8 @@ from sanity.config import PROJECT
 from sanity.parts import build
 from sanity.stats import criteria
 from sanity.validation import validate
+
+ROOM = 4 * 2**30  # bytes that a configuration may take beside what is there already
 
 
 def check(cfg: DictConfig) -> None:
@@ -74,3 +78,17 @@ def _as_a_command(arguments: Sequence[str]) -> Iterator[None]:
         mock.patch("logging.raiseExceptions", True),
     ):
         yield
+
+
+@contextlib.contextmanager
+def little_memory() -> Iterator[None]:
+    """No more memory than ``ROOM``, where the system can be told so: then MemoryError is raised."""
+    pages = Path("/proc/self/statm")
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    if pages.exists():
+        used = int(pages.read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + ROOM, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)

@@ -5,7 +5,20 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-PATHS = ["../../x", "/etc/passwd", "/", "", ".", "..", "a/../../..", "~", "\0", "x" * 5000, "a\nb"]
+PATHS = [
+    "../x",
+    "../../x",
+    "/etc/passwd",
+    "/",
+    "",
+    ".",
+    "..",
+    "a/../../..",
+    "~",
+    "\0",
+    "x" * 5000,
+    "a\nb",
+]
 KEYS = [
     "0123456789abcdef0123",
     "0123456789abcdef012",
@@ -53,17 +66,12 @@ values = st.recursive(
     max_leaves=8,
 )
 
-Place = tuple[Any, ...]
 
-
-def places(value: Any, path: Place = ()) -> list[Place]:
-    """The way to every node of a JSON value but itself."""
-    found = [path] if path else []
-    if isinstance(value, dict | list):
-        items = value.items() if isinstance(value, dict) else enumerate(value)
-        for name, item in items:
-            found += places(item, (*path, name))
-    return found
+OF_A_KIND: dict[type, st.SearchStrategy[Any]] = {
+    str: st.sampled_from([*PATHS, *KEYS, *CODE, *ODD]),
+    int: st.sampled_from([number for number in NUMBERS if isinstance(number, int)]),
+    dict: called,
+}
 
 
 @st.composite
@@ -71,18 +79,33 @@ def mutations(draw: st.DrawFn, content: Any) -> Any:
     """``content`` with one to three of its places changed or gone."""
     found = copy.deepcopy(content)
     for _ in range(draw(st.integers(1, 3))):
-        here = places(found)
-        if not here:
-            break
-        *parents, name = draw(st.sampled_from(here))
-        node = found
-        for parent in parents:
-            node = node[parent]
-        if draw(st.integers(0, 3)) == 0:
+        node, name = draw(places(found))
+        how = draw(st.sampled_from(["gone", "any", "of its kind", "of its kind"]))
+        if how == "gone":
             del node[name]
         else:
-            node[name] = copy.deepcopy(draw(values))  # a sampled one is changed with the next
+            kind = type(node[name]) if how == "of its kind" else object
+            # A sampled map would be changed with the next place in it.
+            node[name] = copy.deepcopy(draw(OF_A_KIND.get(kind, values)))
+        if not found:
+            break
     return found
+
+
+@st.composite
+def places(draw: st.DrawFn, content: Any) -> tuple[Any, Any]:
+    """A map or list of ``content``, which has one, and a name in it; all have their chance.
+
+    Step by step, so that what is large is not the most likely.
+    """
+    node = content
+    while True:
+        names = list(node) if isinstance(node, dict) else list(range(len(node)))
+        name = draw(st.sampled_from(names))
+        inner = node[name]
+        if not isinstance(inner, dict | list) or not inner or draw(st.integers(0, 3)) == 0:
+            return node, name
+        node = inner
 
 
 @st.composite

@@ -20,6 +20,7 @@ IDENTITY = (
     *("name", "num_classes", "channels", "image_size", "mean", "std", "pixel_max"),
     *("crop_padding", "flip", "validation_size", "limit"),
 )
+MOST_PADDING = 256  # pixels on every side, beyond which images are mostly nothing
 CHUNK = 1024  # images whose moments are taken at a time
 
 
@@ -86,6 +87,10 @@ def _checked(dataset: Dataset) -> Dataset:
         value = getattr(dataset, name)
         if value is not None and value < limit:
             raise ConfigError(f"dataset.{name}={value}: must be {limit} or more")
+    if dataset.crop_padding > MOST_PADDING:
+        raise ConfigError(
+            f"dataset.crop_padding={dataset.crop_padding}: must be {MOST_PADDING} or less"
+        )
     if dataset.pixel_max > 255:
         raise ConfigError(f"dataset.pixel_max={dataset.pixel_max}: must be 255 or less")
     dataset = replace(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+import yaml
 
 from sanity.report.report import Report
 from sanity.report.runs import Run
@@ -69,7 +69,7 @@ def _config_name(hydra: Any) -> list[str]:
 def _yaml(path: Path) -> Any:
     """A YAML file's plain content; None where there is none that can be read."""
     try:
-        return OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
     except Exception:  # whatever a damaged file makes of a parser; the command is then left out
         return None
 

@@ -19,8 +19,9 @@ from sanity.parts import Parts
 from sanity.ratios.base import kept_share
 from sanity.record import Record
 from sanity.stages.data import Data
+from sanity.stages.network import Round
 from sanity.store import Compute, Entry, Store, Work, key_of
-from sanity.store.users import Note
+from sanity.store.notes import Note
 from sanity.streams import generator
 from sanity.training.checkpoint import Checkpoints
 from sanity.training.loop import Splits, train
@@ -86,14 +87,14 @@ class Lab:
             raise Reached(name)
         return entry
 
-    def note_mask(self, pruned: Entry) -> None:
+    def note_mask(self, pruned: Entry, turn: Round) -> None:
         """Note in the record what the mask keeps, before its ticket is trained."""
         parts, mask = self.parts, pruned.tensors("mask")
         asked = None if parts.pruner.decides_sparsity else parts.ratio.sparsity
         self.record.set_ticket(parts.blueprint, mask, asked)
         total, kept = parts.blueprint.total, sum(masks.kept(mask).values())
         # A ratio may round every layer; what is further off is the paper's formula at its limits.
-        if asked is not None and abs(kept - kept_share(total, asked)) > len(mask):
+        if turn.last and asked is not None and abs(kept - kept_share(total, asked)) > len(mask):
             log.warning(
                 "the ticket's sparsity is %.4g, and not ratio.sparsity=%s: ratio=%s cannot meet "
                 "that for this network",

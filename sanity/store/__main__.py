@@ -11,19 +11,20 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from sanity.commands import answer, store_dir
+from sanity.commands import answer, complain, store_dir
 from sanity.console import echo, err
 from sanity.errors import StoreError
 from sanity.store import show
-from sanity.store.care import inventory, remove, unused, verify
+from sanity.store.care import Item, inventory, remove, unused, verify
 from sanity.store.store import Store
 from sanity.store.users import Users, users
 
+PROGRAM = "sanity.store"
 SHOWN = 40  # rows without --all
 
 
@@ -31,12 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line asks for; returns the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(arguments or ["list"])
-    return answer("sanity.store", lambda: int(options.command(_store(options), options)))
+    return answer(PROGRAM, lambda: int(options.command(_store(options), options)))
 
 
 def listing(store: Store, options: argparse.Namespace) -> int:
     """Show size, age and users of what is in the store."""
-    items, found = inventory(store), _users(store, options)
+    items, found = _look(store, options)
     if options.json:
         print(json.dumps([show.plain(item, found) for item in items], indent=2))
         return 0
@@ -59,25 +60,39 @@ def check(store: Store, options: argparse.Namespace) -> int:
 
 def clean(store: Store, options: argparse.Namespace) -> int:
     """Show what no run or sweep refers to; with --yes, remove it."""
-    items, found = inventory(store), _users(store, options)
+    items, found = _look(store, options)
     going = unused(items, found)
+    failed: list[tuple[Item, str]] = []
     if options.yes:
+        if found.unreadable:
+            raise StoreError(
+                f"{found.unreadable[0]}: cannot be read, so that nobody knows what it uses: mend "
+                "or remove it; nothing was removed"
+            )
         with _bar("clean", len(going)) as advance:
-            going = remove(store, going, lambda: _users(store, options), advance)
+            going, failed = remove(store, going, lambda: _users(store, options), advance)
     if options.json:
         print(json.dumps([show.plain(item, found) for item in going], indent=2))
-        return 0
-    echo(show.heading(store.root, items, found))
-    echo(show.rows(going, found, None if options.all else SHOWN))
-    echo(show.outcome(going, removed=options.yes))
-    return 0
+    else:
+        echo(show.heading(store.root, items, found))
+        echo(show.rows(going, found, None if options.all else SHOWN))
+        echo(show.outcome(going, removed=options.yes))
+    for item, why in failed:
+        complain(PROGRAM, f"{item.path}: cannot be removed ({why})")
+    return 1 if failed else 0
 
 
 def _store(options: argparse.Namespace) -> Store:
     root = store_dir(options.store_dir)
-    if not root.is_dir():
+    if not (root / ".locks").is_dir():
         raise StoreError(f"{root}: no such store; choose one with --store-dir or SANITY_STORE_DIR")
     return Store(root)
+
+
+def _look(store: Store, options: argparse.Namespace) -> tuple[list[Item], Users]:
+    """What there is and who uses it: seconds, in a store of thousands."""
+    with err.status("reading the store") if err.is_terminal else nullcontext():
+        return inventory(store), _users(store, options)
 
 
 def _users(store: Store, options: argparse.Namespace) -> Users:
@@ -85,6 +100,8 @@ def _users(store: Store, options: argparse.Namespace) -> Users:
     if missing:
         raise StoreError(f"{missing[0]}: no such directory")
     found = users(store.root, options.places)
+    if options.places:
+        found.stale.clear()  # who was moved is found there, and may be looked for again
     if options.gone:
         found = found.without_elsewhere()
     return found.without_unknown() if options.earlier else found

@@ -1,6 +1,7 @@
 """Looking after a store: what is in it, whether it is sound, and what nobody uses any more."""
 
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -17,14 +18,17 @@ from filelock import Timeout
 from sanity import locks
 from sanity.store.entries import MANIFEST, FormatError, read_manifest, verified
 from sanity.store.keys import is_key
+from sanity.store.notes import Name, changing
 from sanity.store.store import Store
-from sanity.store.users import Name, Users, changing
+from sanity.store.users import Users
 
 Kind = Literal["result", "damaged", "unfinished", "foreign"]
 """``unfinished``: what a training that was broken off goes on from; ``foreign``: another version's
 results, and what is no result."""
 
 TRASH = ".trash"
+BATCH = 1000  # results that are set aside while every run has to wait
+ASIDE = re.compile(r"[0-9a-f]{20}\.damaged-\d+")
 
 
 @dataclass(frozen=True)
@@ -108,31 +112,36 @@ def remove(
     items: Sequence[Item],
     users: Callable[[], Users],
     done: Callable[[], None] = lambda: None,
-) -> list[Item]:
-    """Remove those of ``items`` that are still :func:`unused`; returns them.
+) -> tuple[list[Item], list[tuple[Item, str]]]:
+    """Remove those of ``items`` that are still :func:`unused`.
 
-    ``users`` is asked once more, while nobody can begin to use anything. What somebody computes
-    at this moment stays.
+    Returns these, and those that could not be removed, with the reason. ``users`` is asked again
+    and again, while nobody can begin to use anything; what somebody computes at this moment stays.
     """
+    removed: list[Item] = []
+    failed: list[tuple[Item, str]] = []
     trash = store.root / TRASH
-    trash.mkdir(exist_ok=True)
-    place = Path(tempfile.mkdtemp(dir=trash))
-    removed = []
-    with changing(store.root):
-        now = users()
-        for number, item in enumerate(unused(items, now)):
-            with suppress(FileNotFoundError, Timeout):
-                _set_aside(store, item, place / str(number))
-                removed.append(item)
-        for note in now.stale:
-            note.unlink(missing_ok=True)
-    for left in (*_children(place), *_children(trash)):  # also of one that was killed
-        with suppress(FileNotFoundError):
-            shutil.rmtree(left)
-        done()
-    with suppress(OSError):
-        trash.rmdir()
-    return removed
+    with locks.held(store.root / ".locks" / "clean.lock", "the store is being cleaned"):
+        trash.mkdir(exist_ok=True)
+        for start in range(0, len(items), BATCH):
+            place = Path(tempfile.mkdtemp(dir=trash))
+            with changing(store.root):
+                now = users()
+                for number, item in enumerate(unused(items[start : start + BATCH], now)):
+                    try:
+                        _set_aside(store, item, place / str(number))
+                        removed.append(item)
+                    except (FileNotFoundError, Timeout):  # it is gone, or being computed
+                        pass
+                    except OSError as error:
+                        failed.append((item, error.strerror or str(error)))
+                for note in now.stale:
+                    note.unlink(missing_ok=True)
+            for left in _children(place):
+                _delete(left)
+                done()
+        _delete(trash)  # with what a clean has left that was killed
+    return removed, failed
 
 
 def _set_aside(store: Store, item: Item, place: Path) -> None:
@@ -144,6 +153,13 @@ def _set_aside(store: Store, item: Item, place: Path) -> None:
         item.path.rename(place)
 
 
+def _delete(path: Path) -> None:
+    if path.is_symlink():
+        path.unlink()
+    else:
+        shutil.rmtree(path, ignore_errors=True)
+
+
 def _children(directory: Path) -> list[Path]:
     return list(directory.iterdir()) if directory.is_dir() else []
 
@@ -152,8 +168,9 @@ def _item(stage: str, path: Path) -> Item:
     key = path.name.partition(".")[0]
     if not is_key(key) or not path.is_dir():
         return Item("foreign", stage, path.name, path, *_measure(path))
-    if key != path.name:
-        return Item("damaged", stage, key, path, *_measure(path))
+    if path.name != key:
+        kind: Kind = "damaged" if ASIDE.fullmatch(path.name) else "foreign"
+        return Item(kind, stage, path.name if kind == "foreign" else key, path, *_measure(path))
     try:
         manifest = read_manifest(path)
         sizes = sum(int(file["bytes"]) for file in manifest["files"].values())

@@ -34,6 +34,11 @@ def heading(root: Path, items: Sequence[Item], users: Users) -> Text:
             f"not to be seen from this host: {unseen}, such as {min(users.elsewhere)}; what is "
             "used there stays, unless --gone is given"
         )
+    if users.unreadable:
+        lines.append(
+            f"not to be read: {_many(len(users.unreadable), 'file')}, such as "
+            f"{users.unreadable[0]}; what is used there is not known"
+        )
     return Text(printable("\n".join(lines)))
 
 

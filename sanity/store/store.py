@@ -23,8 +23,8 @@ from safetensors import SafetensorError
 from sanity import locks
 from sanity.errors import StoreError
 from sanity.files import DISK_ERRORS, fsync_directory
-from sanity.store import users
-from sanity.store.entries import Entry, seal, verified
+from sanity.store import notes
+from sanity.store.entries import Entry, FormatError, seal, verified
 from sanity.store.keys import is_key, key_of
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class Store:
             with tempfile.TemporaryFile(dir=self.root):
                 pass
             locks.refuse_without_locks(self.root / ".locks" / "probe.lock")
-            users.begin(self.root)
+            notes.begin(self.root)
             mode = self.root.stat().st_mode
         except OSError as error:
             raise StoreError(
@@ -79,6 +79,8 @@ class Store:
             return None
         try:
             return verified(stage, key, path)
+        except FormatError as error:  # by another version's hand: nothing is wrong with it
+            raise StoreError(f"{path}: {error}") from None
         except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError) as error:
             reason = str(error) or type(error).__name__
         except OSError as error:  # unreadable here, which says nothing about its contents

@@ -19,7 +19,7 @@ from pathlib import Path
 from sanity import locks
 from sanity.errors import SweepError
 from sanity.files import read_json, write_json
-from sanity.store.users import SWEEPS, changing
+from sanity.store.notes import SWEEPS, changing, sweep_note
 from sanity.sweep import reading
 from sanity.sweep.keys import Stage
 from sanity.sweep.plan import Job, Plan
@@ -90,10 +90,11 @@ class Book:
 
     def _tell_store(self) -> None:
         """Note where this sweep lies, and what it will use: also of a host that cannot see it."""
-        note = _note(self.store_dir, self.identity)
+        directory = self.directory.absolute()
+        note = sweep_note(self.store_dir, self.identity, directory)
         stages = {(stage.stage, stage.key) for job in self.plan.jobs for stage in job.stages}
         content = {
-            "directory": str(self.directory.absolute()),
+            "directory": str(directory),
             "host": socket.gethostname(),
             "title": self.plan.title,
             "stages": sorted(stages),
@@ -186,17 +187,20 @@ def read(directory: Path) -> Book:
 
 def earlier(store_dir: Path, identity: str) -> Path | None:
     """The directory in which the same sweep was started before, if it is still there."""
-    directory = reading.noted_directory(_note(store_dir, identity))
-    with contextlib.suppress(SweepError):
-        if directory is not None and read(directory).identity == identity:
-            return directory
+    for directory in reversed(known(store_dir, f"{identity}*.json")):
+        with contextlib.suppress(SweepError):
+            if read(directory).identity == identity:
+                return directory
     return None
 
 
-def known(store_dir: Path) -> list[Path]:
-    """The directories of all sweeps that used this store and still exist, oldest first."""
+def known(store_dir: Path, notes: str = "*.json") -> list[Path]:
+    """The directories of all sweeps that used this store and still exist, oldest first.
+
+    ``notes`` is the pattern of names of the notes to look at.
+    """
     found = []
-    for note in (store_dir / SWEEPS).glob("*.json"):
+    for note in (store_dir / SWEEPS).glob(notes):
         directory = reading.noted_directory(note)
         with contextlib.suppress(OSError):  # a sweep that this user may not look at
             if directory is not None and (directory / NAME).exists():
@@ -214,7 +218,3 @@ def _failed(record: Path) -> bool:
         return bool(read_json(record)["status"] == "failed")
     except (OSError, ValueError, KeyError, TypeError):  # says nothing, so it hides nothing
         return False
-
-
-def _note(store_dir: Path, identity: str) -> Path:
-    return store_dir / SWEEPS / f"{identity}.json"

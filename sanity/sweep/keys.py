@@ -10,6 +10,7 @@ import torch
 from sanity.parts import Parts
 from sanity.pipeline import Outcome, follow
 from sanity.stages.lab import Lab
+from sanity.stages.network import Round
 from sanity.store import Entry, key_of
 
 TRAINING = ("train_dense", "train_ticket")
@@ -49,7 +50,7 @@ class _Outline(Lab):
         facts = {"empty": [], "dead": False}
         return Entry(stage, found.key, Path(), facts, seconds=0.0, reused=True)
 
-    def note_mask(self, pruned: Entry) -> None:
+    def note_mask(self, pruned: Entry, turn: Round) -> None:
         """There is no mask to look at."""
 
 

@@ -19,6 +19,7 @@ from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from sanity import locks
+from sanity.signals import Terminated
 from sanity.sweep.book import Book
 from sanity.sweep.job import Task, of_job, of_stage, run_quietly
 from sanity.sweep.plan import Job
@@ -89,12 +90,14 @@ def _run(
             for subject, task in queue.ready(workers - len(running)):
                 running[_submit(pool, work, task)] = subject
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
+            broken = False
             for future in finished:
                 try:
                     progress.advance(queue.ended(running[future], future.result()))
                     del running[future]
-                except TerminatedWorkerError:  # the pool ends the other workers too
-                    lost = list(running.values())
+                except TerminatedWorkerError:
+                    broken = True
+            lost = list(running.values()) if broken else []  # the pool ends the other workers too
         pool.shutdown(kill_workers=bool(lost))
     except BaseException:
         _stop(pool, running)
@@ -188,8 +191,11 @@ def _submit(pool: ProcessPoolExecutor, work: Callable[[Task], bool], task: Task)
 
 def _work(slots: Path, devices: Sequence[str], task: Task) -> bool:
     """In a worker: run ``task`` on a device that no other worker of the sweep is using."""
-    with device(slots, devices) as chosen:
-        return run_quietly(task, chosen)
+    try:
+        with device(slots, devices) as chosen:
+            return run_quietly(task, chosen)
+    except Terminated:  # this worker alone was told to stop: its job has ended, and says so
+        return False
 
 
 @contextlib.contextmanager

@@ -174,7 +174,7 @@ def test_the_lock_of_a_killed_process_is_free_and_of_a_living_one_says_whose_it_
         assert not locks.is_held(path)
         with locks.held(path, "this"):
             pass
-    with subprocess.Popen([*command, "1"], stdout=subprocess.PIPE, text=True) as holder:
+    with subprocess.Popen([*command, "5"], stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         with caplog.at_level("INFO"), locks.held(path, "this is being made"):

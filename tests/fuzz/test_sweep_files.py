@@ -69,7 +69,8 @@ def looked_at(book: Book) -> None:
         with contextlib.suppress(SweepError):
             found = books.read(book.directory)
             found.forget_failures(found.plan.jobs)
-            assert all(book.directory in found.directory_of(job).parents for job in found.plan.jobs)
+            places = [found.directory_of(job).resolve() for job in found.plan.jobs]
+            assert all(book.directory.resolve() in place.parents for place in places)
     assert (book.directory.parent / "x" / "record.json").exists()
 
 
@@ -86,7 +87,11 @@ def test_any_sweep(data: st.DataObject, book: Book) -> None:
     path = book.directory / books.NAME
     before = path.read_text()
     try:
-        path.write_text(json.dumps(data.draw(mutating.mutations(json.loads(before)))))
+        content = json.loads(before)
+        path.write_text(json.dumps(data.draw(mutating.mutations(content))))
+        looked_at(book)
+        content["jobs"][0] = data.draw(mutating.mutations(content["jobs"][0]))
+        path.write_text(json.dumps(content))
         looked_at(book)
         path.write_bytes(data.draw(mutating.cuts(before)))
         looked_at(book)
@@ -97,7 +102,7 @@ def test_any_sweep(data: st.DataObject, book: Book) -> None:
 @fuzz
 @given(data=st.data())
 def test_any_submissions_notes_and_records(data: st.DataObject, book: Book) -> None:
-    (note,) = book.store_dir.rglob(f"{book.identity}.json")
+    (note,) = book.store_dir.rglob(f"{book.identity}-*.json")
     paths = [
         note,
         book.cluster_directory / "submissions.jsonl",

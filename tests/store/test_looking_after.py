@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,18 +16,22 @@ from damaging import flip_a_bit
 from resuming import Stopped, disturb
 
 from sanity import locks, pipeline
+from sanity.errors import StoreError
 from sanity.files import digest
 from sanity.store import Store, care
 from sanity.store.__main__ import main
 from sanity.store.care import inventory, remove, unused, verify
-from sanity.store.users import Note, users
+from sanity.store.notes import Note, sweep_note
+from sanity.store.users import stage_of, users
 
 Capture = pytest.CaptureFixture[str]
 
 
 @pytest.fixture
 def store() -> Store:
-    return Store(Path(os.environ["SANITY_STORE_DIR"]))
+    opened = Store(Path(os.environ["SANITY_STORE_DIR"]))
+    opened.open()
+    return opened
 
 
 @pytest.fixture
@@ -131,7 +136,7 @@ def test_what_is_computed_at_this_moment_stays(
     (tmp_path / "run0").rename(tmp_path / "gone")
     (work,) = [item for item in inventory(store) if item.kind == "unfinished"]
     with locks.lock_at(store.lock_of(*work.name)).acquire(timeout=0):
-        gone = remove(store, inventory(store), lambda: users(store.root))
+        gone, _ = remove(store, inventory(store), lambda: users(store.root))
     assert work not in gone
     assert work.path.exists()
 
@@ -144,7 +149,7 @@ def test_who_begins_to_use_it_in_the_last_moment_keeps_it(
     going = unused(inventory(store), users(store.root))
     (tmp_path / "late").mkdir()
     Note(store.root, tmp_path / "late").add("prune", record["stages"]["prune"]["key"])
-    removed = remove(store, going, lambda: users(store.root))
+    removed, _ = remove(store, going, lambda: users(store.root))
     assert sorted(item.stage for item in removed) == ["rewind", "train_ticket"]
 
 
@@ -302,3 +307,137 @@ def test_what_an_earlier_version_left_stays_unless_one_asks_for_it(
     directory(old).rename(directory(old).with_name("gone"))
     _, going = call("clean", "--earlier")
     assert {item["key"] for item in going} == {stage["key"] for stage in old["stages"].values()}
+
+
+def sweep_in(directory: Path, store: Store, key: str) -> Path:
+    """A sweep's file, and the note that its book leaves in the store."""
+    directory.mkdir()
+    stage = {"name": "prune", "stage": "prune", "key": key}
+    (directory / "sweep.json").write_text(json.dumps({"jobs": [{"stages": [stage]}]}))
+    note = sweep_note(store.root, "same", directory)
+    note.parent.mkdir(exist_ok=True)
+    facts = {"directory": str(directory), "host": socket.gethostname(), "stages": [["prune", key]]}
+    note.write_text(json.dumps(facts))
+    return note
+
+
+def test_the_same_sweep_in_two_directories_is_two_users(
+    run: Run, call: Callable[..., Any], store: Store, tmp_path: Path
+) -> None:
+    record = run("pruner=random", "until=prune")
+    key = record["stages"]["prune"]["key"]
+    for name in ("one", "two"):
+        sweep_in(tmp_path / name, store, key)
+    shutil.rmtree(directory(record))
+    shutil.rmtree(tmp_path / "two")
+    assert call("clean", "--yes") == (0, [])
+
+
+def test_a_directory_of_the_same_name_on_another_host_is_another_users(
+    run: Run, call: Callable[..., Any], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = run("pruner=random", "until=prune")
+    with monkeypatch.context() as patch:
+        patch.setattr("socket.gethostname", lambda: "another")
+        note = Note(store.root, directory(record))
+        note.add("rewind", "0" * 20)
+        note.replace([("rewind", "0" * 20)])
+    found = users(store.root)
+    assert {name for name, used in found.by_name.items() if used} == {
+        ("rewind", "0" * 20),
+        ("prune", record["stages"]["prune"]["key"]),
+    }
+
+
+@pytest.mark.parametrize("what", ["run", "sweep", "record", "folder"])
+def test_where_something_cannot_be_read_nothing_is_removed(
+    run: Run, call: Callable[..., Any], store: Store, tmp_path: Path, capsys: Capture, what: str
+) -> None:
+    record = run("pruner=random", "until=prune")
+    note = sweep_in(tmp_path / "sweep", store, record["stages"]["prune"]["key"])
+    if what == "run":
+        note = next((store.root / ".runs").glob("*.jsonl"))
+    elif what == "record":
+        note = directory(record) / "record.json"
+    elif what == "folder":
+        (tmp_path / "odd").mkdir()
+        note = tmp_path / "odd" / "record.json"
+        note.symlink_to("/proc/self/mem")
+    if what != "folder":
+        note.write_bytes(b"\0" * note.stat().st_size)
+    places = [str(tmp_path)] if what in ("record", "folder") else []
+    assert main(["clean", "--yes", *places]) == 1
+    assert f"{note}: cannot be read" in capsys.readouterr().err
+    assert main(["list", *places]) == 0
+    assert "not to be read: " in capsys.readouterr().out
+    assert len(inventory(store)) == 1
+
+
+def test_links_are_followed_once(
+    run: Run, call: Callable[..., Any], store: Store, tmp_path: Path
+) -> None:
+    record = run("pruner=random", "until=prune")
+    (tmp_path / "far").mkdir()
+    directory(record).rename(tmp_path / "far" / "run")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "link").symlink_to(tmp_path / "far")
+    (tmp_path / "out" / "loop").symlink_to(tmp_path / "out")
+    assert call("clean", str(tmp_path / "out")) == (0, [])
+    assert len(call("clean")[1]) == 1
+
+
+def test_a_copy_made_by_hand_stays(run: Run, call: Callable[..., Any], store: Store) -> None:
+    record = run("pruner=random", "until=prune")
+    path = store.path_of("prune", record["stages"]["prune"]["key"])
+    shutil.copytree(path, path.with_name(f"{path.name}.mine"))
+    assert call("clean", "--yes") == (0, [])
+    assert path.with_name(f"{path.name}.mine").is_dir()
+
+
+def test_a_directory_that_is_no_store_is_left_alone(tmp_path: Path, capsys: Capture) -> None:
+    photo = tmp_path / "photos" / ("a" * 20) / "holiday.jpg"
+    photo.parent.mkdir(parents=True)
+    photo.touch()
+    assert main(["clean", "--yes", "--earlier", "--store-dir", str(tmp_path)]) == 1
+    assert "no such store" in capsys.readouterr().err
+    assert photo.exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
+def test_what_cannot_be_removed_is_named_and_the_rest_goes(
+    run: Run, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    record = run("pruner=random")
+    directory(record).rename(tmp_path / "gone")
+    original = care._set_aside
+
+    def refuse(store: Store, item: Any, place: Path) -> None:
+        if item.stage == "rewind":
+            raise PermissionError(13, "Permission denied")
+        original(store, item, place)
+
+    monkeypatch.setattr(care, "_set_aside", refuse)
+    assert main(["clean", "--yes"]) == 1
+    assert "cannot be removed (Permission denied)" in capsys.readouterr().err
+    assert [item.stage for item in inventory(store)] == ["rewind"]
+    assert not (store.root / ".trash").exists()
+
+
+def test_names_of_stages_in_runs_are_those_of_the_store() -> None:
+    names = ("prune_2", "prune_donor", "train_ticket_12", "train_dense", "snapshot", "rewind_1")
+    assert [stage_of(name) for name in names] == [
+        *("prune", "prune", "train_ticket", "train_dense", "snapshot", "rewind")
+    ]
+
+
+def test_a_result_of_another_format_is_not_taken_for_damaged(run: Run, store: Store) -> None:
+    record = run("pruner=random", "until=prune")
+    key = record["stages"]["prune"]["key"]
+    path = store.path_of("prune", key) / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["digest"]
+    manifest["format"] = 2
+    path.write_text(json.dumps(manifest | {"digest": digest(manifest)}))
+    with pytest.raises(StoreError, match="is of format 2; this version reads 1"):
+        store.get("prune", key)
+    assert path.exists()

@@ -1,0 +1,115 @@
+"""Notes in the store of who uses what: written before a result is used, so that none is lost.
+
+A sweep lists its jobs' stages in ``sweep.json`` before it starts anything, and ``.sweeps/`` holds
+that list too. Whatever else asks for a result notes that in ``.runs/`` beforehand: a run that is
+interrupted has no record of what it was about to use.
+"""
+
+import json
+import os
+import socket
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from sanity import locks
+from sanity.errors import StoreError
+from sanity.files import digest, read_json, write_atomically, write_json
+
+RUNS, SWEEPS = ".runs", ".sweeps"
+EARLIER = "earlier.json"
+
+Name = tuple[str, str]
+"""Stage and key of a result."""
+
+
+@contextmanager
+def changing(root: Path) -> Iterator[None]:
+    """Be the only one who notes what is used, or removes what is not.
+
+    So that nothing is removed between a run's note and its use of a result.
+    """
+    with ExitStack() as stack:
+        try:
+            (root / ".locks").mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locks.held(root / ".locks" / "users.lock", "the store is changed"))
+        except OSError as error:
+            raise StoreError(f"store_dir={root}: cannot lock ({locks.why_not(error)})") from None
+        yield
+
+
+def begin(root: Path) -> None:
+    """Begin to note what is used; of results that are there already nobody has said so.
+
+    They count as used by somebody unknown.
+    """
+    if (root / RUNS / EARLIER).exists():
+        return
+    with changing(root):
+        (root / RUNS).mkdir(exist_ok=True)
+        if not (root / RUNS / EARLIER).exists():
+            write_json(root / RUNS / EARLIER, _present(root))
+
+
+def earlier(root: Path) -> list[Name]:
+    """What was there before anything was noted: everything, where that has not begun."""
+    path = root / RUNS / EARLIER
+    try:
+        return [(stage, key) for stage, key in read_json(path)] if path.exists() else _present(root)
+    except (ValueError, TypeError) as error:
+        raise StoreError(f"{path}: is damaged; without it all there is counts as used") from error
+
+
+def sweep_note(root: Path, identity: str, directory: Path) -> Path:
+    """The note of a sweep; the same sweep in another directory has another one."""
+    return root / SWEEPS / f"{identity}-{digest(str(directory))[:8]}.json"
+
+
+class Note:
+    """The note of what the run in ``directory`` uses of the store ``root``.
+
+    It grows while the run is at work, over all its attempts, and is put in order when it is done.
+    """
+
+    def __init__(self, root: Path, directory: Path) -> None:
+        self.root, self.directory = root, directory.absolute()
+        self.host = socket.gethostname()  # where another run may have a directory of this name
+        name = digest([self.host, str(self.directory)])
+        self.path = root / RUNS / f"{name[:20]}.jsonl"
+
+    def add(self, stage: str, key: str) -> None:
+        """Note a result before it is used; raises StoreError where that cannot be written."""
+        with changing(self.root), self._writing():
+            self.path.parent.mkdir(exist_ok=True)
+            with self.path.open("a", encoding="utf-8") as file:
+                # The first line break ends what a killed run may have left half-written.
+                file.write(f"\n{self._line((stage, key))}\n")
+                file.flush()
+                os.fsync(file.fileno())
+
+    def replace(self, names: Iterable[Name]) -> None:
+        """The run is done, and used just these."""
+        if self.path.exists():
+            with changing(self.root), self._writing():
+                write_atomically(self.path, "".join(f"{self._line(name)}\n" for name in names))
+
+    def _line(self, name: Name) -> str:
+        facts = {"directory": str(self.directory), "host": self.host}
+        return json.dumps(facts | {"stage": name[0], "key": name[1]})
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StoreError(
+                f"store_dir={self.root}: cannot note what the run uses ({error.strerror})"
+            ) from error
+
+
+def _present(root: Path) -> list[Name]:
+    """Everything that is in a store, finished or not."""
+    stages = [path for path in root.iterdir() if path.is_dir() and path.name[0] != "."]
+    found = [(stage.name, path.name) for stage in stages for path in stage.iterdir()]
+    unfinished = (path.name.rpartition("-") for path in (root / ".work").glob("*"))
+    return sorted([*found, *((stage, key) for stage, _, key in unfinished)])
