@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -153,6 +154,13 @@ def test_an_error_meanwhile_does_not_lose_the_signal(handle: Callable[[str, Any]
         fail(ValueError)
     with pytest.raises(SystemExit):  # it ends already
         fail(SystemExit)
+
+
+def test_how_a_worker_was_stopped_is_told_to_its_parent() -> None:
+    """A worker of a pool sends its errors as pickles."""
+    told = pickle.loads(pickle.dumps(Terminated(signal.SIGTERM)))
+    assert isinstance(told, Terminated)
+    assert (str(told), told.signum) == ("stopped by SIGTERM", signal.SIGTERM)
 
 
 def test_elsewhere_than_in_the_main_thread_nothing_is_held() -> None:

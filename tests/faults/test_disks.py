@@ -214,12 +214,21 @@ def test_a_closed_terminal_costs_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_reader_that_has_seen_enough_stops_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_reader_that_has_seen_enough_stops_nothing(tmp_path: Path, stream: str) -> None:
     place = Place(tmp_path / "place")
-    command = [sys.executable, str(PROJECT / "run.py"), *RUN]
-    read, write = os.pipe()
-    os.close(read)
-    done = subprocess.run(command, cwd=place.root, env=place.environment, stderr=write)
-    os.close(write)
-    assert done.returncode == 0
+    commands = {"run": [str(PROJECT / "run.py"), *RUN], "list": ["-m", "sanity.store", "list"]}
+    for arguments in commands.values():
+        read, write = os.pipe()
+        os.close(read)
+        command = [sys.executable, *arguments]
+        done = subprocess.run(
+            command,
+            cwd=place.root,
+            env=place.environment,
+            stdout=write if stream == "stdout" else subprocess.DEVNULL,
+            stderr=write if stream == "stderr" else None,
+        )
+        os.close(write)
+        assert done.returncode == 0, arguments
     assert place.story()["run"][0]["status"] == "completed"

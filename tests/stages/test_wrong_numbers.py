@@ -114,6 +114,14 @@ def test_rounding_is_no_matter(run: Run, caplog: pytest.LogCaptureFixture) -> No
     assert "cannot meet" not in caplog.text
 
 
+def test_the_rounds_on_the_way_to_a_sparsity_are_no_matter(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    record = run("pruner=imp", "pruner.rounds=2", "ratio.sparsity=0.8", "until=prune")
+    assert set(record["stages"]) >= {"prune_1", "prune"}
+    assert "cannot meet" not in caplog.text
+
+
 def test_an_emptied_layer_is_recorded_and_a_dead_ticket_refused(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
