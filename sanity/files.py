@@ -7,6 +7,7 @@ import json
 import os
 import re
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,23 @@ def printable(value: Any) -> Any:
     if isinstance(value, dict):
         return {printable(name): printable(item) for name, item in value.items()}
     return [printable(item) for item in value] if isinstance(value, list) else value
+
+
+def walk(
+    top: Path, refused: Callable[[OSError], None]
+) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Every directory in and below ``top`` with its folders and files, like ``os.walk``.
+
+    Links are followed, loops of them once; ``refused`` is told what may not be entered.
+    """
+    entered: set[str] = set()
+    for directory, folders, files in os.walk(top, onerror=refused, followlinks=True):
+        real = os.path.realpath(directory)
+        if real in entered:
+            folders.clear()
+            continue
+        entered.add(real)
+        yield Path(directory), folders, files
 
 
 def near(path: Path) -> str:

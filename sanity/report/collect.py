@@ -1,6 +1,5 @@
 """The runs below some directories: read, counted, and those that are missing named."""
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from sanity import locks
 from sanity.errors import SanityError, SweepError
+from sanity.files import walk
 from sanity.report.runs import RECORD, Absent, Run, read
 from sanity.sweep import book as books
 from sanity.sweep.book import Book
@@ -60,18 +60,12 @@ def _directories(place: Path, unreadable: list[str]) -> Iterator[tuple[Path, set
 
     if place.name == RECORD:
         place = place.parent
-    entered: set[str] = set()
-    for directory, folders, files in os.walk(place, onerror=refused, followlinks=True):
-        real = os.path.realpath(directory)
-        if real in entered:
-            folders.clear()
-            continue
-        entered.add(real)
+    for directory, folders, files in walk(place, refused):
         names = {*folders, *files}
         skipped = {STAGES, CODE} if books.NAME in names else set()
         kept = (name for name in folders if name not in skipped and not name.startswith("."))
         folders[:] = sorted(kept, key=_natural)
-        yield Path(directory), names
+        yield directory, names
 
 
 def _holds_something(names: set[str]) -> bool:

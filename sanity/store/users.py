@@ -1,14 +1,13 @@
 """Who uses the store's results, by the notes in it and by records found elsewhere."""
 
 import json
-import os
 import socket
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sanity.files import read_json
+from sanity.files import read_json, walk
 from sanity.store.keys import is_key
 from sanity.store.notes import RUNS, SWEEPS, Name, earlier
 
@@ -169,19 +168,13 @@ def _is_there(found: Users, directory: str, host: Any, file: str = "") -> bool:
 
 def _walk(found: Users, top: Path) -> Iterator[tuple[Path, list[str]]]:
     """Every directory below ``top`` with its files, links followed, each once."""
-    seen: set[str] = set()
 
-    def cannot(error: OSError) -> None:
+    def refused(error: OSError) -> None:
         found.unreadable.append(Path(error.filename or top))
 
-    for place, folders, names in os.walk(top, followlinks=True, onerror=cannot):
-        real = os.path.realpath(place)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
+    for place, folders, names in walk(top, refused):
         folders.sort()
-        yield Path(place), names
+        yield place, names
 
 
 def stage_of(name: str) -> str:
