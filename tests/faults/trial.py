@@ -82,7 +82,7 @@ class Place:
     def files(self) -> set[str]:
         """All files and directories; what has a number of its own in its name goes without it."""
         skipped = {"changes", "output.log", "run.log"}
-        places = {".runs", "slurm"}  # what bears a digest of this place, or SLURM's numbers
+        places = {".runs", ".sweeps", "slurm"}  # what bears a digest of this place, or SLURM's numbers
         paths = [path.relative_to(self.root) for path in self.root.rglob("*")]
         return {str(p) for p in paths if p.name not in skipped and not places & set(p.parts)}
 
