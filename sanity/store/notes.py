@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sanity import locks
 from sanity.errors import StoreError
-from sanity.files import digest, read_json, write_atomically, write_json
+from sanity.files import digest, read_json, sweep_up, write_atomically, write_json
 
 RUNS, SWEEPS = ".runs", ".sweeps"
 EARLIER = "earlier.json"
@@ -47,6 +47,7 @@ def begin(root: Path) -> None:
         return
     with changing(root):
         (root / RUNS).mkdir(exist_ok=True)
+        sweep_up(root / RUNS / EARLIER)
         if not (root / RUNS / EARLIER).exists():
             write_json(root / RUNS / EARLIER, _present(root))
 
@@ -91,6 +92,7 @@ class Note:
         """The run is done, and used just these."""
         if self.path.exists():
             with changing(self.root), self._writing():
+                sweep_up(self.path)
                 write_atomically(self.path, "".join(f"{self._line(name)}\n" for name in names))
 
     def _line(self, name: Name) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from sanity import locks
 from sanity.errors import SweepError
-from sanity.files import read_json, write_json
+from sanity.files import read_json, sweep_up, write_json
 from sanity.store.notes import SWEEPS, changing, sweep_note
 from sanity.sweep import reading
 from sanity.sweep.keys import Stage
@@ -85,8 +85,10 @@ class Book:
             "left_out": [dataclasses.asdict(one) for one in self.plan.left_out],
             "jobs": [dataclasses.asdict(job) for job in self.plan.jobs],
         }
-        write_json(self.directory / NAME, content)
-        self._tell_store()
+        with changing(self.store_dir):  # also keeps apart two parents that start the same sweep
+            sweep_up(self.directory / NAME)
+            write_json(self.directory / NAME, content)
+            self._tell_store()
 
     def _tell_store(self) -> None:
         """Note where this sweep lies, and what it will use: also of a host that cannot see it."""
@@ -99,9 +101,9 @@ class Book:
             "title": self.plan.title,
             "stages": sorted(stages),
         }
-        with changing(self.store_dir):
-            note.parent.mkdir(parents=True, exist_ok=True)
-            write_json(note, content)
+        note.parent.mkdir(parents=True, exist_ok=True)
+        sweep_up(note)
+        write_json(note, content)
 
     def directory_of(self, job: Job) -> Path:
         """Where a job runs and leaves its record."""
