@@ -80,9 +80,10 @@ class Place:
         return found
 
     def files(self) -> set[str]:
-        """All files and directories; what has a number of its own in its name goes without it."""
+        """The paths of all files and directories, but of logs and of what names this place."""
         skipped = {"changes", "output.log", "run.log"}
-        places = {".runs", ".sweeps", "slurm"}  # what bears a digest of this place, or SLURM's numbers
+        # What bears a digest of this place, or SLURM's numbers, in its name.
+        places = {".runs", ".sweeps", "slurm"}
         paths = [path.relative_to(self.root) for path in self.root.rglob("*")]
         return {str(p) for p in paths if p.name not in skipped and not places & set(p.parts)}
 
