@@ -7,19 +7,21 @@ list of functions known to be dangerous: so it is not used.
 
 import copy
 import functools
-import hashlib
 import importlib
 import inspect
 import json
 import math
+from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from sanity.config import PROJECT, conform, unknown
 from sanity.errors import ConfigError, SanityError, one_line
+from sanity.identity import Code, code_of, watched
+from sanity.identity.sources import install
 from sanity.pruners.base import Pruner
 
 T = TypeVar("T")
@@ -85,6 +87,7 @@ def class_of(group: str, values: Values, base: type = object) -> type:
         if name != "_target_":
             refuse_code(f"{group}.{name}", name, value)
     module, _, name = target.rpartition(".")
+    install()
     try:
         kind = getattr(importlib.import_module(module), name)
     except (Exception, SystemExit) as error:  # a user's module may fail in any way
@@ -130,25 +133,23 @@ def build(group: str, values: Values) -> Any:
         raise ConfigError(f"{group}: {one_line(error)}") from error
 
 
-def identity(values: Values, part: object) -> Values:
-    """What decides a component's behaviour: its settings, and its source where it is not ours.
+@dataclass(frozen=True)
+class Identified(Generic[T]):
+    """A component, the ``values`` that decide its behaviour in keys, and the code behind it."""
 
-    ``part`` is the component or its class. Researchers edit their own pruners; a result of
-    yesterday's code must not pass for today's.
-    """
+    part: T
+    values: Values
+    code: Code
+
+
+def identified(group: str, values: Values, base: type[T]) -> Identified[T]:
+    """The component that ``values`` describe, and what decides its behaviour."""
+    with watched() as reads:
+        part = component(group, values, base)
+    facts, code = code_of(values, type(part), reads)
     if isinstance(part, Pruner):
         values = part.identity(values)
-    module = inspect.getmodule(part if inspect.isclass(part) else type(part))
-    if module is None or module.__name__.split(".")[0] == "sanity":
-        return values
-    try:
-        source = inspect.getsource(module)
-    except (OSError, TypeError):
-        raise ConfigError(
-            f"{module.__name__}: its source cannot be read, by which results of edited code are "
-            "told apart; give it as a .py file"
-        ) from None
-    return values | {"source": hashlib.sha256(source.encode()).hexdigest()}
+    return Identified(part, values | facts, code)
 
 
 def option_name(part: object) -> str:

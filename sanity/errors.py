@@ -31,6 +31,10 @@ class TrainingError(SanityError):
     """Training that cannot go on, such as a loss that is no longer a number."""
 
 
+class ChangedError(SanityError):
+    """Code or files that are no longer what a result would be stored under."""
+
+
 class CheckError(SanityError):
     """A sanity check that changed nothing, so that its result would mean nothing."""
 

@@ -9,6 +9,7 @@ from torch import nn
 from sanity.archs.build import skeleton
 from sanity.components import build
 from sanity.errors import ConfigError, one_line
+from sanity.identity import Reads, watched
 from sanity.layers import Blueprint, blueprint
 
 MOST = 10**9
@@ -16,13 +17,14 @@ MOST = 10**9
 
 
 @functools.lru_cache(maxsize=256)
-def outline(arch: str, channels: int, side: int, num_classes: int) -> Blueprint:
-    """The layers of a network for images (channels, side, side).
+def outline(arch: str, channels: int, side: int, num_classes: int) -> tuple[Blueprint, Reads]:
+    """The layers of a network for images (channels, side, side), and what it reads when it is made.
 
     ``arch`` is its settings as JSON: the jobs of a sweep ask for the same network again and again.
     Raises ConfigError for a network that does not take the images or tell the classes apart.
     """
-    network = skeleton(functools.partial(build, "arch", json.loads(arch))).eval()
+    with watched() as reads:
+        network = skeleton(functools.partial(build, "arch", json.loads(arch))).eval()
     found = _layers(network)
     if not found.layers:
         raise ConfigError("arch: the network has no convolution or linear layer to prune")
@@ -35,7 +37,7 @@ def outline(arch: str, channels: int, side: int, num_classes: int) -> Blueprint:
         raise ConfigError(f"arch: does not take images {shape[1:]}: {one_line(error)}") from error
     if outputs != (2, num_classes):
         raise ConfigError(f"arch: gives {outputs[1:]} outputs for {num_classes} classes")
-    return found
+    return found, reads
 
 
 def _layers(network: nn.Module) -> Blueprint:

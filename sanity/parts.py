@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import operator
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,11 +18,12 @@ import sanity.datasets as datasets
 import sanity.pruners
 from sanity import components
 from sanity.checks.base import Check
-from sanity.components import Values, component, plain
+from sanity.components import Values, component, identified, plain
 from sanity.config import Settings, absolute, conform, read_settings
 from sanity.datasets.base import Dataset
 from sanity.errors import CombinationError, ConfigError
 from sanity.files import sha256
+from sanity.identity import Code, code_of, watched
 from sanity.layers import Blueprint
 from sanity.outline import outline
 from sanity.pruners.base import Pruner
@@ -50,6 +52,7 @@ class Method:
     pruner: Pruner
     ratio: Ratio
     identity: Values
+    code: Code
 
     def allocate(self, blueprint: Blueprint, donor: Mapping[str, int]) -> Allocation:
         """The weights to keep in each layer; ``donor`` has those of the pruner of ratio=like."""
@@ -67,7 +70,8 @@ class Method:
 class Parts:
     """Everything a run is made of; building it draws no random number and trains nothing.
 
-    ``donor`` is the method whose layer counts ``ratio=like`` copies.
+    ``donor`` is the method whose layer counts ``ratio=like`` copies, ``code`` what the parts that
+    are not of this package consist of.
     """
 
     settings: Settings
@@ -81,6 +85,7 @@ class Parts:
     check: Check
     recipe: Recipe
     ids: Identity
+    code: Code
 
     @property
     def pruner(self) -> Pruner:
@@ -147,7 +152,8 @@ def build(cfg: DictConfig) -> Parts:
     A folder data set is packed here, since the network's shape depends on what is in it.
     """
     settings = read_settings(cfg)
-    dataset = component("dataset", plain(cfg, "dataset"), Dataset)
+    with watched() as read_by_dataset:
+        dataset = component("dataset", plain(cfg, "dataset"), Dataset)
     dataset = datasets.resolve(dataset, Path(settings.data_dir))
     # What only a look at the data tells; the network's YAML refers to it.
     cfg.dataset.num_classes, cfg.dataset.image_size = dataset.num_classes, dataset.image_size
@@ -156,47 +162,55 @@ def build(cfg: DictConfig) -> Parts:
     init_from = _checkpoint(arch.pop("init_from", None))
     arch_class = components.class_of("arch", arch, nn.Module)
     arch = components.conformed("arch", arch, arch_class)
-    factory = functools.partial(components.build, "arch", arch)
+    blueprint, read_by_arch = outline(
+        json.dumps(arch), dataset.channels, _side(dataset), _classes(dataset)
+    )
     method = _method(plain(cfg, "pruner"), plain(cfg, "ratio"))
-    rewind = component("rewind", plain(cfg, "rewind"), Rewind)
-    check = component("sanity_check", plain(cfg, "sanity_check"), Check)
+    donor = _donor(method.ratio) if isinstance(method.ratio, Like) else None
+    rewind = identified("rewind", plain(cfg, "rewind"), Rewind)
+    check = identified("sanity_check", plain(cfg, "sanity_check"), Check)
     recipe = Recipe(**conform("training", Recipe, plain(cfg, "training")))
     recipe.check()
+    dataset_facts, dataset_code = code_of(dataset.own_settings, type(dataset), read_by_dataset)
+    arch_facts, arch_code = code_of(arch, arch_class, read_by_arch)
+    own = [dataset_code, arch_code, method.code, rewind.code, check.code]
+    own += [donor.code] if donor else []
+    own += [Code(files={init_from: sha256(init_from)})] if init_from else []
     return Parts(
         settings=settings,
-        factory=factory,
+        factory=functools.partial(components.build, "arch", arch),
         init_from=init_from,
-        blueprint=outline(json.dumps(arch), dataset.channels, _side(dataset), _classes(dataset)),
+        blueprint=blueprint,
         dataset=dataset,
         method=method,
-        donor=_donor(method.ratio) if isinstance(method.ratio, Like) else None,
-        rewind=rewind,
-        check=check,
+        donor=donor,
+        rewind=rewind.part,
+        check=check.part,
         recipe=recipe,
         ids=Identity(
-            arch=components.identity(arch, arch_class)
+            arch=arch
+            | arch_facts
             | {"init_from": None if init_from is None else sha256(init_from)},
-            dataset=components.identity(datasets.identity(dataset), dataset),
-            rewind=components.identity(plain(cfg, "rewind"), rewind),
-            check=components.identity(plain(cfg, "sanity_check"), check),
+            dataset=datasets.identity(dataset) | dataset_facts,
+            rewind=rewind.values,
+            check=check.values,
             recipe=recipe.identity(),
         ),
+        code=functools.reduce(operator.or_, own),
     )
 
 
 def _method(pruner_values: Values, ratio_values: Values) -> Method:
-    pruner = component("pruner", pruner_values, Pruner)
+    found = identified("pruner", pruner_values, Pruner)
+    pruner = found.part
     if pruner.decides_sparsity and not _is_plain_pool(ratio_values):
         raise CombinationError(
             f"pruner={components.option_name(pruner)}: the mask comes with its own sparsity and "
             "layer ratios: leave out ratio and ratio.sparsity"
         )
-    ratio = component("ratio", ratio_values, Ratio)
-    identity = {
-        "pruner": components.identity(pruner_values, pruner),
-        "ratio": components.identity(ratio_values, ratio),
-    }
-    return Method(pruner, ratio, identity)
+    ratio = identified("ratio", ratio_values, Ratio)
+    identity = {"pruner": found.values, "ratio": ratio.values}
+    return Method(pruner, ratio.part, identity, found.code | ratio.code)
 
 
 def _is_plain_pool(ratio: Values) -> bool:

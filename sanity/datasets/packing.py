@@ -33,7 +33,8 @@ from sanity.datasets.packed_files import (
     write_split,
 )
 from sanity.errors import DataError, StoreError
-from sanity.files import fsync_directory
+from sanity.files import digest, fsync_directory
+from sanity.identity import code_of
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ def open_packed(dataset: Dataset, data_dir: Path) -> Packed:
     files are missing, damaged or not what the settings say, StoreError where ``data_dir`` cannot
     be read or written.
     """
-    source = dataset.source_digest()
+    source = _source(dataset)
     home = data_dir / dataset.packed_as
     _sweep_up(home)
     with _disk_errors(data_dir):
@@ -59,6 +60,16 @@ def open_packed(dataset: Dataset, data_dir: Path) -> Packed:
         if manifest.overlap is None:
             manifest = _complete(dataset, home, splits, manifest)
     return _packed(dataset, home, splits, manifest)
+
+
+def _source(dataset: Dataset) -> str | None:
+    """The state of the original files and, for a class of the user's own, of the code that reads.
+
+    None for data sets of this package whose name says it all.
+    """
+    state = dataset.source_digest()
+    facts, _ = code_of(dataset.own_settings, type(dataset))
+    return digest([state, facts]) if facts else state
 
 
 def _packed(

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from sanity import masks
+from sanity import identity, masks
 from sanity.archs.build import build
 from sanity.archs.checkpoint import fit, load_state_dict
 from sanity.checks.base import Check, Effect
@@ -74,7 +74,13 @@ class Lab:
 
         def begin(work: Work) -> dict[str, Any]:
             self.record.begin_stage(name, key, perturbed)
-            return compute(work)
+            before = identity.loaded()
+            with identity.watched() as reads:
+                facts = compute(work)
+            self.parts.code.refuse_change(before)
+            places = (self.store.root, self.data.data_dir, self.record.directory)
+            identity.tell_unknown(name, reads, self.parts.code, places)
+            return facts
 
         if name not in self.planned:  # a sweep has noted what it planned
             Note(self.store.root, self.record.directory).add(stage, key)
@@ -105,8 +111,9 @@ class Lab:
         """A job that waited in a queue must not pass today's code for that of its submission."""
         if self.planned.get(name, key) != key:
             raise SweepError(
-                f"{name}: what determines it (your own components' code, or the data) has changed "
-                "since the sweep was started: start it again"
+                f"{name}: what determines it (the data, or a file that is read) has changed since "
+                "the sweep was planned: give the same command again, which plans it anew and uses "
+                "what has not changed"
             )
 
     def initial_network(self) -> nn.Module:

@@ -23,6 +23,7 @@ from sanity.store.notes import SWEEPS, changing, sweep_note
 from sanity.sweep import reading
 from sanity.sweep.keys import Stage
 from sanity.sweep.plan import Job, Plan
+from sanity.sweep.snapshot import Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ class Book:
 
     ``name`` is what trackers call it, ``arguments`` are overrides that all jobs share besides their
     own, ``config_dir`` is the user's own configuration directory, if there is one, ``config_name``
-    the primary file.
+    the primary file. ``code`` is the copy of the code that jobs run, once it was taken.
     """
 
     directory: Path
@@ -66,6 +67,7 @@ class Book:
     config_name: str | None
     command: tuple[str, ...]
     created: str
+    code: Snapshot | None = None
 
     def write(self) -> None:
         """Write ``sweep.json``, and note in the store where this sweep lies."""
@@ -104,6 +106,12 @@ class Book:
         note.parent.mkdir(parents=True, exist_ok=True)
         sweep_up(note)
         write_json(note, content)
+
+    @property
+    def jobs_config_dir(self) -> str | None:
+        """The configuration directory that jobs are given: a copy, as soon as there is one."""
+        copy = self.code.config_dir if self.code else None
+        return str(copy) if copy else self.config_dir
 
     def directory_of(self, job: Job) -> Path:
         """Where a job runs and leaves its record."""

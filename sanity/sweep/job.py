@@ -51,23 +51,22 @@ class Task:
         return DelayedSubmission(self)
 
 
-def of_job(book: Book, job: Job, config_dir: str | None = None) -> Task:
+def of_job(book: Book, job: Job) -> Task:
     """The task that runs a job in its directory."""
-    return _task(book, job, book.directory_of(job), None, config_dir)
+    return _task(book, job, book.directory_of(job), None)
 
 
-def of_stage(book: Book, needed: Needed, config_dir: str | None = None) -> Task:
+def of_stage(book: Book, needed: Needed) -> Task:
     """The task that computes a shared stage and leaves it in the store."""
     directory = book.stage_directory(needed.stage)
-    return _task(book, needed.job, directory, needed.stage.name, config_dir)
+    return _task(book, needed.job, directory, needed.stage.name)
 
 
-def _task(book: Book, job: Job, directory: Path, last: str | None, config_dir: str | None) -> Task:
-    own = config_dir or book.config_dir
+def _task(book: Book, job: Job, directory: Path, last: str | None) -> Task:
     place = f"hydra.run.dir={quoted(str(directory.absolute()))}"
     name = f"sweep.name={quoted(book.name)}"
     arguments = (*job.overrides, *book.arguments, name, "hydra.job.name=run", place)
-    options = {"--config-dir": own, "--config-name": book.config_name}
+    options = {"--config-dir": book.jobs_config_dir, "--config-name": book.config_name}
     given = [text for name, value in options.items() if value for text in (name, value)]
     arguments = (*given, *arguments)
     return Task(directory, arguments, {stage.name: stage.key for stage in job.stages}, last)

@@ -1,5 +1,6 @@
 """From a command to a sweep on disk: plan it, find its directory, write its book."""
 
+import dataclasses
 import logging
 import sys
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from sanity.config import make_importable
 from sanity.errors import ConfigError, SweepError
 from sanity.sweep import book as books
+from sanity.sweep import snapshot
 from sanity.sweep.book import Book
 from sanity.sweep.compose import Composer
 from sanity.sweep.grid import expand, expand_controls, quoted
@@ -90,6 +92,17 @@ def open_book(config: DictConfig, plan: Plan) -> Book:
     with open_dict(config):
         config.hydra.sweep.dir = str(directory)
     return book
+
+
+def freeze(book: Book, loader: ConfigLoader) -> Book:
+    """The book with a copy of the code as it is now, from which everything goes on in future.
+
+    Called by who holds the sweep's lock, before jobs are started.
+    """
+    given = None if book.config_dir is None else Path(book.config_dir)
+    code = snapshot.take(book.directory / "code", given, book.plan.code.modules.values())
+    code.enter(given, loader)
+    return dataclasses.replace(book, code=code)
 
 
 def _plain(config: DictConfig, key: str) -> Any:

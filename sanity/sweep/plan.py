@@ -1,10 +1,12 @@
 """What a sweep comes to before anything is started: its jobs, and the stages that they share."""
 
 import dataclasses
+import functools
+import operator
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from sanity import trackers
 from sanity.errors import CombinationError, ConfigError
+from sanity.identity import Code
 from sanity.parts import Parts, build
 from sanity.stats import criteria
 from sanity.sweep.compose import Composer, directory_of
@@ -74,11 +77,15 @@ class Needed:
 
 @dataclass(frozen=True)
 class Plan:
-    """All jobs of a sweep, and what was left out of its grid."""
+    """All jobs of a sweep, what was left out of its grid, and the user's own code in them.
+
+    The code is known where it was planned, and not where it is read from a file.
+    """
 
     title: str
     jobs: tuple[Job, ...]
     left_out: tuple[LeftOut, ...] = ()
+    code: Code = field(default_factory=Code, compare=False)
 
     @cached_property
     def shared(self) -> dict[str, Needed]:
@@ -150,7 +157,8 @@ class Planner:
                 f"hydra.sweep.subdir={self._subdirectory}: gives {uses} jobs the directory "
                 f"{directory}; let it contain ${{hydra.job.num}}"
             )
-        return Plan(title, tuple(jobs), tuple(left_out))
+        code = functools.reduce(operator.or_, (one.code for one in self._parts.values()), Code())
+        return Plan(title, tuple(jobs), tuple(left_out), code)
 
     def _job(self, number: int, overrides: Sequence[str]) -> Job:
         # Seeds change neither what a job is made of nor whether it makes sense.

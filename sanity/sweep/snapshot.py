@@ -1,73 +1,179 @@
-"""The code as it is at submission, kept beside the sweep: jobs may start days later."""
+"""The code and configuration of a sweep as they are when it is given, kept beside it.
+
+Jobs start hours or days later, in other processes or in this one: whatever the launcher, they run
+the copy. What is no code (data, weights) is linked; what of it is read is told in keys.
+"""
 
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sanity.config import PROJECT
+from hydra.core.config_loader import ConfigLoader
+
+from sanity.config import HOME, PROJECT
+from sanity.identity import sources
+from sanity.identity.folders import CODE, FOREIGN
+from sanity.identity.sources import Located
 
 PARTS = ("run.py", "conf", "sanity", "sweeps")
-OWN = (".py", ".yaml", ".yml")  # what is taken of a user's own --config-dir
-FOREIGN = {"sweep.json", "record.json", "pyvenv.cfg"}  # what marks a directory of something else
+PICTURES = (".png", ".svg", ".md")
+OWN, LIB = "own", "lib"
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A copy of the code, and of the user's own configuration directory if there is one."""
+    """A copy: of this package's ``code``, of the user's configuration directory and modules.
+
+    ``config_dir`` is the copy of the directory that was given, if any; ``first`` are the paths that
+    Python is to look at before all others.
+    """
 
     code: Path
     config_dir: Path | None
+    first: tuple[Path, ...]
+
+    def enter(self, given: Path | None, loader: ConfigLoader) -> None:
+        """Let this process, and those that it starts, take modules and YAML files from here.
+
+        ``given`` is the configuration directory of which ``config_dir`` is a copy. What has been
+        imported stays; it was copied as it was loaded.
+        """
+        first = [str(path) for path in self.first]
+        live = None if given is None else os.path.realpath(given)
+        rest = [path for path in sys.path if os.path.realpath(path) != live]
+        own = [] if self.config_dir is None else [str(self.config_dir)]
+        sys.path[:] = [*first, *rest, *own]
+        before = os.environ.get("PYTHONPATH")
+        os.environ["PYTHONPATH"] = os.pathsep.join([*first, *([before] if before else [])])
+        os.environ.setdefault(HOME, str(PROJECT))
+        _read_from(loader, {"main": self.code / "conf", "command-line": self.config_dir})
 
 
-def take(directory: Path, config_dir: Path | None) -> Snapshot:
+def take(directory: Path, config_dir: Path | None, modules: Iterable[Located]) -> Snapshot:
     """Copy the code below ``directory``; the same code is copied once.
 
+    ``modules`` are those of the user's that the sweep's components reach, wherever they lie.
     Whoever takes one holds the sweep's lock.
     """
-    sources = dict(_sources(config_dir))
+    copies = dict(_project())
+    links: dict[str, Path] = {}
+    for name, path in _own(config_dir, modules):
+        (copies if path.suffix in CODE and not path.is_symlink() else links)[name] = path
+    contents = {name: _content(path) for name, path in copies.items()}
     digest = hashlib.sha256()
-    for name, path in sorted(sources.items()):
-        digest.update(f"{name}\0".encode() + path.read_bytes() + b"\0")
-    target = directory / digest.hexdigest()[:12]
+    for name, content in sorted(contents.items()):
+        digest.update(f"{name}\0".encode() + content + b"\0")
+    for name, path in sorted(links.items()):
+        digest.update(f"{name}\0{path}\0".encode())
+    target = directory.absolute() / digest.hexdigest()[:12]
     if not target.exists():
-        directory.mkdir(parents=True, exist_ok=True)
-        for left in directory.glob(".partial-*"):  # by a parent that was killed
-            shutil.rmtree(left, ignore_errors=True)
-        partial = Path(tempfile.mkdtemp(dir=directory, prefix=".partial-"))
-        for name, path in sources.items():
-            (partial / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, partial / name)
-        partial.chmod(0o755)
-        partial.rename(target)
-    return Snapshot(target, None if config_dir is None else target / "own")
+        _write(target, contents, links)
+    first = [target, target / "sweeps", target / LIB]
+    if config_dir is None:
+        return Snapshot(target, None, tuple(first))
+    if config_dir.resolve() in _on_pythonpath():
+        first.append(target / OWN)
+    (target / OWN).mkdir(exist_ok=True)
+    return Snapshot(target, target / OWN, tuple(first))
 
 
-def _sources(config_dir: Path | None) -> Iterator[tuple[str, Path]]:
+def _write(target: Path, contents: dict[str, bytes], links: dict[str, Path]) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for left in target.parent.glob(".partial-*"):  # by a parent that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    partial = Path(tempfile.mkdtemp(dir=target.parent, prefix=".partial-"))
+    for name, content in contents.items():
+        (partial / name).parent.mkdir(parents=True, exist_ok=True)
+        (partial / name).write_bytes(content)
+    for name, path in links.items():
+        (partial / name).parent.mkdir(parents=True, exist_ok=True)
+        (partial / name).symlink_to(path.absolute())
+    partial.chmod(0o755)
+    partial.rename(target)
+
+
+def _content(path: Path) -> bytes:
+    """A file's bytes; of a module, those that this process has loaded or will load."""
+    return sources.source(path) if path.suffix == ".py" else path.read_bytes()
+
+
+def _project() -> Iterator[tuple[str, Path]]:
     for part in PARTS:
         root = PROJECT / part
         for path in [root] if root.is_file() else sorted(root.rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
+            if path.is_file() and "__pycache__" not in path.parts and path.suffix not in PICTURES:
                 yield str(path.relative_to(PROJECT)), path
     # conf/sweep is a link to sweeps/, which rglob does not follow.
     for path in sorted((PROJECT / "conf" / "sweep").glob("*.yaml")):
         yield str(path.relative_to(PROJECT)), path
+
+
+def _own(config_dir: Path | None, modules: Iterable[Located]) -> Iterator[tuple[str, Path]]:
+    """What is the user's, by its name in the copy: code, and entries to be linked."""
     if config_dir is not None:
-        for path in _own(config_dir):
-            yield str(Path("own") / path.relative_to(config_dir)), path
-
-
-def _own(directory: Path) -> Iterator[Path]:
-    """The code and configuration in ``directory``, which may be where one works (``.``).
-
-    Sweeps lie there too, with copies of their own: those are none of it.
-    """
-    for place, folders, names in os.walk(directory):
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__pycache__")))
-        if not FOREIGN.isdisjoint(names):
-            folders.clear()
+        config_dir = config_dir.absolute()
+        yield from _below(config_dir, Path(OWN))
+    tops = {}
+    for module in modules:
+        if config_dir is not None and module.path.is_relative_to(config_dir):
             continue
-        yield from (Path(place, name) for name in sorted(names) if Path(name).suffix in OWN)
+        depth = module.name.count(".") + module.is_package
+        tops[module.name.split(".")[0]] = module.path.absolute().parents[depth]
+    for top, root in sorted(tops.items()):
+        if (root / top).is_dir():
+            yield from _below(root / top, Path(LIB, top))
+            continue
+        for path in sorted(root.iterdir()):
+            if path.stem == top and path.suffix in CODE:
+                yield str(Path(LIB, path.name)), path
+            elif path.is_file() and path.suffix not in CODE and not path.name.startswith("."):
+                yield str(Path(LIB, path.name)), path  # what it may read by its own place
+
+
+def _below(directory: Path, name: Path) -> Iterator[tuple[str, Path]]:
+    """Code below ``directory``, file by file, and whatever else lies there.
+
+    The directory may be where one works, with sweeps and environments in it: those are left out.
+    """
+    for path in sorted(directory.iterdir()):
+        if path.name.startswith((".", "__pycache__")):
+            continue
+        if not path.is_dir() or path.is_symlink():
+            yield str(name / path.name), path
+        elif FOREIGN.isdisjoint(entry.name for entry in path.iterdir()):
+            inside = list(_below(path, name / path.name))
+            if any(one.suffix in CODE for _, one in inside):
+                yield from inside
+            elif inside:
+                yield str(name / path.name), path
+
+
+def _on_pythonpath() -> set[Path]:
+    """The directories in which Python looks by the user's own wish."""
+    return {Path(path).resolve() for path in os.environ.get("PYTHONPATH", "").split(os.pathsep)}
+
+
+def _read_from(loader: ConfigLoader, places: dict[str, Path | None]) -> None:
+    """Let Hydra find YAML files in other directories, by who has named the present ones.
+
+    It has no public way for that; loaders of others are left as they are.
+    """
+    search, repository = loader.get_search_path(), getattr(loader, "repository", None)
+    if repository is None:
+        return
+    for element in search.get_path():
+        place = places.get(str(element.provider))
+        is_ours = element.provider != "main" or _is_conf(str(element.path))
+        if place is not None and is_ours:
+            element.path = f"file://{place.absolute()}"  # as Hydra reads it: nothing is decoded
+    repository.initialize_sources(search)
+
+
+def _is_conf(path: str) -> bool:
+    """Whether it is this project's own directory of YAML files, and no --config-path."""
+    return os.path.realpath(path.removeprefix("file://")) == os.path.realpath(PROJECT / "conf")

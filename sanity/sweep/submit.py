@@ -21,7 +21,6 @@ from sanity.sweep.cluster import Limits
 from sanity.sweep.job import of_job, of_stage
 from sanity.sweep.plan import Job, Needed
 from sanity.sweep.sbatch import Full, sbatch
-from sanity.sweep.snapshot import Snapshot
 from sanity.sweep.states import in_store
 from sanity.sweep.throttle import Throttled, lanes
 
@@ -45,7 +44,6 @@ class Submitter:
     """
 
     book: Book
-    snapshot: Snapshot
     jobs: Resources
     stages: Resources
     limits: Limits
@@ -122,7 +120,7 @@ class Submitter:
                 waits.append(f"afterok:{self._ids[one.after]}")
             if len(line) >= width:
                 waits.append(f"afterany:{line[-width]}")
-            task = of_stage(self.book, one, self._config_dir)
+            task = of_stage(self.book, one)
             name = f"{one.stage.name}-{one.stage.key}"
             extra = {"dependency": ",".join(waits)}
             identifier = self._sbatch([task], self.stages, name, extra)[0]
@@ -132,7 +130,7 @@ class Submitter:
     def _submit_array(self, jobs: Sequence[Job]) -> None:
         stages = sum(isinstance(key, str) for key in self._ids)
         behind = self._last_array() if self.width is not None else None
-        tasks: list[Any] = [of_job(self.book, job, self._config_dir) for job in jobs]
+        tasks: list[Any] = [of_job(self.book, job) for job in jobs]
         throttle = self.width or len(jobs)
         if self.width is not None and stages:
             place = self.book.directory.absolute()
@@ -176,10 +174,6 @@ class Submitter:
         self._ids |= {one.subject: one.id for one in submissions}
         self._loose |= {one.id for one in submissions}
 
-    @property
-    def _config_dir(self) -> str | None:
-        return None if self.snapshot.config_dir is None else str(self.snapshot.config_dir)
-
     def _sbatch(
         self,
         tasks: Sequence[Any],
@@ -205,8 +199,8 @@ class Submitter:
 
         Where SLURM binds no cores, each job would start a thread for every core of its node.
         """
-        paths = [str(self.snapshot.code), str(self.snapshot.code / "sweeps")]
-        joined = shlex.quote(":".join(paths))
+        paths = self.book.code.first if self.book.code else ()
+        joined = shlex.quote(":".join(map(str, paths)))
         return [
             f"export PYTHONPATH={joined}${{PYTHONPATH:+:$PYTHONPATH}}",
             "export OMP_NUM_THREADS=${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}",

@@ -7,6 +7,8 @@ from planning import plan_of
 
 from sanity import console
 from sanity.errors import ConfigError
+from sanity.identity import sources
+from sanity.identity.sources import Located
 from sanity.sweep import snapshot
 
 
@@ -21,12 +23,37 @@ def test_sweeps_in_ones_own_directory_are_no_part_of_its_code(tmp_path: Path) ->
     place = tmp_path / "multirun" / "today"
     place.mkdir(parents=True)
     (place / "sweep.json").write_text("{}")
-    first = snapshot.take(place / "code", tmp_path)
+    (tmp_path / "pruner.yaml").write_text("a: 1\n")
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "w.pt").write_text("1")
+    first = snapshot.take(place / "code", tmp_path, [])
     assert first.config_dir is not None
-    assert [path.name for path in first.config_dir.rglob("*")] == ["mine.py"]
-    assert snapshot.take(place / "code", tmp_path) == first
-    (tmp_path / "mine.py").write_text("A = 2\n")
-    assert snapshot.take(place / "code", tmp_path) != first
+    assert sorted(path.name for path in first.config_dir.rglob("*")) == [
+        "mine.py",
+        "pruner.yaml",
+        "weights",
+    ]
+    assert (first.config_dir / "weights").is_symlink(), "what is no code is not copied"
+    assert snapshot.take(place / "code", tmp_path, []) == first
+    (tmp_path / "pruner.yaml").write_text("a: 2\n")
+    assert snapshot.take(place / "code", tmp_path, []) != first
+
+
+def test_modules_elsewhere_are_copied_as_they_were_loaded(tmp_path: Path) -> None:
+    for name in ("package/inner.py", "single.py", "single.txt", "other.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("A = 1\n")
+    package = Located("package.inner", tmp_path / "package" / "inner.py", False)
+    single = Located("single", tmp_path / "single.py", False)
+    sources.source(single.path)
+    single.path.write_text("A = 2\n")
+    taken = snapshot.take(tmp_path / "code", None, [package, single])
+    copies = taken.code / "lib"
+    assert copies in taken.first
+    assert (copies / "package" / "inner.py").read_text() == "A = 1\n"
+    assert (copies / "single.py").read_text() == "A = 1\n"
+    assert (copies / "single.txt").is_symlink()
+    assert not (copies / "other.py").exists()
 
 
 def test_brackets_and_colons_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,6 @@ from sanity.sweep.keys import Stage
 from sanity.sweep.plan import Job, Plan
 from sanity.sweep.progress import Progress
 from sanity.sweep.sbatch import Full
-from sanity.sweep.snapshot import Snapshot
 from sanity.sweep.submit import Resources, Submitter
 
 
@@ -109,9 +108,8 @@ def played(book: Book, monkeypatch: pytest.MonkeyPatch) -> Played:
 
 
 def submitter(book: Book, width: int | None = None, most: int | None = None) -> Submitter:
-    snapshot = Snapshot(book.directory / "code", None)
     limits = Limits(1000, most, None)
-    return Submitter(book, snapshot, Resources({}), Resources({}), limits, width)
+    return Submitter(book, Resources({}), Resources({}), limits, width)
 
 
 def followed(book: Book, of: Submitter) -> list[str]:

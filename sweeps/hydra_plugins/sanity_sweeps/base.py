@@ -59,6 +59,7 @@ class BookLauncher(Launcher):
             jobs = [state.job for state in look(book) if state.word != "done"]
             book.forget_failures(jobs)
             if jobs:
+                book = launch.freeze(book, self.hydra_context.config_loader)
                 self.start(book, jobs)
         if not jobs:
             return [_returned(state) for state in look(book)]

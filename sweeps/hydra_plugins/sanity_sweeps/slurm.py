@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.types import HydraContext, TaskFunction
@@ -75,7 +74,7 @@ class SlurmLauncher(BookLauncher, Submitit):
             return follow.wait(self._submitter, self._waiting, bar)
 
     def _make_submitter(self, book: "Book") -> "Submitter":
-        from sanity.sweep import cluster, snapshot
+        from sanity.sweep import cluster
         from sanity.sweep.submit import Submitter
 
         limits = cluster.limits()
@@ -83,7 +82,6 @@ class SlurmLauncher(BookLauncher, Submitit):
             limits = replace(limits, submit=own)
         return Submitter(
             book=book,
-            snapshot=snapshot.take(book.directory / "code", _path(book.config_dir)),
             jobs=self._resources({}),
             stages=self._resources(self.params["stage"] or {}),
             limits=limits,
@@ -100,7 +98,3 @@ class SlurmLauncher(BookLauncher, Submitit):
             if name not in OURS and value is not None
         }
         return Resources(named, values["max_num_timeout"])
-
-
-def _path(text: str | None) -> Path | None:
-    return None if text is None else Path(text)

@@ -63,6 +63,7 @@ class SanitySweeper(Sweeper):
                     "going on in %s: %d jobs are done", book.directory, len(before) - len(jobs)
                 )
             if jobs:
+                book = launch.freeze(book, self.hydra_context.config_loader)
                 self._start(book, jobs)
         states = self._finish(book) if jobs else before
         if states is not None:

@@ -1,0 +1,81 @@
+"""Which files a call opens, and whether it looks where nobody can see what it gets.
+
+Python tells of what its own ``open`` opens, and so of all that is built on it (``torch.load``,
+``numpy.load``). Libraries that open files by themselves it does not see.
+"""
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sanity.identity.sources import is_own
+
+SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/")
+CODE = (".py", ".pyc", ".so", ".pyd")
+ELSEWHERE = {
+    "subprocess.Popen": "runs a program",
+    "os.system": "runs a program",
+    "os.posix_spawn": "runs a program",
+    "socket.connect": "asks the network",
+    "urllib.Request": "asks the network",
+}
+
+
+@dataclass
+class Reads:
+    """The ``files`` that were opened for reading, and what else was asked (``elsewhere``)."""
+
+    files: set[Path] = field(default_factory=set)
+    elsewhere: set[str] = field(default_factory=set)
+
+
+_watching = threading.local()
+_hooked = False
+
+
+@contextmanager
+def watched() -> Iterator[Reads]:
+    """Collect what this thread reads."""
+    _hook()
+    found, before = Reads(), getattr(_watching, "reads", None)
+    _watching.reads = found
+    try:
+        yield found
+    finally:
+        _watching.reads = before
+        found.files = {path for path in found.files if _counts(path)}
+        if before is not None:
+            before.files |= found.files
+            before.elsewhere |= found.elsewhere
+
+
+def _hook() -> None:
+    global _hooked
+    if not _hooked:
+        _hooked = True
+        sys.addaudithook(_heard)  # for the rest of the process: there is no way to take it back
+
+
+def _heard(event: str, arguments: tuple[Any, ...]) -> None:
+    reads = getattr(_watching, "reads", None)
+    if reads is None:
+        return
+    if event == "open":
+        path, _, flags = arguments
+        writes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR)
+        if not writes and isinstance(path, str | bytes):
+            reads.files.add(Path(os.fsdecode(path)).absolute())
+    elif event in ELSEWHERE:
+        reads.elsewhere.add(ELSEWHERE[event])
+
+
+def _counts(path: Path) -> bool:
+    """Whether it is a file of the user's, rather than code or the system's."""
+    text = str(path)
+    plain = not text.startswith(SYSTEM) and path.suffix not in CODE
+    return plain and path.is_file() and is_own(text)

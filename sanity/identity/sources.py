@@ -1,0 +1,186 @@
+"""The source of modules outside installed distributions, as they are loaded.
+
+What a result is stored under must be the code that computed it. So a process reads such a module's
+file once: whoever comes first, the import or a look at what a component reaches, decides what the
+other one gets, whatever an editor writes into the file meanwhile. Bytecode caches are left out:
+they tell an edit by the file's second and size, which the flip of a sign does not change.
+"""
+
+import os
+import site
+import sys
+import sysconfig
+import threading
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any, cast
+
+from sanity.config import PROJECT
+from sanity.errors import ConfigError
+
+PACKAGES = {"site-packages", "dist-packages"}  # of other environments, too
+
+_sources: dict[str, bytes] = {}  # by real path
+_loaded: dict[str, tuple[str, int]] = {}  # real path -> module's name, and the thread that asked
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Located:
+    """Where a module outside installed distributions lies."""
+
+    name: str
+    path: Path
+    is_package: bool
+
+
+@lru_cache(maxsize=1)
+def _installed() -> tuple[str, ...]:
+    """The directories of the standard library, of installed distributions and of this package."""
+    named = sysconfig.get_paths()
+    places = [named[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    places += [*site.getsitepackages(), site.getusersitepackages()]
+    places += [str(PROJECT / "sanity"), str(PROJECT / "sweeps" / "hydra_plugins")]
+    return tuple(os.path.realpath(place) + os.sep for place in places)
+
+
+@cache
+def is_own(path: str) -> bool:
+    """Whether the file ``path`` belongs to no installed distribution, and not to this package."""
+    real = os.path.realpath(path)
+    parts = set(Path(real).parts)
+    return not real.startswith(_installed()) and parts.isdisjoint(PACKAGES)
+
+
+def source(path: Path) -> bytes:
+    """The source of a module as this process has it, or will have when it imports it."""
+    key = os.path.realpath(path)
+    with _lock:
+        if key not in _sources:
+            _sources[key] = path.read_bytes()
+        return _sources[key]
+
+
+def loaded() -> set[str]:
+    """The names of own modules that this thread has imported since :func:`install`."""
+    me = threading.get_ident()
+    return {name for name, thread in list(_loaded.values()) if thread == me}
+
+
+def locate(name: str) -> Located | None:
+    """Where the module ``name`` lies, imported or not; None unless it is outside distributions."""
+    spec = _spec(name)
+    if spec is None:  # a script, if anything
+        path = getattr(sys.modules.get(name), "__file__", None)
+        return Located(name, Path(path), False) if path and is_own(path) else None
+    if not spec.origin or not spec.has_location or not is_own(spec.origin):
+        return None
+    return Located(name, Path(spec.origin), spec.submodule_search_locations is not None)
+
+
+def is_namespace(name: str) -> bool:
+    """Whether ``name`` is a folder of modules without a file of its own."""
+    spec = _spec(name)
+    return spec is not None and spec.origin is None and spec.submodule_search_locations is not None
+
+
+def _spec(name: str) -> ModuleSpec | None:
+    """What describes a module, found without importing it or the packages around it."""
+    spec: ModuleSpec | None = getattr(sys.modules.get(name), "__spec__", None)
+    if spec is not None:
+        return spec
+    parent, _, _ = name.rpartition(".")
+    path = None
+    if parent:
+        above = _spec(parent)
+        path = above.submodule_search_locations if above else None
+        if path is None:
+            return None
+    for finder in sys.meta_path:
+        try:
+            spec = finder.find_spec(name, path)
+        except (ImportError, AttributeError, ValueError):
+            continue
+        if spec is not None:
+            return spec
+    return None
+
+
+class _Loader(SourceFileLoader):
+    """Compiles a module from the source that its users are identified by."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        """The module's code; one that is imported anew is read anew."""
+        path = self.get_filename(fullname)
+        real = os.path.realpath(path)
+        if real in _loaded:
+            with _lock:
+                _sources.pop(real, None)
+        _loaded[real] = (fullname, threading.get_ident())
+        return cast(CodeType, self.source_to_code(source(Path(path)), path))
+
+
+class _Finder(MetaPathFinder):
+    """What Python's own finder finds, loaded by :class:`_Loader` where it is no distribution's."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Python's own answer, with another loader for own modules."""
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is not None and type(spec.loader) is SourceFileLoader:
+            origin = spec.loader.path
+            if is_own(origin):
+                spec.loader = _Loader(fullname, origin)
+        return spec
+
+    def invalidate_caches(self) -> None:
+        """Nothing is remembered here."""
+
+
+def install() -> None:
+    """Load own modules by way of :func:`source` from now on."""
+    if any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        return
+    finders: list[Any] = sys.meta_path
+    index = finders.index(PathFinder) if PathFinder in finders else len(finders)
+    finders.insert(index, _Finder())
+
+
+def refuse_stale(module: ModuleType, path: Path) -> None:
+    """Raise ConfigError for a module that was edited after it was imported, as far as that shows.
+
+    Of modules that were imported before :func:`install`, the source is not known as it was loaded.
+    """
+    if type(getattr(module.__spec__, "loader", None)) is not SourceFileLoader:
+        return
+    compiled = {*_codes(compile(source(path), str(path), "exec"))}
+    for name, found in list(vars(module).items()):
+        if getattr(found, "__module__", None) != module.__name__:
+            continue
+        for member in list(vars(found).values()) if isinstance(found, type) else [found]:
+            code = getattr(member, "__code__", None)
+            if code and code.co_filename == str(path) and _content(code) not in compiled:
+                raise ConfigError(
+                    f"{module.__name__}.{name}: {path} was edited after it had been imported; "
+                    "start Python anew, or reload the module"
+                )
+
+
+def _codes(code: CodeType) -> Iterator[Hashable]:
+    """What a compiled module and all functions in it do."""
+    yield _content(code)
+    for one in code.co_consts:
+        if isinstance(one, CodeType):
+            yield from _codes(one)
+
+
+def _content(code: CodeType) -> Hashable:
+    """What a function does, wherever in its file it stands."""
+    values = tuple(repr(one) for one in code.co_consts if not isinstance(one, CodeType))
+    return code.co_qualname, code.co_code, code.co_names, code.co_varnames, values
