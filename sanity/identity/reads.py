@@ -15,7 +15,16 @@ from typing import Any
 
 from sanity.identity.sources import is_own
 
-SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/")
+SYSTEM = (
+    "/proc/",
+    "/sys/",
+    "/dev/",
+    "/etc/",
+    "/usr/",
+    "/lib/",
+    f"{sys.prefix}/",
+    f"{sys.base_prefix}/",
+)
 CODE = (".py", ".pyc", ".so", ".pyd")
 ELSEWHERE = {
     "subprocess.Popen": "runs a program",

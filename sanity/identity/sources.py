@@ -18,7 +18,7 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import Any, cast
+from typing import Any
 
 from sanity.config import PROJECT
 from sanity.errors import ConfigError
@@ -122,7 +122,7 @@ class _Loader(SourceFileLoader):
             with _lock:
                 _sources.pop(real, None)
         _loaded[real] = (fullname, threading.get_ident())
-        return cast(CodeType, self.source_to_code(source(Path(path)), path))
+        return self.source_to_code(source(Path(path)), path)
 
 
 class _Finder(MetaPathFinder):

@@ -1,0 +1,119 @@
+"""What stands beside a component's settings in keys: code, and files by their contents."""
+
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sanity import identity
+from sanity.errors import ConfigError
+from sanity.identity import code_of, sources, watched
+from sanity.pruners.random import Random
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    before = {*sys.modules}
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path
+    for name in {*sys.modules} - before:
+        del sys.modules[name]
+
+
+def kind_of(module: str) -> type:
+    return type(importlib.import_module(module).Part())
+
+
+def test_components_of_this_package_are_named_by_their_settings_alone() -> None:
+    facts, code = code_of({"_target_": "sanity.pruners.random.Random"}, Random)
+    assert facts == {}
+    assert not code.modules
+
+
+def test_files_that_settings_name_count_by_their_contents(place: Path) -> None:
+    (place / "parts_a.py").write_text("class Part:\n    pass\n")
+    kind, file = kind_of("parts_a"), place / "w.pt"
+    file.write_text("1")
+    values = {"_target_": "parts_a.Part", "deep": [{"path": str(file)}], "other": "no file"}
+    facts, code = code_of(values, kind)
+    assert list(facts["files"]) == ["setting deep[0].path"]
+    assert list(code.files) == [file]
+    file.write_text("2")
+    other, _ = code_of(values, kind)
+    assert other["files"] != facts["files"]
+    assert other["source"] == facts["source"]
+
+
+def test_files_that_are_read_count_wherever_they_lie(place: Path) -> None:
+    (place / "parts_b.py").write_text("class Part:\n    pass\n")
+    kind = kind_of("parts_b")
+    digests = []
+    for name, text in (("a", "1"), ("b", "1"), ("a", "2")):
+        (place / name).write_text(text)
+        with watched() as reads:
+            (place / name).open().close()
+            sys.modules["json"].loads("1")
+        assert reads.files == {place / name}
+        facts, _ = code_of({"_target_": "parts_b.Part"}, kind, reads)
+        digests.append(facts["files"])
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_writing_is_no_reading_and_inner_reads_count_outside(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("1")
+    with watched() as outer:
+        (tmp_path / "b").write_text("1")
+        with watched() as inner:
+            (tmp_path / "a").read_text()
+    assert inner.files == outer.files == {tmp_path / "a"}
+
+
+def test_what_reads_by_itself_is_told(place: Path, caplog: pytest.LogCaptureFixture) -> None:
+    text = (
+        "from safetensors import safe_open\n\n\nclass Part:\n    read = staticmethod(safe_open)\n"
+    )
+    (place / "parts_c.py").write_text(text)
+    code_of({"_target_": "parts_c.Part"}, kind_of("parts_c"))
+    assert "parts_c uses safe_open: results do not tell what it finds there" in caplog.text
+
+
+def test_the_flip_of_a_sign_within_a_second_is_seen(place: Path) -> None:
+    """Python's bytecode cache would take one for the other: same size, same second."""
+    sources.install()
+    path = place / "parts_d.py"
+    for sign in ("+", "-"):
+        path.write_text(f"class Part:\n    sign = {sign}1\n")
+        sys.modules.pop("parts_d", None)
+        importlib.invalidate_caches()
+        assert importlib.import_module("parts_d").Part.sign == int(f"{sign}1")
+
+
+def test_an_import_gets_what_was_looked_at_before(place: Path) -> None:
+    sources.install()
+    path = place / "parts_e.py"
+    path.write_text("VALUE = 1\n")
+    sources.source(path)
+    path.write_text("VALUE = 2\n")
+    assert importlib.import_module("parts_e").VALUE == 1
+    assert importlib.reload(sys.modules["parts_e"]).VALUE == 2, "who reloads wants the new one"
+
+
+def test_a_module_that_was_edited_after_its_import_is_refused(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a notebook, which has imported it before anything of this package did."""
+    monkeypatch.setattr(
+        sys, "meta_path", [one for one in sys.meta_path if type(one).__module__ != sources.__name__]
+    )
+    path = place / "parts_f.py"
+    path.write_text("class Part:\n    def score(self):\n        return 1\n")
+    kind = kind_of("parts_f")
+    path.write_text("# shifted\nclass Part:\n    def score(self):\n        return 1\n")
+    code_of({"_target_": "parts_f.Part"}, kind)
+    identity._reached.cache_clear()
+    sources._sources.clear()
+    path.write_text("class Part:\n    def score(self):\n        return 2\n")
+    with pytest.raises(ConfigError, match="was edited after it had been imported"):
+        code_of({"_target_": "parts_f.Part"}, kind)

@@ -1,0 +1,217 @@
+"""Results are stored under the code and the files that they were computed with, and no others."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import processes
+import pytest
+import torch
+from processes import Process
+
+from sanity.config import PROJECT
+
+TINY = ("arch.widths=[4,8,8]", "training=smoke", "dataset.limit=160", "ratio.sparsity=0.8")
+PRUNER = """
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import helper
+from sanity.pruners.base import Pruner
+
+
+@dataclass
+class Mine(Pruner):
+    sign: float = 1.0
+    gate: str | None = None
+
+    def score(self, scoring):
+        from late import shift
+
+        if self.gate is not None:
+            Path(self.gate, f"{time.time_ns()}").mkdir()
+            while len(list(Path(self.gate).iterdir())) > 2 and not Path(self.gate, "open").exists():
+                time.sleep(0.05)
+        return {
+            name: helper.score(weight, self.sign) + shift()
+            for name, weight in scoring.weights.items()
+        }
+"""
+YAML = """
+# @package _global_
+defaults:
+  - override /ratio: uniform
+  - override /rewind: init
+pruner:
+  _target_: mine.Mine
+  sign: 1.0
+  gate: null
+"""
+NETWORK = """
+from pathlib import Path
+
+import torch
+
+from sanity.archs.resnet import ResNet
+
+
+class Net(ResNet):
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.scale = torch.load(Path(__file__).with_name("scale.pt"), map_location="cpu").item()
+
+    def forward(self, x):
+        return super().forward(x) * self.scale
+"""
+FILES = {
+    "mine.py": PRUNER,
+    "helper.py": "def score(weight, sign):\n    return sign * weight.abs()\n",
+    "late.py": "def shift():\n    return 0.0\n",
+    "net.py": NETWORK,
+    "pruner/mine.yaml": YAML.lstrip(),
+    "arch/net.yaml": (PROJECT / "conf" / "arch" / "resnet8.yaml")
+    .read_text()
+    .replace("sanity.archs.resnet.ResNet", "net.Net"),
+}
+
+Call = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    place = tmp_path / "mine"
+    for name, text in FILES.items():
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_text(text)
+    torch.save(torch.tensor(1.0), place / "scale.pt")
+    return place
+
+
+def command(*arguments: str) -> list[str]:
+    options = ["--config-dir", "mine", "device=cpu", *TINY]
+    return [sys.executable, str(PROJECT / "run.py"), *options, *arguments]
+
+
+def stages(mine: Path, *arguments: str) -> dict[str, Any]:
+    """The stages of a run: key, and whether the result was there already."""
+    done = processes.run(command("until=prune", "pruner=mine", *arguments), mine.parent)
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(Path(done.stdout.split("record: ")[1].strip()).read_text())["stages"])
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+@pytest.mark.slow
+def test_edits_of_what_a_component_reaches_are_told_apart_and_others_are_not(mine: Path) -> None:
+    first = stages(mine)["prune"]
+    assert not first["reused"]
+
+    edit(
+        mine / "helper.py",
+        "def score",
+        "# as one is taught\ndef unrelated():\n    pass\n\ndef score",
+    )
+    edit(mine / "mine.py", "@dataclass", "class More(Exception):\n    pass\n\n\n@dataclass")
+    again = stages(mine)["prune"]
+    assert again["reused"], "comments and unrelated definitions change nothing"
+
+    edit(mine / "helper.py", "sign * weight", "-sign * weight")
+    assert not stages(mine)["prune"]["reused"], "a module that the pruner imports"
+    edit(mine / "helper.py", "-sign * weight", "sign * weight")
+    assert stages(mine)["prune"]["key"] == first["key"]
+    edit(mine / "late.py", "0.0", "1.0")
+    assert not stages(mine)["prune"]["reused"], "a module that is imported while it is scored"
+
+
+@pytest.mark.slow
+def test_a_file_that_a_network_loads_is_told_apart(mine: Path) -> None:
+    first = stages(mine, "arch=net")["prune"]
+    assert stages(mine, "arch=net")["prune"]["reused"]
+    torch.save(torch.tensor(2.0), mine / "scale.pt")
+    other = stages(mine, "arch=net")["prune"]
+    assert not other["reused"]
+    assert other["key"] != first["key"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["basic", "local", "submitit_local"])
+def test_a_sweep_runs_what_it_was_started_with(mine: Path, launcher: str) -> None:
+    """Module, its helpers, and its YAML file are edited when two jobs are done."""
+    gate = mine.parent / "gate"
+    gate.mkdir()
+    grid = ("-m", "pruner=mine", "until=prune", f"pruner.gate={gate}", "seed=0,1,2,3,4")
+    process = Process(command(*grid, f"hydra/launcher={launcher}"), mine.parent)
+    deadline = time.monotonic() + 120
+    while len(list(gate.iterdir())) < 3:
+        assert process.poll() is None, process.texts
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    edit(mine / "helper.py", "sign * weight", "-sign * weight")
+    edit(mine / "late.py", "0.0", "1.0")
+    edit(mine / "pruner" / "mine.yaml", "sign: 1.0", "sign: -1.0")
+    (gate / "open").mkdir()
+    out, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, out + errors
+    assert "5 done" in out
+
+    (sweep,) = mine.parent.glob("multirun/*/*/sweep.json")
+    planned = {
+        job["number"]: job["stages"][0]["key"] for job in json.loads(sweep.read_text())["jobs"]
+    }
+    records = [json.loads(path.read_text()) for path in sweep.parent.glob("[0-9]*/record.json")]
+    assert {one["stages"]["prune"]["key"] for one in records} == set(planned.values())
+    assert {one["config"]["pruner"]["sign"] for one in records} == {1.0}
+    assert not stages(mine, f"pruner.gate={gate}")["prune"]["reused"], "today's code is another"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("file", "text", "reason"),
+    [
+        (
+            "helper.py",
+            "def score(weight, sign):\n    hidden = __builtins__['__im' + 'port__']('hid' + 'den')\n"
+            "    return hidden.score(weight)\n",
+            "run.py: hidden: was imported while the result was computed",
+        ),
+        (
+            "late.py",
+            "from pathlib import Path\n\n\ndef shift():\n    Path('mine/shift.txt').write_text('2')\n"
+            "    return 0.0\n",
+            "shift.txt: has changed since the run was started",
+        ),
+    ],
+    ids=["module", "file"],
+)
+def test_what_is_not_the_code_of_the_key_is_not_stored(
+    mine: Path, file: str, text: str, reason: str
+) -> None:
+    (mine / file).write_text(text)
+    (mine / "hidden.py").write_text("def score(weight):\n    return weight.abs()\n")
+    (mine / "shift.txt").write_text("1")
+    done = processes.run(command("until=prune", "pruner=mine"), mine.parent)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert reason in done.stderr.splitlines()[-1]
+    assert not list(mine.parent.rglob("store/prune/*"))
+
+
+@pytest.mark.slow
+def test_files_that_no_key_knows_are_told(mine: Path) -> None:
+    lines: Sequence[str] = (
+        "def shift():",
+        "    return float(open('mine/' + 'shift' + '.txt').read())",
+    )
+    (mine / "late.py").write_text("\n".join(lines) + "\n")
+    (mine / "shift.txt").write_text("1")
+    done = processes.run(command("until=prune", "pruner=mine"), mine.parent)
+    assert done.returncode == 0
+    assert f"warning: prune reads {mine / 'shift.txt'}: results do not tell" in done.stderr
