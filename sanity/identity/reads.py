@@ -15,16 +15,8 @@ from typing import Any
 
 from sanity.identity.sources import is_own
 
-SYSTEM = (
-    "/proc/",
-    "/sys/",
-    "/dev/",
-    "/etc/",
-    "/usr/",
-    "/lib/",
-    f"{sys.prefix}/",
-    f"{sys.base_prefix}/",
-)
+SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/", "/usr/", "/lib/")
+SYSTEM += (f"{sys.prefix}/", f"{sys.base_prefix}/")  # the environment's own
 CODE = (".py", ".pyc", ".so", ".pyd")
 ELSEWHERE = {
     "subprocess.Popen": "runs a program",

@@ -71,9 +71,7 @@ def test_writing_is_no_reading_and_inner_reads_count_outside(tmp_path: Path) -> 
 
 
 def test_what_reads_by_itself_is_told(place: Path, caplog: pytest.LogCaptureFixture) -> None:
-    text = (
-        "from safetensors import safe_open\n\n\nclass Part:\n    read = staticmethod(safe_open)\n"
-    )
+    text = "from safetensors import safe_open\n\n\nclass Part:\n    read = [safe_open]\n"
     (place / "parts_c.py").write_text(text)
     code_of({"_target_": "parts_c.Part"}, kind_of("parts_c"))
     assert "parts_c uses safe_open: results do not tell what it finds there" in caplog.text

@@ -1,6 +1,7 @@
 """Results are stored under the code and the files that they were computed with, and no others."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -179,13 +180,15 @@ def test_a_sweep_runs_what_it_was_started_with(mine: Path, launcher: str) -> Non
     [
         (
             "helper.py",
-            "def score(weight, sign):\n    hidden = __builtins__['__im' + 'port__']('hid' + 'den')\n"
+            "def score(weight, sign):\n"
+            "    hidden = __builtins__['__im' + 'port__']('hid' + 'den')\n"
             "    return hidden.score(weight)\n",
             "run.py: hidden: was imported while the result was computed",
         ),
         (
             "late.py",
-            "from pathlib import Path\n\n\ndef shift():\n    Path('mine/shift.txt').write_text('2')\n"
+            "from pathlib import Path\n\n\n"
+            "def shift():\n    Path('mine/shift.txt').write_text('2')\n"
             "    return 0.0\n",
             "shift.txt: has changed since the run was started",
         ),
@@ -201,7 +204,7 @@ def test_what_is_not_the_code_of_the_key_is_not_stored(
     done = processes.run(command("until=prune", "pruner=mine"), mine.parent)
     assert done.returncode == 1, done.stdout + done.stderr
     assert reason in done.stderr.splitlines()[-1]
-    assert not list(mine.parent.rglob("store/prune/*"))
+    assert not list(Path(os.environ["SANITY_STORE_DIR"]).glob("prune/*"))
 
 
 @pytest.mark.slow
