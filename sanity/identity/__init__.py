@@ -46,13 +46,14 @@ class Code:
     def __or__(self, other: "Code") -> "Code":
         return Code({**self.modules, **other.modules}, {**self.files, **other.files})
 
-    def refuse_change(self, before: set[str]) -> None:
+    def refuse_change(self, before: set[str], reads: Reads) -> None:
         """Raise ChangedError where what has run is no longer, or more than, what this says.
 
-        ``before`` are the modules that had been imported before it ran.
+        ``before`` are the modules that had been imported before it ran, ``reads`` what it opened:
+        what it has written itself, such as a log, has not changed under its feet.
         """
         for path, known in self.files.items():
-            if _digest(path) != known:
+            if path not in reads.written and _digest(path) != known:
                 raise ChangedError(
                     f"{path}: has changed since the run was started, and the result is not what it "
                     "would be stored as: start it again"
@@ -82,7 +83,8 @@ def code_of(values: Values, kind: type, reads: Reads | None = None) -> tuple[Val
     else:
         target = str(values.get("_target_", f"{module}.{kind.__qualname__}"))
         digest, texts, opaque, modules = _reached(kind, target)
-        files += [(f"text {text}", path) for text, path in texts if _is_file(path)]
+        if opaque:  # what is read by others is seen
+            files += [(f"text {text}", path) for text, path in texts if _is_file(path)]
         if opaque and not files and not (reads and reads.files):
             _tell(module, f"uses {', '.join(sorted(opaque))}")
     if reads is not None:

@@ -29,9 +29,10 @@ ELSEWHERE = {
 
 @dataclass
 class Reads:
-    """The ``files`` that were opened for reading, and what else was asked (``elsewhere``)."""
+    """The ``files`` that were opened for reading, those ``written``, what else was asked."""
 
     files: set[Path] = field(default_factory=set)
+    written: set[Path] = field(default_factory=set)
     elsewhere: set[str] = field(default_factory=set)
 
 
@@ -52,6 +53,7 @@ def watched() -> Iterator[Reads]:
         found.files = {path for path in found.files if _counts(path)}
         if before is not None:
             before.files |= found.files
+            before.written |= found.written
             before.elsewhere |= found.elsewhere
 
 
@@ -69,8 +71,9 @@ def _heard(event: str, arguments: tuple[Any, ...]) -> None:
     if event == "open":
         path, _, flags = arguments
         writes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR)
-        if not writes and isinstance(path, str | bytes):
-            reads.files.add(Path(os.fsdecode(path)).absolute())
+        if isinstance(path, str | bytes):
+            found = reads.written if writes else reads.files
+            found.add(Path(os.fsdecode(path)).absolute())
     elif event in ELSEWHERE:
         reads.elsewhere.add(ELSEWHERE[event])
 

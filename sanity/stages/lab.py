@@ -77,7 +77,7 @@ class Lab:
             before = identity.loaded()
             with identity.watched() as reads:
                 facts = compute(work)
-            self.parts.code.refuse_change(before)
+            self.parts.code.refuse_change(before, reads)
             places = (self.store.root, self.data.data_dir, self.record.directory)
             identity.tell_unknown(name, reads, self.parts.code, places)
             return facts

@@ -5,20 +5,22 @@ repeated by hand. Its overrides stand in its ``.hydra/overrides.yaml``.
 """
 
 import contextlib
+import functools
 import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from sanity import pending
+from sanity import cli, pending
 from sanity.cli import FULL_ERROR
 from sanity.config import HOME, PROJECT
 from sanity.sweep.book import Book
@@ -51,6 +53,31 @@ class Task:
         return DelayedSubmission(self)
 
 
+@dataclass
+class Planned:
+    """What launchers of others call for each job: it is held to the keys that were planned.
+
+    ``keys`` are those of the stages by name, by the job's directory in the sweep's.
+    """
+
+    function: Callable[[DictConfig], Any]
+    keys: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def __call__(self, cfg: DictConfig) -> Any:
+        """Run a job; without a plan, as it would be by itself."""
+        planned = self.keys.get(str(HydraConfig.get().sweep.subdir))
+        if planned is None:
+            return self.function(cfg)
+        from sanity import pipeline
+
+        return cli.job(functools.partial(pipeline.run, planned=planned), cfg)
+
+
+def keys_of(job: Job) -> dict[str, str]:
+    """The keys of a job's stages, by their names."""
+    return {stage.name: stage.key for stage in job.stages}
+
+
 def of_job(book: Book, job: Job) -> Task:
     """The task that runs a job in its directory."""
     return _task(book, job, book.directory_of(job), None)
@@ -69,7 +96,7 @@ def _task(book: Book, job: Job, directory: Path, last: str | None) -> Task:
     options = {"--config-dir": book.jobs_config_dir, "--config-name": book.config_name}
     given = [text for name, value in options.items() if value for text in (name, value)]
     arguments = (*given, *arguments)
-    return Task(directory, arguments, {stage.name: stage.key for stage in job.stages}, last)
+    return Task(directory, arguments, keys_of(job), last)
 
 
 def run(arguments: Sequence[str], planned: Mapping[str, str], last: str | None) -> None:

@@ -77,6 +77,18 @@ def test_what_reads_by_itself_is_told(place: Path, caplog: pytest.LogCaptureFixt
     assert "parts_c uses safe_open: results do not tell what it finds there" in caplog.text
 
 
+def test_files_that_such_code_names_count(place: Path, caplog: pytest.LogCaptureFixture) -> None:
+    text = "from safetensors import safe_open\n\n\nclass Part:\n    read = [safe_open, 'w.bin']\n"
+    (place / "parts_g.py").write_text(text)
+    (place / "w.bin").write_text("1")
+    kind = kind_of("parts_g")
+    facts, _ = code_of({"_target_": "parts_g.Part"}, kind)
+    assert list(facts["files"]) == ["text w.bin"]
+    (place / "w.bin").write_text("2")
+    assert code_of({"_target_": "parts_g.Part"}, kind)[0] != facts
+    assert not caplog.text
+
+
 def test_the_flip_of_a_sign_within_a_second_is_seen(place: Path) -> None:
     """Python's bytecode cache would take one for the other: same size, same second."""
     sources.install()

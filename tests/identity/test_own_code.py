@@ -30,6 +30,7 @@ from sanity.pruners.base import Pruner
 class Mine(Pruner):
     sign: float = 1.0
     gate: str | None = None
+    path: str | None = None
 
     def score(self, scoring):
         from late import shift
@@ -187,9 +188,8 @@ def test_a_sweep_runs_what_it_was_started_with(mine: Path, launcher: str) -> Non
         ),
         (
             "late.py",
-            "from pathlib import Path\n\n\n"
-            "def shift():\n    Path('mine/shift.txt').write_text('2')\n"
-            "    return 0.0\n",
+            "import os\n\n\n"
+            "def shift():\n    os.system('echo 2 > mine/shift.txt')\n    return 0.0\n",
             "shift.txt: has changed since the run was started",
         ),
     ],
@@ -201,7 +201,8 @@ def test_what_is_not_the_code_of_the_key_is_not_stored(
     (mine / file).write_text(text)
     (mine / "hidden.py").write_text("def score(weight):\n    return weight.abs()\n")
     (mine / "shift.txt").write_text("1")
-    done = processes.run(command("until=prune", "pruner=mine"), mine.parent)
+    named = "+pruner.path=mine/shift.txt"
+    done = processes.run(command("until=prune", "pruner=mine", named), mine.parent)
     assert done.returncode == 1, done.stdout + done.stderr
     assert reason in done.stderr.splitlines()[-1]
     assert not list(Path(os.environ["SANITY_STORE_DIR"]).glob("prune/*"))

@@ -33,9 +33,12 @@ class SanitySweeper(Sweeper):
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
         """Hydra's part: the configuration, and the launcher that it asks for."""
+        from sanity.sweep.job import Planned
+
         self.hydra_context, self.config = hydra_context, config
+        self._task = Planned(task_function)
         self.launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
+            hydra_context=hydra_context, task_function=self._task, config=config
         )
 
     def sweep(self, arguments: list[str]) -> Any:
@@ -74,12 +77,14 @@ class SanitySweeper(Sweeper):
         from sanity.sweep.compose import in_directory
         from sanity.sweep.follow import without_cluster
         from sanity.sweep.grid import quoted
+        from sanity.sweep.job import keys_of
 
         book.forget_failures(jobs)
         if isinstance(self.launcher, BookLauncher):
             self.launcher.start(book, jobs)
             return
         without_cluster(book, jobs)
+        self._task.keys = {job.directory: keys_of(job) for job in jobs}
         place = str(book.directory)
         name = f"sweep.name={quoted(book.name)}"
         overrides = [[*job.overrides, name, *in_directory(place, job.directory)] for job in jobs]
