@@ -20,8 +20,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from sanity.config import PROJECT, conform, unknown
 from sanity.errors import ConfigError, SanityError, one_line
-from sanity.identity import Code, code_of, watched
-from sanity.identity.sources import install
+from sanity.identity import Code, code_of, install, watched
 from sanity.pruners.base import Pruner
 
 T = TypeVar("T")

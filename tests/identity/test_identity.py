@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sanity import identity
 from sanity.errors import ConfigError
-from sanity.identity import code_of, sources, watched
+from sanity.identity import code, code_of, sources, watched
 from sanity.pruners.random import Random
 
 
@@ -27,9 +26,9 @@ def kind_of(module: str) -> type:
 
 
 def test_components_of_this_package_are_named_by_their_settings_alone() -> None:
-    facts, code = code_of({"_target_": "sanity.pruners.random.Random"}, Random)
+    facts, found = code_of({"_target_": "sanity.pruners.random.Random"}, Random)
     assert facts == {}
-    assert not code.modules
+    assert not found.modules
 
 
 def test_files_that_settings_name_count_by_their_contents(place: Path) -> None:
@@ -37,9 +36,9 @@ def test_files_that_settings_name_count_by_their_contents(place: Path) -> None:
     kind, file = kind_of("parts_a"), place / "w.pt"
     file.write_text("1")
     values = {"_target_": "parts_a.Part", "deep": [{"path": str(file)}], "other": "no file"}
-    facts, code = code_of(values, kind)
+    facts, found = code_of(values, kind)
     assert list(facts["files"]) == ["setting deep[0].path"]
-    assert list(code.files) == [file]
+    assert list(found.files) == [file]
     file.write_text("2")
     other, _ = code_of(values, kind)
     assert other["files"] != facts["files"]
@@ -122,7 +121,7 @@ def test_a_module_that_was_edited_after_its_import_is_refused(
     kind = kind_of("parts_f")
     path.write_text("# shifted\nclass Part:\n    def score(self):\n        return 1\n")
     code_of({"_target_": "parts_f.Part"}, kind)
-    identity._reached.cache_clear()
+    code._reached.cache_clear()
     sources._sources.clear()
     path.write_text("class Part:\n    def score(self):\n        return 2\n")
     with pytest.raises(ConfigError, match="was edited after it had been imported"):

@@ -1,0 +1,193 @@
+"""What decides a component's behaviour, as keys name it: settings, code, and files that are read.
+
+Researchers edit their own pruners: a result of yesterday's code must not pass for today's. Code of
+installed distributions is told by their versions in the record, code of this package by the
+revisions of its stages (``store/keys.py``).
+"""
+
+import functools
+import hashlib
+import inspect
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sanity.errors import ChangedError, ConfigError
+from sanity.files import sha256
+from sanity.identity import reach, sources
+from sanity.identity.reads import Reads
+from sanity.identity.sources import Located
+
+log = logging.getLogger(__name__)
+
+Values = dict[str, Any]
+
+OPAQUE = {
+    *("safe_open", "load_file", "load_model", "from_pretrained", "hf_hub_download"),
+    *("snapshot_download", "load_state_dict_from_url", "download_url_to_file", "hub", "h5py"),
+    *("urlopen", "urlretrieve", "requests", "netcdf_file"),
+}
+"""Names of what reads files or the network by itself, so that nobody sees what it reads."""
+
+
+@dataclass(frozen=True)
+class Code:
+    """What components of a user's own consist of: ``modules``, and ``files`` with their digests."""
+
+    modules: Mapping[str, Located] = field(default_factory=dict)
+    files: Mapping[Path, str] = field(default_factory=dict)
+
+    def __or__(self, other: "Code") -> "Code":
+        return Code({**self.modules, **other.modules}, {**self.files, **other.files})
+
+    def refuse_change(self, before: set[str], reads: Reads) -> None:
+        """Raise ChangedError where what has run is no longer, or more than, what this says.
+
+        ``before`` are the modules that had been imported before it ran, ``reads`` what it opened:
+        what it has written itself, such as a log, has not changed under its feet.
+        """
+        for path, known in self.files.items():
+            if path not in reads.written and _digest(path) != known:
+                raise ChangedError(
+                    f"{path}: has changed since the run was started, and the result is not what it "
+                    "would be stored as: start it again"
+                )
+        more = sorted(sources.loaded() - before - self.modules.keys())
+        if more:
+            raise ChangedError(
+                f"{more[0]}: was imported while the result was computed, and nothing had said that "
+                "it would be, so that edits of it would not be noticed: import it at the top of "
+                "the module that uses it"
+            )
+
+
+def code_of(values: Values, kind: type, reads: Reads | None = None) -> tuple[Values, Code]:
+    """What decides the behaviour of the class ``kind`` besides ``values``, for keys; and its code.
+
+    ``reads`` is what was read while it was built. Components of this package decide by their
+    settings alone. Raises ConfigError where the source cannot be read.
+    """
+    files = [(f"setting {name}", path) for name, path in _named(values)]
+    module = kind.__module__
+    if module.split(".")[0] == "sanity":  # which names its files by itself
+        return {}, Code(files={path: _digest(path) for _, path in files})
+    modules: Mapping[str, Located] = {}
+    if sources.locate(module) is None:
+        digest = _installed(kind)
+    else:
+        target = str(values.get("_target_", f"{module}.{kind.__qualname__}"))
+        digest, texts, opaque, modules = _reached(kind, target)
+        if opaque:  # what is read by others is seen
+            files += [(f"text {text}", path) for text, path in texts if _is_file(path)]
+        if opaque and not files and not (reads and reads.files):
+            _tell(module, f"uses {', '.join(sorted(opaque))}")
+    if reads is not None:
+        files += [("read", path) for path in reads.files]
+        for what in sorted(reads.elsewhere):
+            _tell(module, what)
+    code = Code(modules, {path: _digest(path) for _, path in files})
+    digests: dict[str, set[str]] = {}
+    for name, path in files:
+        digests.setdefault(name, set()).add(code.files[path])
+    contents = {name: sorted(found) for name, found in sorted(digests.items())}
+    return {"source": digest} | ({"files": contents} if contents else {}), code
+
+
+def tell_unknown(stage: str, reads: Reads, code: Code, known: Iterable[Path]) -> None:
+    """Say which files a stage has read that are in no key, ``known`` directories apart.
+
+    Only own code is asked about: what this package reads enters keys.
+    """
+    if code.modules:
+        for path in sorted(reads.files - code.files.keys()):
+            if not any(path.is_relative_to(place) for place in known):
+                _tell(stage, f"reads {path}")
+
+
+@functools.cache
+def _tell(subject: str, what: str) -> None:
+    log.warning(
+        "%s %s: results do not tell what it finds there; give such a file as a setting, whose "
+        "contents then are part of keys",
+        subject,
+        what,
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def _reached(
+    kind: type, target: str
+) -> tuple[str, tuple[tuple[str, Path], ...], frozenset[str], Mapping[str, Located]]:
+    """The digest of what a class reaches, texts that may name files, what it reads by, modules."""
+    found = reach.of(kind, target)
+    named = tuple(
+        (text, path)
+        for text, places in sorted(found.constants.items())
+        for path in _places(text, places)
+    )
+    return found.digest(), named, frozenset(found.names & OPAQUE), found.modules
+
+
+def _places(text: str, beside: Iterable[Path]) -> list[Path]:
+    """The paths that a text in a module may mean: from where one works, and beside the module."""
+    looks_like_one = 2 < len(text) < 512 and text.isprintable() and ("." in text or "/" in text)
+    if not looks_like_one or text.endswith((".py", "/", ".")):
+        return []
+    path = _home(text)
+    return [place / path for place in (Path.cwd(), *sorted(beside))]
+
+
+def _named(values: Any, name: str = "") -> list[tuple[str, Path]]:
+    """The settings, at any depth, that name a file which is there."""
+    if isinstance(values, dict):
+        inner = [(f"{name}.{key}".lstrip("."), value) for key, value in values.items()]
+    elif isinstance(values, list):
+        inner = [(f"{name}[{index}]", value) for index, value in enumerate(values)]
+    else:
+        path = _home(values) if isinstance(values, str) and values else None
+        return [(name, path.absolute())] if path is not None and _is_file(path) else []
+    return [found for key, value in inner for found in _named(value, key)]
+
+
+def _home(text: str) -> Path:
+    """The path that a text means; ``~`` of nobody is a name like any other."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        return Path(text)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a text that is no path
+        return False
+
+
+def _digest(path: Path) -> str:
+    """A file's contents, read again where it looks changed; what cannot be read has none."""
+    try:
+        state = path.stat()
+        return _contents(path, state.st_mtime_ns, state.st_size, state.st_ino)
+    except OSError:
+        return ""
+
+
+@functools.lru_cache(maxsize=4096)
+def _contents(path: Path, *state: int) -> str:
+    del state
+    return sha256(path)
+
+
+def _installed(kind: type) -> str:
+    """The source of an installed class's module, since its distribution's version is in no key."""
+    try:
+        source = inspect.getsource(inspect.getmodule(kind) or kind)
+    except (OSError, TypeError):
+        raise ConfigError(
+            f"{kind.__module__}: its source cannot be read, by which results of edited code are "
+            "told apart; give it as a .py file"
+        ) from None
+    return hashlib.sha256(source.encode()).hexdigest()
