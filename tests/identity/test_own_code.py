@@ -219,3 +219,57 @@ def test_files_that_no_key_knows_are_told(mine: Path) -> None:
     done = processes.run(command("until=prune", "pruner=mine"), mine.parent)
     assert done.returncode == 0
     assert f"warning: prune reads {mine / 'shift.txt'}: results do not tell" in done.stderr
+
+
+DATASET = """
+from dataclasses import dataclass
+
+import torch
+
+from sanity.datasets.base import Dataset, Examples
+from shades import shade
+
+
+@dataclass
+class Mine(Dataset):
+    def read(self, data_dir):
+        labels = torch.arange(160) % 4
+        images = shade(torch.arange(160 * 64).view(160, 8, 8, 1) * (labels + 3).view(-1, 1, 1, 1))
+        return {
+            "train": Examples(images[:120].to(torch.uint8), labels[:120], 4),
+            "test": Examples(images[120:].to(torch.uint8), labels[120:], 4),
+        }
+"""
+DATASET_YAML = """
+# @package _global_
+defaults:
+  - override /training: smoke
+dataset:
+  _target_: images.Mine
+  name: mine
+  num_classes: 4
+  channels: 1
+  image_size: 8
+  mean: [0.5]
+  std: [0.25]
+  limit: null
+"""
+
+
+@pytest.mark.slow
+def test_images_are_read_anew_where_the_code_that_reads_them_was_edited(mine: Path) -> None:
+    (mine / "images.py").write_text(DATASET)
+    (mine / "shades.py").write_text("def shade(x):\n    return x % 251\n")
+    (mine / "dataset").mkdir()
+    (mine / "dataset" / "mine.yaml").write_text(DATASET_YAML.lstrip())
+    options = ("pruner=snip", "pruner.samples_per_class=2", "dataset=mine", "dataset.limit=null")
+
+    def packed() -> dict[str, Any]:
+        (manifest,) = Path(os.environ["SANITY_DATA_DIR"]).glob("mine*/manifest.json")
+        return dict(json.loads(manifest.read_text()))
+
+    first, before = stages(mine, *options)["prune"], packed()
+    edit(mine / "shades.py", "% 251", "% 241")
+    edited, after = stages(mine, *options)["prune"], packed()
+    assert edited["key"] != first["key"]
+    assert before["fingerprint"] != after["fingerprint"]
