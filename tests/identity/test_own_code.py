@@ -272,4 +272,4 @@ def test_images_are_read_anew_where_the_code_that_reads_them_was_edited(mine: Pa
     edit(mine / "shades.py", "% 251", "% 241")
     edited, after = stages(mine, *options)["prune"], packed()
     assert edited["key"] != first["key"]
-    assert before["fingerprint"] != after["fingerprint"]
+    assert before["files"]["train"]["content"] != after["files"]["train"]["content"]
