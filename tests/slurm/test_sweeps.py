@@ -257,20 +257,32 @@ def test_jobs_get_gpus_of_their_own_and_what_setup_says(slurm: Cluster, tmp_path
     assert sorted(seen) == ["n1 0 green", "n1 1 green", "n2 0 green", "n2 1 green"]
 
 
-def test_own_code_is_the_one_of_submission(slurm: Cluster, tmp_path: Path) -> None:
-    """Edited between submission and start: the job runs what it was submitted with."""
+def test_own_code_is_the_one_of_submission(
+    slurm: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Edited between submission and start: jobs run what they were submitted with.
+
+    Be it a module, what it imports from elsewhere, or a YAML file.
+    """
     (tmp_path / "mine" / "pruner").mkdir(parents=True)
-    module = tmp_path / "mine" / "my_pruner.py"
+    (tmp_path / "lib").mkdir()
+    module, helper = tmp_path / "mine" / "my_pruner.py", tmp_path / "lib" / "elsewhere.py"
+    yaml = tmp_path / "mine" / "pruner" / "mine.yaml"
+    helper.write_text("class Base:\n    pass\n")
     module.write_text(
-        "from sanity.pruners.magnitude import Magnitude\n\n\nclass Mine(Magnitude):\n    pass\n"
+        "from elsewhere import Base\nfrom sanity.pruners.magnitude import Magnitude\n\n\n"
+        "class Mine(Magnitude, Base):\n    pass\n"
     )
-    (tmp_path / "mine" / "pruner" / "mine.yaml").write_text("_target_: my_pruner.Mine\n")
+    yaml.write_text("_target_: my_pruner.Mine\n")
+    monkeypatch.setenv("PYTHONPATH", str(helper.parent), prepend=os.pathsep)
     options = ("pruner=mine", "seed=0,1", "until=prune")
     later = "{begin: now+4}"
     own = f"--config-dir={tmp_path}/mine"
     submitted = sweep(tmp_path, own, *TINY, *options, wait="false", additional_parameters=later)
     assert submitted.returncode == 0, submitted.stderr
-    module.write_text("raise RuntimeError('half edited')\n")
+    for file in (module, helper):
+        file.write_text("raise RuntimeError('half edited')\n")
+    yaml.write_text("_target_: nowhere.Mine\n")
     slurm.wait(lambda: not slurm.run("squeue", "-h"), timeout=60)
     assert "2 done" in look_after(tmp_path, "status").stdout
 
