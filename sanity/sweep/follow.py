@@ -31,7 +31,7 @@ def start(submitter: Submitter, jobs: Sequence[Job]) -> list[Job]:
     """Submit what is neither queued nor running; returns what the cluster has no room for."""
     queue = cluster.queue()
     active = active_ids(submitter.book, queue)
-    _drop_held(submitter.array_name, active, queue)
+    _drop_held(submitter.array_name, active)
     fresh = [job for job in jobs if job.number not in active]
     submitter.book.withdraw(fresh, active)
     return submitter.submit(fresh, active, cluster.room(submitter.limits, queue)) if fresh else []
@@ -145,15 +145,15 @@ def without_cluster(book: Book, jobs: Sequence[Job]) -> None:
     book.withdraw(jobs)
 
 
-def _drop_held(array_name: str, active: dict[int | str, str], queue: Mapping[str, Ticket]) -> None:
+def _drop_held(array_name: str, active: dict[int | str, str]) -> None:
     """Cancel what a parent left held when it died in mid-submission, to submit it anew.
 
     By its name: the parent may have died before it could note the ids.
     """
     held = {
         one
-        for one, ticket in queue.items()
-        if ticket.active and ticket.name == array_name and ticket.reason == "JobHeldUser"
+        for one, ticket in cluster.queue(f"--name={array_name}").items()
+        if ticket.active and ticket.reason == "JobHeldUser"
     }
     cluster.cancel(sorted(held))
     for key in [key for key, one in active.items() if one in held]:

@@ -13,6 +13,7 @@ from sanity.sweep.cluster import Ticket
 from sanity.sweep.keys import Stage
 from sanity.sweep.plan import Job
 
+from sanity.sweep.submitted import log_file
 Word = Literal["done", "running", "pending", "failed", "missing"]
 WORDS: tuple[Word, ...] = ("done", "running", "pending", "failed", "missing")
 """``missing``: neither run nor submitted yet. The same command again starts it."""
@@ -75,7 +76,7 @@ def count(states: Sequence[State]) -> dict[Word, int]:
 def log_of(book: Book, identifier: str | None, directory: Path) -> Path | None:
     """The file in which to look for what happened to a job."""
     if identifier is not None:
-        return book.cluster_directory / f"{identifier}_0_log.out"
+        return log_file(book.cluster_directory, identifier)
     return next(
         (path for path in (directory / "output.log", directory / "run.log") if path.exists()), None
     )
@@ -142,7 +143,8 @@ class _Evidence:
     def _end(self, subject: int | str) -> str:
         """How SLURM says that a job ended which left no word itself."""
         identifier = self.ids.get(subject, "")
-        ticket = self.queue.get(identifier)
+        # An array that was cancelled before any of its tasks had started is one job.
+        ticket = self.queue.get(identifier) or self.queue.get(identifier.split("_")[0])
         state = ticket.state if ticket else self.ended.get(identifier, "")
         word = state.split(" ")[0].rstrip("+")
         return ENDS.get(word, f"{word.lower()} before it had ended")

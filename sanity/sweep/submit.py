@@ -117,7 +117,7 @@ class Submitter:
         line = [one for key, one in self._ids.items() if isinstance(key, str)]
         width = lanes(len(line) + len(needed), self.width)
         for one in needed:
-            waits = ["singleton"]
+            waits = ["singleton", *_own_waits(self.stages)]
             if one.after in self._ids:
                 waits.append(f"afterok:{self._ids[one.after]}")
             if len(line) >= width:
@@ -158,7 +158,8 @@ class Submitter:
 
     def _dependency(self, job: Job, behind: str | None) -> str:
         stages = [self._ids[key] for key in self.book.plan.needs(job) if key in self._ids]
-        waits = [f"afterok:{':'.join(stages)}"] if stages else []
+        waits = _own_waits(self.jobs)
+        waits += [f"afterok:{':'.join(stages)}"] if stages else []
         others = [behind] if behind else []
         if self.width == 1:  # a stage and a job would be two at once
             others += [one for key, one in self._ids.items() if isinstance(key, str)]
@@ -188,7 +189,7 @@ class Submitter:
         extra: Mapping[str, Any],
         throttle: int = 1,
     ) -> list[str]:
-        own = resources.parameters
+        own, folder = resources.parameters, self.book.cluster_directory.absolute()
         options = {"requeue": True, "kill-on-invalid-dep": "yes"}
         options |= {**(own.get("slurm_additional_parameters") or {}), **extra}
         parameters = {
@@ -198,7 +199,7 @@ class Submitter:
             "slurm_additional_parameters": options,
             "slurm_array_parallelism": throttle,
         }
-        return sbatch(self.book.cluster_directory, tasks, parameters, resources.max_num_timeout)
+        return sbatch(folder, tasks, parameters, resources.max_num_timeout)
 
     def _setup(self) -> list[str]:
         """Lines of the batch script: the code as it is now, and no more threads than cores.
@@ -214,5 +215,11 @@ class Submitter:
 
 
 def _chunks(jobs: Sequence[Job], size: int) -> Iterable[list[Job]]:
+def _own_waits(resources: Resources) -> list[str]:
+    """What the user wants jobs to wait for, besides what they wait for anyway."""
+    options = resources.parameters.get("slurm_additional_parameters") or {}
+    return [str(options["dependency"])] if options.get("dependency") else []
+
+
     iterator = iter(jobs)
     return iter(lambda: list(itertools.islice(iterator, size)), [])

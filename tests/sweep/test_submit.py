@@ -52,7 +52,9 @@ class Played:
         self.calls.append(command)
         if command[0] == "squeue":
             self._go_on()
-            return "".join(f"{name}|{'|'.join(job)}\n" for name, job in self.jobs.items())
+            chosen = [option.removeprefix("--name=") for option in command if "--name=" in option]
+            jobs = {one: job for one, job in self.jobs.items() if not chosen or job[2] in chosen}
+            return "".join(f"{one}|{job[0]}|{job[1]}\n" for one, job in jobs.items())
         if command[:2] == ("scontrol", "release"):
             for name in self._of(command[2]):
                 self.jobs[name][1] = "None"
