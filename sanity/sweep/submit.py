@@ -21,6 +21,7 @@ from sanity.sweep.cluster import Limits
 from sanity.sweep.job import of_job, of_stage
 from sanity.sweep.plan import Job, Needed
 from sanity.sweep.sbatch import Full, sbatch
+from sanity.sweep.setup_lines import guarded
 from sanity.sweep.snapshot import Snapshot
 from sanity.sweep.states import in_store
 from sanity.sweep.throttle import Throttled, lanes
@@ -195,7 +196,7 @@ class Submitter:
         parameters = {
             **own,
             "name": name,
-            "slurm_setup": [*(own.get("slurm_setup") or []), *self._setup()],
+            "slurm_setup": [*guarded(own.get("slurm_setup") or [], folder), *self._setup()],
             "slurm_additional_parameters": options,
             "slurm_array_parallelism": throttle,
         }
