@@ -215,12 +215,12 @@ class Submitter:
         ]
 
 
-def _chunks(jobs: Sequence[Job], size: int) -> Iterable[list[Job]]:
 def _own_waits(resources: Resources) -> list[str]:
     """What the user wants jobs to wait for, besides what they wait for anyway."""
     options = resources.parameters.get("slurm_additional_parameters") or {}
     return [str(options["dependency"])] if options.get("dependency") else []
 
 
+def _chunks(jobs: Sequence[Job], size: int) -> Iterable[list[Job]]:
     iterator = iter(jobs)
     return iter(lambda: list(itertools.islice(iterator, size)), [])
