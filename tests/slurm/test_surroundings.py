@@ -122,7 +122,8 @@ def test_what_no_node_has_is_said_while_one_waits(slurm: Cluster, tmp_path: Path
     assert look_after(tmp_path, "cancel").returncode == 0
     output, errors = process.communicate(timeout=120)
     assert process.returncode == 1
-    assert " ".join(errors.split()).count("on SLURM 2 jobs wait: BadConstraints: no node has all") == 1
+    said = "on SLURM 2 jobs wait: BadConstraints: no node has all"
+    assert " ".join(errors.split()).count(said) == 1
     assert "cancelled before it had ended" in output
 
 
