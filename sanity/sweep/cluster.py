@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sanity.errors import SweepError
+from sanity.errors import SweepError, as_line
 
 ACTIVE = {"PENDING", "RUNNING", "CONFIGURING", "COMPLETING", "SUSPENDED", "REQUEUED", "STOPPED"}
 ACTIVE |= {"REQUEUE_HOLD", "REQUEUE_FED", "RESIZING", "SIGNALING", "STAGE_OUT", "SPECIAL_EXIT"}
@@ -186,7 +186,8 @@ def _ask(*command: str) -> str:
     code, output, errors = call(*command)
     if code:
         lines = (errors or output).strip().splitlines()
-        raise SweepError(f"{' '.join(command[:3])}: {lines[-1] if lines else 'failed'}")
+        reason = as_line(lines[-1]) if lines else "failed"
+        raise SweepError(f"{' '.join(command[:3])}: {reason}")
     return output
 
 

@@ -45,6 +45,7 @@ def wait(submitter: Submitter, waiting: list[Job], progress: Progress) -> list[S
     """
     book, watch = submitter.book, Watch(submitter.book)
     stages, told = -1, set[str]()
+    log.info("submitted; logs are in %s", shlex.quote(str(book.cluster_directory)))
     while True:
         queue = _patient_queue()
         states = watch.look(queue)

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sanity.errors import SweepError
+from sanity.errors import SweepError, as_line
 from sanity.sweep import cluster, submitted
 
 FULL = re.compile(
@@ -131,4 +131,4 @@ def _submit(script: Path, options: Sequence[str]) -> str:
 def _reason(message: str) -> str:
     """sbatch's own line of what is wrong."""
     lines = [line for line in message.splitlines() if "sbatch:" in line or "error" in line.lower()]
-    return (lines or message.splitlines() or ["sbatch failed"])[-1].strip()
+    return as_line((lines or message.splitlines() or ["sbatch failed"])[-1])

@@ -122,6 +122,7 @@ def test_what_no_node_has_is_said_while_one_waits(slurm: Cluster, tmp_path: Path
     assert look_after(tmp_path, "cancel").returncode == 0
     output, errors = process.communicate(timeout=120)
     assert process.returncode == 1
+    assert f"logs are in {book(tmp_path).cluster_directory}" in " ".join(errors.split())
     said = "on SLURM 2 jobs wait: BadConstraints: no node has all"
     assert " ".join(errors.split()).count(said) == 1
     assert "cancelled before it had ended" in output
