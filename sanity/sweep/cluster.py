@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sanity.errors import SweepError
+from sanity.errors import SweepError, as_line
 
 ACTIVE = {"PENDING", "RUNNING", "CONFIGURING", "COMPLETING", "SUSPENDED", "REQUEUED", "STOPPED"}
 ACTIVE |= {"REQUEUE_HOLD", "REQUEUE_FED", "RESIZING", "SIGNALING", "STAGE_OUT", "SPECIAL_EXIT"}
@@ -17,6 +17,9 @@ ACTIVE |= {"REQUEUE_HOLD", "REQUEUE_FED", "RESIZING", "SIGNALING", "STAGE_OUT", 
 
 DEFAULT_ARRAY = 1001  # SLURM's own default of MaxArraySize
 DEFAULTS = ("SQUEUE_", "SACCT_", "SCANCEL_")  # variables that stand for options
+OF_A_JOB = ("SLURM_", "SRUN_", "SBATCH_")
+NOT_OURS = {"SBATCH_ARRAY_INX", "SBATCH_WAIT", "SBATCH_ERROR"}
+"""Options that no job of a sweep can have, and that nothing said to sbatch would undo."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +37,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class Ticket:
-    """A job in the queue: its state and why it is in it, in SLURM's words, and its name."""
+    """A job in the queue: its state and why it is in it, in SLURM's words."""
 
     state: str
     reason: str
-    name: str = ""
 
     @property
     def active(self) -> bool:
@@ -53,19 +55,6 @@ def require() -> None:
                 f"hydra/launcher=slurm: there is no {command} on this machine; log in where jobs "
                 "are submitted, or choose hydra/launcher=local"
             )
-
-
-def leave_job() -> None:
-    """Forget the variables of a job that this process itself runs in, if it does.
-
-    srun and sbatch take them for options of the jobs that are submitted from here. Outside of a
-    job such variables are the user's own.
-    """
-    if "SLURM_JOB_ID" not in os.environ:
-        return
-    for name in list(os.environ):
-        if name.startswith(("SLURM_", "SRUN_", "SBATCH_")) and name != "SLURM_CONF":
-            del os.environ[name]
 
 
 def limits() -> Limits:
@@ -87,12 +76,18 @@ def room(limits: Limits, queue: Mapping[str, Ticket]) -> int:
     return max(0, min((limit - count for limit, count in used.items() if limit), default=10**9))
 
 
-def queue() -> dict[str, Ticket]:
-    """The user's jobs that are queued or ended a short while ago, by id (``12`` or ``12_3``)."""
-    # One line a task (--array): lines of many tasks mix up what each of them waits for.
-    text = _ask("squeue", "--noheader", "--me", "--array", "--states=all", "--format=%i|%T|%r|%j")
-    lines = (line.strip().split("|", 3) for line in text.splitlines())
-    return {line[0]: Ticket(*line[1:]) for line in lines if len(line) == 4}
+def queue(*which: str) -> dict[str, Ticket]:
+    """The user's jobs that are queued or ended a short while ago, by id (``12`` or ``12_3``).
+
+    ``which`` are squeue's options that choose among them.
+    """
+    # One line a task (--array): lines of many tasks mix up what each of them waits for. Names are
+    # not asked for: bars and line breaks may stand in them.
+    text = _ask(
+        *("squeue", "--noheader", "--me", "--array", "--states=all", "--format=%i|%T|%r"), *which
+    )
+    lines = (line.strip().split("|", 2) for line in text.splitlines())
+    return {line[0]: Ticket(*line[1:]) for line in lines if len(line) == 3}
 
 
 def ended(ids: Iterable[str]) -> dict[str, str]:
@@ -188,17 +183,41 @@ def _change(*command: str) -> None:
 
 
 def _ask(*command: str) -> str:
-    # A user's own defaults (a partition, a format) must not hide jobs.
-    environment = {name: text for name, text in os.environ.items() if not name.startswith(DEFAULTS)}
-    # Without it squeue shortens the list of an array's pending tasks.
-    environment["SLURM_BITSTR_LEN"] = "0"
+    code, output, errors = call(*command)
+    if code:
+        lines = (errors or output).strip().splitlines()
+        reason = as_line(lines[-1]) if lines else "failed"
+        raise SweepError(f"{' '.join(command[:3])}: {reason}")
+    return output
+
+
+def call(*command: str) -> tuple[int, str, str]:
+    """The exit code of a command of SLURM's, and what it prints to stdout and stderr.
+
+    Names of other people's jobs and words of a site's plugins stand in it, in any encoding.
+    """
     try:
         done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=300, check=False
+            command, env=environment(os.environ), capture_output=True, timeout=300, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SweepError(f"{command[0]}: {error}") from error
-    if done.returncode:
-        lines = (done.stderr or done.stdout).strip().splitlines()
-        raise SweepError(f"{' '.join(command[:3])}: {lines[-1] if lines else 'failed'}")
-    return done.stdout
+    output, errors = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
+    return done.returncode, output, errors
+
+
+def environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """``variables`` without those that SLURM's commands would wrongly take for options.
+
+    A user's own defaults (a partition, a format) must not hide jobs. Those of a job that this
+    process itself runs in are about that job; outside of one they are the user's own.
+    """
+    inside = OF_A_JOB if "SLURM_JOB_ID" in variables else ()
+    kept = {
+        name: text
+        for name, text in variables.items()
+        if not name.startswith((*DEFAULTS, *inside)) and name not in NOT_OURS
+    }
+    kept |= {name: variables[name] for name in ("SLURM_CONF",) if name in variables}
+    # Without it squeue shortens the list of an array's pending tasks.
+    return kept | {"SLURM_BITSTR_LEN": "0"}

@@ -3,10 +3,10 @@
 import logging
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sanity.errors import SweepError
-from sanity.sweep import cluster
+from sanity.sweep import cluster, waits
 from sanity.sweep.book import Book
 from sanity.sweep.cluster import Ticket
 from sanity.sweep.plan import Job
@@ -31,7 +31,7 @@ def start(submitter: Submitter, jobs: Sequence[Job]) -> list[Job]:
     """Submit what is neither queued nor running; returns what the cluster has no room for."""
     queue = cluster.queue()
     active = active_ids(submitter.book, queue)
-    _drop_held(submitter.array_name, active, queue)
+    _drop_held(submitter.array_name, active)
     fresh = [job for job in jobs if job.number not in active]
     submitter.book.withdraw(fresh, active)
     return submitter.submit(fresh, active, cluster.room(submitter.limits, queue)) if fresh else []
@@ -44,12 +44,14 @@ def wait(submitter: Submitter, waiting: list[Job], progress: Progress) -> list[S
     cluster is asked every few seconds, less often the more there is to ask about.
     """
     book, watch = submitter.book, Watch(submitter.book)
-    stages = -1
+    stages, told = -1, set[str]()
+    log.info("submitted; logs are in %s", shlex.quote(str(book.cluster_directory)))
     while True:
         queue = _patient_queue()
         states = watch.look(queue)
         progress.show(count(states))
         active = active_ids(book, queue)
+        told |= _tell_waits(active, queue, told)
         waiting = _without_failed(waiting, states)
         if not active and not waiting:
             return settled(book)
@@ -59,6 +61,24 @@ def wait(submitter: Submitter, waiting: list[Job], progress: Progress) -> list[S
         if submitter.width is not None and stages != before:
             rebalance(book.latest(), queue, submitter.width)
         time.sleep(min(15.0, 1.0 + len(book.plan.jobs) / 500))
+
+
+def _tell_waits(
+    active: Mapping[int | str, str], queue: Mapping[str, Ticket], told: Collection[str]
+) -> set[str]:
+    """Say for what jobs wait that may never come; once for each of SLURM's words, given back."""
+    pending = {key: queue[one] for key, one in active.items() if queue[one].state == "PENDING"}
+    reasons = {key: ticket.reason for key, ticket in pending.items()}
+    fresh: dict[str, list[int | str]] = {}
+    for key, reason in reasons.items():
+        if not waits.is_ordinary(reason) and waits.word(reason) not in told:
+            fresh.setdefault(waits.word(reason), []).append(key)
+    for keys in fresh.values():
+        stages = sum(isinstance(key, str) for key in keys)
+        counts = ((len(keys) - stages, "jobs"), (stages, "shared stages"))
+        who = " and ".join(f"{number} {what}" for number, what in counts if number)
+        log.warning("on SLURM %s wait: %s", who, waits.explain(reasons[keys[0]]))
+    return {*fresh}
 
 
 def _without_failed(waiting: Sequence[Job], states: Sequence[State]) -> list[Job]:
@@ -100,8 +120,8 @@ def say_goodbye(book: Book, waiting: int) -> None:
         log.info("%d jobs exceed what the cluster accepts; the same command submits them", waiting)
     log.info(
         "submitted; python -m sanity.sweep status %s shows how it stands, python -m sanity.report "
-        "%s what came out",
-        *(shlex.quote(str(book.directory)) for _ in range(2)),
+        "%s what came out; logs are in %s",
+        *(shlex.quote(str(path)) for path in (*[book.directory] * 2, book.cluster_directory)),
     )
 
 
@@ -145,15 +165,15 @@ def without_cluster(book: Book, jobs: Sequence[Job]) -> None:
     book.withdraw(jobs)
 
 
-def _drop_held(array_name: str, active: dict[int | str, str], queue: Mapping[str, Ticket]) -> None:
+def _drop_held(array_name: str, active: dict[int | str, str]) -> None:
     """Cancel what a parent left held when it died in mid-submission, to submit it anew.
 
     By its name: the parent may have died before it could note the ids.
     """
     held = {
         one
-        for one, ticket in queue.items()
-        if ticket.active and ticket.name == array_name and ticket.reason == "JobHeldUser"
+        for one, ticket in cluster.queue(f"--name={array_name}").items()
+        if ticket.active and ticket.reason == "JobHeldUser"
     }
     cluster.cancel(sorted(held))
     for key in [key for key, one in active.items() if one in held]:

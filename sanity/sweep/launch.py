@@ -11,6 +11,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
 from sanity.config import make_importable
 from sanity.errors import ConfigError, SweepError
@@ -68,7 +69,7 @@ def open_book(config: DictConfig, plan: Plan) -> Book:
     """
     identity = books.identity_of(plan)
     store_dir = absolute(config.store_dir)
-    directory = Path(config.hydra.sweep.dir).absolute()
+    directory = sweep_directory(config)
     if _given(config, "hydra.sweep.dir"):
         if (directory / books.NAME).exists() and books.read(directory).identity != identity:
             raise SweepError(f"hydra.sweep.dir={directory}: holds another sweep; choose another")
@@ -105,6 +106,18 @@ def freeze(book: Book, loader: ConfigLoader) -> Book:
     return dataclasses.replace(book, code=code)
 
 
+def sweep_directory(config: DictConfig) -> Path:
+    """``hydra.sweep.dir``, absolute; raises ConfigError for one that differs from job to job."""
+    try:
+        return Path(config.hydra.sweep.dir).absolute()
+    except OmegaConfBaseException:
+        template: Any = OmegaConf.to_container(config.hydra.sweep, resolve=False)
+        raise ConfigError(
+            f"hydra.sweep.dir={template['dir']}: is the sweep's, and refers to what it has not; a "
+            "job's own directory below it is hydra.sweep.subdir"
+        ) from None
+
+
 def _plain(config: DictConfig, key: str) -> Any:
     node = OmegaConf.select(config, key)
     return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
@@ -139,9 +152,7 @@ def _name(config: DictConfig, identity: str) -> str:
 
 def _common(config: DictConfig) -> list[str]:
     """Hydra's own overrides that concern every job, such as its logging."""
-    overrides = OmegaConf.to_container(config.hydra.overrides.hydra)
-    assert isinstance(overrides, list)
-    return [str(text) for text in overrides if not _key(str(text)).startswith(OF_THE_SWEEP)]
+    return [text for text in _typed(config) if not _key(text).startswith(OF_THE_SWEEP)]
 
 
 def _places(config: DictConfig) -> list[str]:
@@ -150,7 +161,14 @@ def _places(config: DictConfig) -> list[str]:
 
 
 def _given(config: DictConfig, key: str) -> bool:
-    return any(_key(str(text)) == key for text in config.hydra.overrides.hydra)
+    return any(_key(text) == key for text in _typed(config))
+
+
+def _typed(config: DictConfig) -> list[str]:
+    """Hydra's own overrides as they were given: what they refer to only a job may know."""
+    overrides = OmegaConf.to_container(config.hydra.overrides.hydra, resolve=False)
+    assert isinstance(overrides, list)
+    return [str(text) for text in overrides]
 
 
 def _config_dir(config: DictConfig) -> str | None:

@@ -8,10 +8,12 @@ from typing import Any, Literal
 
 from sanity import locks
 from sanity.files import printable, read_json
+from sanity.sweep import setup_lines, waits
 from sanity.sweep.book import Book
 from sanity.sweep.cluster import Ticket
 from sanity.sweep.keys import Stage
 from sanity.sweep.plan import Job
+from sanity.sweep.submitted import log_file
 
 Word = Literal["done", "running", "pending", "failed", "missing"]
 WORDS: tuple[Word, ...] = ("done", "running", "pending", "failed", "missing")
@@ -75,7 +77,7 @@ def count(states: Sequence[State]) -> dict[Word, int]:
 def log_of(book: Book, identifier: str | None, directory: Path) -> Path | None:
     """The file in which to look for what happened to a job."""
     if identifier is not None:
-        return book.cluster_directory / f"{identifier}_0_log.out"
+        return log_file(book.cluster_directory, identifier)
     return next(
         (path for path in (directory / "output.log", directory / "run.log") if path.exists()), None
     )
@@ -105,7 +107,9 @@ class _Evidence:
             return State(job, "done", log=log, metrics=record.metrics)
         if ticket := self._active(job.number):
             word: Word = "pending" if ticket.state == "PENDING" else "running"
-            return State(job, word, _waiting(ticket) if word == "pending" else "", log)
+            if word == "pending":
+                return State(job, word, *self._wait(job, ticket, log))
+            return State(job, word, log=log)
         if there and _is_running(directory):
             return State(job, "running", log=log)
         if record and record.status == "failed":
@@ -131,9 +135,24 @@ class _Evidence:
             if record and record.status == "completed":  # the store has lost it since
                 continue
             reason = record.reason if record else self._end(key)
-            log = log_of(self.book, self.ids.get(key), directory)
-            failed[key] = (f"its {needed.stage.name} {key} failed: {reason}", log)
+            why = f"its {needed.stage.name} {key} failed: {reason}"
+            failed[key] = (why, self._log_of_stage(key))
         return failed
+
+    def _wait(self, job: Job, ticket: Ticket, log: Path | None) -> tuple[str, Path | None]:
+        """Why a job is not started yet, and where to look: also at the stage that it waits for."""
+        if ticket.reason == "Dependency":
+            for key in self.book.plan.needs(job):
+                stage, name = self._active(key), f"{self.book.plan.shared[key].stage.name} {key}"
+                if stage and stage.state != "PENDING":
+                    return f"for its {name}, which is running", self._log_of_stage(key)
+                if stage and not waits.is_ordinary(stage.reason):
+                    return f"for its {name}: {waits.explain(stage.reason)}", log
+        return waits.explain(ticket.reason), log
+
+    def _log_of_stage(self, key: str) -> Path | None:
+        directory = self.book.stage_directory(self.book.plan.shared[key].stage)
+        return log_of(self.book, self.ids.get(key), directory)
 
     def _active(self, subject: int | str) -> Ticket | None:
         ticket = self.queue.get(self.ids.get(subject, ""))
@@ -142,9 +161,15 @@ class _Evidence:
     def _end(self, subject: int | str) -> str:
         """How SLURM says that a job ended which left no word itself."""
         identifier = self.ids.get(subject, "")
-        ticket = self.queue.get(identifier)
+        # An array that was cancelled before any of its tasks had started is one job.
+        ticket = self.queue.get(identifier) or self.queue.get(identifier.split("_")[0])
         state = ticket.state if ticket else self.ended.get(identifier, "")
         word = state.split(" ")[0].rstrip("+")
+        # A job that was cancelled or out of time in its setup has that to say, and nothing else.
+        by_itself = word in ("", "COMPLETED", "FAILED")
+        why = setup_lines.failure(self.book.cluster_directory, identifier) if by_itself else ""
+        if why:
+            return why
         return ENDS.get(word, f"{word.lower()} before it had ended")
 
 
@@ -184,14 +209,3 @@ def _record(directory: Path) -> _Record | None:
 def _is_of(record: _Record, job: Job) -> bool:
     """Whether the record is of the job as planned, not of one that ran on older code."""
     return not job.stages or job.stages[-1].key in record.keys
-
-
-def _waiting(ticket: Ticket) -> str:
-    reasons = {
-        "Dependency": "for the stages that it goes on from",
-        "JobArrayTaskLimit": "for its turn (array_parallelism)",
-        "JobHeldUser": "held by its user",
-        "BeginTime": "to be started again",
-        "None": "",
-    }
-    return reasons.get(ticket.reason, ticket.reason)

@@ -21,6 +21,7 @@ from sanity.sweep.cluster import Limits
 from sanity.sweep.job import of_job, of_stage
 from sanity.sweep.plan import Job, Needed
 from sanity.sweep.sbatch import Full, sbatch
+from sanity.sweep.setup_lines import guarded
 from sanity.sweep.states import in_store
 from sanity.sweep.throttle import Throttled, lanes
 
@@ -115,7 +116,7 @@ class Submitter:
         line = [one for key, one in self._ids.items() if isinstance(key, str)]
         width = lanes(len(line) + len(needed), self.width)
         for one in needed:
-            waits = ["singleton"]
+            waits = ["singleton", *_own_waits(self.stages)]
             if one.after in self._ids:
                 waits.append(f"afterok:{self._ids[one.after]}")
             if len(line) >= width:
@@ -156,7 +157,8 @@ class Submitter:
 
     def _dependency(self, job: Job, behind: str | None) -> str:
         stages = [self._ids[key] for key in self.book.plan.needs(job) if key in self._ids]
-        waits = [f"afterok:{':'.join(stages)}"] if stages else []
+        waits = _own_waits(self.jobs)
+        waits += [f"afterok:{':'.join(stages)}"] if stages else []
         others = [behind] if behind else []
         if self.width == 1:  # a stage and a job would be two at once
             others += [one for key, one in self._ids.items() if isinstance(key, str)]
@@ -182,17 +184,17 @@ class Submitter:
         extra: Mapping[str, Any],
         throttle: int = 1,
     ) -> list[str]:
-        own = resources.parameters
+        own, folder = resources.parameters, self.book.cluster_directory.absolute()
         options = {"requeue": True, "kill-on-invalid-dep": "yes"}
         options |= {**(own.get("slurm_additional_parameters") or {}), **extra}
         parameters = {
             **own,
             "name": name,
-            "slurm_setup": [*(own.get("slurm_setup") or []), *self._setup()],
+            "slurm_setup": [*guarded(own.get("slurm_setup") or [], folder), *self._setup()],
             "slurm_additional_parameters": options,
             "slurm_array_parallelism": throttle,
         }
-        return sbatch(self.book.cluster_directory, tasks, parameters, resources.max_num_timeout)
+        return sbatch(folder, tasks, parameters, resources.max_num_timeout)
 
     def _setup(self) -> list[str]:
         """Lines of the batch script: the code as it is now, and no more threads than cores.
@@ -205,6 +207,12 @@ class Submitter:
             f"export PYTHONPATH={joined}${{PYTHONPATH:+:$PYTHONPATH}}",
             "export OMP_NUM_THREADS=${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}",
         ]
+
+
+def _own_waits(resources: Resources) -> list[str]:
+    """What the user wants jobs to wait for, besides what they wait for anyway."""
+    options = resources.parameters.get("slurm_additional_parameters") or {}
+    return [str(options["dependency"])] if options.get("dependency") else []
 
 
 def _chunks(jobs: Sequence[Job], size: int) -> Iterable[list[Job]]:

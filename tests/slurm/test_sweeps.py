@@ -178,6 +178,22 @@ def test_a_cancelled_job_goes_on_when_the_sweep_is_started_again(
     assert "train_ticket goes on at epoch" in log.read_text()
 
 
+@pytest.mark.slow
+def test_a_job_that_reaches_its_time_limit_goes_on_after_it(slurm: Cluster, tmp_path: Path) -> None:
+    """SLURM signals it before the limit; it saves, queues itself again and counts the time-out."""
+    network = SlowNetwork(tmp_path)
+    limits = {"timeout_min": 1, "signal_delay_s": 25, "max_num_timeout": 9, "cpus_per_task": 4}
+    process = Process(command(*network.arguments, *LONG, "seed=0", **limits), tmp_path)
+    log = slurm.wait(lambda: list(tmp_path.rglob("slurm/*_log.out")), timeout=120)[0]
+    slurm.wait(lambda: log.read_text().count(STARTED) == 2, timeout=180)
+    network.hurry()
+    assert process.wait(timeout=240) == 0
+    said = log.read_text()
+    assert "(8 remaining timeouts)" in said
+    assert "train_ticket goes on at epoch" in said
+    assert records(tmp_path)[0]["status"] == "completed"
+
+
 def _metrics(slurm: Cluster, cwd: Path, seed: int) -> Path:
     paths = slurm.wait(lambda: list(cwd.glob(f"multirun/*/*/*_s{seed}/metrics.jsonl")), timeout=60)
     return paths[0]
@@ -198,7 +214,9 @@ def test_a_killed_parent_loses_nothing(slurm: Cluster, tmp_path: Path) -> None:
     parent.wait(timeout=60)
     under_way = states(tmp_path)
     assert {row["state"] for row in under_way.values()} <= {"pending", "running"}
-    assert under_way[0]["why"] == "for the stages that it goes on from"
+    # Of the stage, at whatever moment this was: it has started, or has not.
+    expected = ("for the stages that it goes on from", "which is running")
+    assert under_way[0]["why"].endswith(expected)
     submitted = book(tmp_path).submitted()
     again = sweep(tmp_path, *grid)
     assert again.returncode == 0, again.stdout + again.stderr

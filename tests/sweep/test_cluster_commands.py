@@ -1,11 +1,13 @@
 """What SLURM's commands print and are told, without SLURM."""
 
+from pathlib import Path
+
 import pytest
 
 from sanity.errors import ConfigError, SweepError
 from sanity.sweep import cluster
 from sanity.sweep.cluster import Limits, Ticket
-from sanity.sweep.requests import check
+from sanity.sweep.requests import check, check_directory
 
 
 @pytest.fixture
@@ -52,10 +54,17 @@ def test_room_is_what_the_tightest_limit_leaves() -> None:
     assert cluster.room(Limits(10, None, None), queue) > 10**6
 
 
-def test_names_with_bars_and_lines_that_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    text = "4_1|PENDING|Resources|a|b\nslurm_load_jobs: hello\n"
+def test_lines_that_are_no_jobs_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "4_1|PENDING|ReqNodeNotAvail, UnavailableNodes:n1\nslurm_load_jobs: hello\n"
     monkeypatch.setattr(cluster, "_ask", lambda *_: text)
-    assert cluster.queue() == {"4_1": Ticket("PENDING", "Resources", "a|b")}
+    reason = "ReqNodeNotAvail, UnavailableNodes:n1"
+    assert cluster.queue() == {"4_1": Ticket("PENDING", reason)}
+
+
+def test_what_commands_print_may_be_in_any_encoding() -> None:
+    assert cluster._ask("printf", r"caf\351 | \205\n") == "caf\N{REPLACEMENT CHARACTER} | \ufffd\n"
+    with pytest.raises(SweepError, match=r"bash -c printf .*: d\ufffdsol\ufffd"):
+        cluster._ask("bash", "-c", r"printf 'd\351sol\351\n' >&2; exit 1")
 
 
 def test_a_users_defaults_hide_no_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,6 +73,21 @@ def test_a_users_defaults_hide_no_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = cluster._ask("env")
     assert "SQUEUE_PARTITION" not in seen
     assert "SLURM_CONF=here" in seen
+
+
+OWN = {"SLURM_CONF": "here", "SLURM_MPI_TYPE": "none", "SBATCH_ACCOUNT": "us", "HOME": "/home/me"}
+
+
+def test_options_that_no_job_of_a_sweep_can_have_are_not_handed_on() -> None:
+    unwanted = {"SBATCH_ARRAY_INX": "3-4", "SBATCH_WAIT": "1", "SBATCH_ERROR": "/x"}
+    kept = cluster.environment(OWN | unwanted | {"SACCT_FORMAT": "x"})
+    assert kept == OWN | {"SLURM_BITSTR_LEN": "0"}
+
+
+def test_what_is_about_the_job_one_is_in_is_not_handed_on() -> None:
+    job = {"SLURM_JOB_ID": "7", "SLURM_NTASKS": "4", "SRUN_DEBUG": "3", "SBATCH_EXPORT": "NONE"}
+    kept = cluster.environment(OWN | job)
+    assert kept == {"SLURM_CONF": "here", "HOME": "/home/me", "SLURM_BITSTR_LEN": "0"}
 
 
 def test_cancelling_is_one_request_an_array(told: list[tuple[str, ...]]) -> None:
@@ -111,6 +135,9 @@ def test_another_complaint_is(monkeypatch: pytest.MonkeyPatch) -> None:
         ("wait", "no"),
         ("setup", "module load cuda"),
         ("additional_parameters", "nice"),
+        ("tasks_per_node", 2),
+        ("nodes", 2),
+        ("nodes", "1-2"),
         ("stage", ["mem_gb"]),
     ],
 )
@@ -123,3 +150,42 @@ def test_settings_of_stages_are_checked_too() -> None:
     check({"stage": {"mem_gb": 32}, "timeout_min": 240, "setup": ["true"], "max_submit": None})
     with pytest.raises(ConfigError, match=r"^hydra\.launcher\.stage\.mem_gb=much: must be"):
         check({"stage": {"mem_gb": "much"}})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ntasks", 2),
+        ("ntasks-per-node", 2),
+        ("ntasks_per_node", 2),
+        ("array", "0-3"),
+        ("job-name", "mine"),
+        ("job_name", "mine"),
+        ("output", "log"),
+        ("wait", True),
+        ("export", ["HOME", "PATH"]),
+        ("export", None),
+        ("requeue", False),
+        ("comment", "two\nlines"),
+    ],
+)
+def test_options_that_a_sweep_has_no_use_for_are_refused_by_name(name: str, value: object) -> None:
+    label = rf"^hydra\.launcher\.additional_parameters\.{name}="
+    with pytest.raises(ConfigError, match=label):
+        check({"additional_parameters": {name: value}})
+
+
+def test_other_options_are_the_users() -> None:
+    options = {"export": "NONE", "nice": 100, "exclusive": True, "mail-type": "FAIL", "ntasks": 1}
+    check({"additional_parameters": options, "nodes": 1, "tasks_per_node": None})
+
+
+@pytest.mark.parametrize("name", ["back\\slash", "12:30:00", "two\nlines", "caf\udce9"])
+def test_directories_that_would_be_taken_for_others_are_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"^hydra\.sweep\.dir=/sweeps/.*: must not contain "):
+        check_directory(Path("/sweeps") / name)
+
+
+@pytest.mark.parametrize("name", ["100%j", "it's", "a b", "$HOME", "über"])
+def test_other_directories_are_names(name: str) -> None:
+    check_directory(Path("/sweeps") / name)

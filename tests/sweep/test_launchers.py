@@ -224,6 +224,19 @@ def test_a_plan_knows_what_is_stored_and_what_the_rest_will_take(tmp_path: Path)
     assert "one after another (by 2 like ones in the store)" in done.stdout
 
 
+@pytest.mark.parametrize("launcher", ["basic", "local"])
+def test_a_typed_directory_of_a_job_may_contain_its_number(tmp_path: Path, launcher: str) -> None:
+    """What Hydra's own overrides refer to is known in a job alone: as with a plan."""
+    grid = (*TINY, "until=prune", "pruner=random", "seed=0,1", f"hydra/launcher={launcher}")
+    names = "hydra.sweep.subdir=x_${hydra.job.num}/${seed}_5%"
+    done = call(
+        tmp_path, "-m", *grid, names, "hydra.job.name=${hydra.job.num}", "hydra.sweep.dir=s"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("record.json")}
+    assert found == {"s/x_0/0_5%/record.json", "s/x_1/1_5%/record.json"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -242,6 +255,10 @@ def test_a_plan_knows_what_is_stored_and_what_the_rest_will_take(tmp_path: Path)
             "sanity_check=random_labels",
         ),
         (["-m", "store_dir=a,b"], "store_dir: all jobs of a sweep share one"),
+        (
+            ["-m", "seed=0,1", "hydra.sweep.dir=${hydra.job.num}"],
+            "hydra.sweep.dir=${hydra.job.num}:",
+        ),
     ],
 )
 def test_a_mistake_in_any_job_is_one_line_before_anything_starts(

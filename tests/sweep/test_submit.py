@@ -51,7 +51,9 @@ class Played:
         self.calls.append(command)
         if command[0] == "squeue":
             self._go_on()
-            return "".join(f"{name}|{'|'.join(job)}\n" for name, job in self.jobs.items())
+            chosen = [option.removeprefix("--name=") for option in command if "--name=" in option]
+            jobs = {one: job for one, job in self.jobs.items() if not chosen or job[2] in chosen}
+            return "".join(f"{one}|{job[0]}|{job[1]}\n" for one, job in jobs.items())
         if command[:2] == ("scontrol", "release"):
             for name in self._of(command[2]):
                 self.jobs[name][1] = "None"
@@ -116,6 +118,95 @@ def followed(book: Book, of: Submitter) -> list[str]:
     """Submit all and wait: the names of what was submitted are on the played cluster."""
     waiting = follow.start(of, book.plan.jobs)
     return [state.why for state in follow.wait(of, waiting, Progress(None, None, 6, 0))]
+
+
+def test_what_may_never_start_is_said_once_and_again_when_the_reason_changes(
+    book: Book, played: Played, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody would know otherwise: a job that asks for what no node has stays in the queue."""
+    reasons = ["BadConstraints"] * 3 + ["Priority"] + ["QOSGrpCpuLimit"] * 2 + ["BadConstraints"]
+
+    def go_on() -> None:
+        for job in played.jobs.values():
+            ready = job[0] == "PENDING" and job[1] != "JobHeldUser"
+            if ready:
+                job[:2] = ["PENDING", reasons[0]] if reasons else ["CANCELLED", "None"]
+        del reasons[:1]
+
+    monkeypatch.setattr(played, "_go_on", go_on)
+    of = submitter(book)
+    waiting = follow.start(of, book.plan.jobs)
+    played.jobs["1"][1] = played.jobs["2"][1] = "None"  # the two stages
+    states = follow.wait(of, waiting, Progress(None, None, 6, 0))
+    said = [record.message for record in caplog.records]
+    assert said == [
+        "on SLURM 6 jobs and 2 shared stages wait: BadConstraints: no node has all that is asked "
+        "for (constraint, gres, gpus_per_node, cpus_per_task, mem_gb)",
+        "on SLURM 6 jobs and 2 shared stages wait: QOSGrpCpuLimit: a limit of its account or qos "
+        "is reached, or lower than what it asks for",
+    ]
+    assert {state.word for state in states} == {"failed"}
+
+
+def test_a_job_says_what_the_stage_that_it_waits_for_waits_for(book: Book, played: Played) -> None:
+    follow.start(submitter(book), book.plan.jobs)
+    played.book = dataclasses.replace(book, directory=book.directory / "none")  # none ends
+    for identifier, job in played.jobs.items():
+        job[:2] = ["PENDING", "Dependency" if "_" in identifier else "PartitionTimeLimit"]
+    why = follow.look(book)[0].why
+    assert why == (
+        "for its train_dense a: PartitionTimeLimit: timeout_min is more than the partition allows"
+    )
+    played.jobs["1"][:2] = ["RUNNING", "None"]
+    state = follow.look(book)[0]
+    assert state.why == "for its train_dense a, which is running"
+    assert state.log == book.cluster_directory / "1_0_log.out", "where there is something to see"
+    played.jobs["1"][:2] = ["PENDING", "Priority"]
+    assert follow.look(book)[0].why == "for the stages that it goes on from"
+
+
+def test_a_job_whose_setup_failed_says_which_line(book: Book, played: Played) -> None:
+    follow.start(submitter(book), book.plan.jobs)
+    played.book = dataclasses.replace(book, directory=book.directory / "none")
+    for identifier in ("3_1", "3_3", "1"):
+        note = book.cluster_directory / f"{identifier}_setup_failed"
+        note.write_text("module load x ended with exit code 1")
+        played.jobs[identifier][:2] = ["FAILED", "NonZeroExitCode"]
+    played.jobs["3_0"][:2] = ["CANCELLED", "DependencyNeverSatisfied"]
+    played.jobs["3_3"][:2] = ["CANCELLED", "None"]
+    states = follow.look(book)
+    reason = "hydra.launcher.setup: module load x ended with exit code 1"
+    assert states[0].word == states[1].word == "failed"
+    assert states[0].why == f"its train_dense a failed: {reason}"
+    assert states[1].why == reason
+    assert states[3].why == "cancelled before it had ended", "that ended its setup"
+
+
+def test_tasks_of_an_array_that_was_cancelled_before_it_began_were_cancelled(
+    book: Book, played: Played
+) -> None:
+    """SLURM then knows the array, and none of its tasks."""
+    book.note_submissions([Submission(f"9_{number}", job=number) for number in range(6)])
+    played.jobs = {"9": ["CANCELLED", "None", "x"]}
+    assert {state.why for state in follow.look(book)} == {"cancelled before it had ended"}
+
+
+def test_what_a_user_wants_jobs_to_wait_for_is_waited_for_as_well(
+    book: Book, played: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def note(folder: Path, tasks: Any, parameters: Any, _: int) -> list[str]:
+        asked.append(parameters["slurm_additional_parameters"].get("dependency", ""))
+        return played.sbatch(folder, tasks, parameters, _)
+
+    monkeypatch.setattr(submit, "sbatch", note)
+    own = Resources({"slurm_additional_parameters": {"dependency": "afterok:99"}})
+    of = dataclasses.replace(submitter(book), jobs=own, stages=own)
+    follow.start(of, book.plan.jobs)
+    assert asked[:2] == ["singleton,afterok:99"] * 2
+    told = [call[3] for call in played.calls if call[:2] == ("scontrol", "update")]
+    assert told == ["Dependency=afterok:99,afterok:1", "Dependency=afterok:99,afterok:2"]
 
 
 def test_one_place_in_the_queue_is_enough_for_jobs_with_stages(book: Book, played: Played) -> None:

@@ -35,22 +35,25 @@ class SlurmLauncher(BookLauncher, Submitit):
     ) -> None:
         """Refuse before anything is planned where there is no SLURM."""
         from sanity.sweep import cluster
-        from sanity.sweep.requests import check
+        from sanity.sweep.launch import sweep_directory
+        from sanity.sweep.requests import check, check_directory
 
         BookLauncher.setup(
             self, hydra_context=hydra_context, task_function=task_function, config=config
         )
         check(self.params)
+        check_directory(sweep_directory(config))
         if not config.sweep.plan:
             cluster.require()
 
     def start(self, book: "Book", jobs: "Sequence[Job]") -> None:
         """Submit what is missing; jobs of which all is in the store are run here, in seconds."""
-        from sanity.sweep import cluster, follow, local
+        from sanity.sweep import follow, local
         from sanity.sweep.progress import progress
+        from sanity.sweep.requests import check_directory
         from sanity.sweep.states import in_store
 
-        cluster.leave_job()
+        check_directory(book.directory)
         stored = [
             job for job in jobs if all(in_store(book.store_dir, stage) for stage in job.stages)
         ]
