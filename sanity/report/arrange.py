@@ -1,6 +1,5 @@
 """Runs put where they belong: a context, a method in it, a sparsity, an arm, a seed."""
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,6 @@ NEUTRAL = (
     *("seed", "until", "device", "threads", "checkpoint_every", "allow_dead", "data_dir"),
     *("store_dir", "tracker", "verdict", "experiment", "debug", "sweep", "hydra"),
 )
-OF_A_SEED = {"pruner.path", "arch.init_from"}
 OF_THE_CONTEXT = ("dataset", "arch", "training")
 
 
@@ -46,8 +44,6 @@ class _Place:
 
 def _place(run: Run) -> _Place:
     flat = flatten(run.config)
-    for name in OF_A_SEED & flat.keys():  # a file a seed is the same method, seed by seed
-        flat[name] = re.sub(rf"(?<!\d){run.seed}(?!\d)", "{seed}", str(flat[name]))
     context = {name: value for name, value in flat.items() if _group(name) in OF_THE_CONTEXT}
     arm = {name: value for name, value in flat.items() if _group(name) == "sanity_check"}
     method = {
