@@ -40,7 +40,7 @@ def filled(setting: str, pattern: str, seed: int) -> str:
 
 
 def unify(cfg: DictConfig) -> None:
-    """Write patterns in one way: OmegaConf's ``${seed}`` would leave no trace once it is resolved."""
+    """Write patterns in one way: OmegaConf's ``${seed}`` leaves no trace once it is resolved."""
     for setting in SETTINGS:
         group, _, name = setting.partition(".")
         values = cfg.get(group)
