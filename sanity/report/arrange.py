@@ -111,6 +111,7 @@ class _Sorted:
                     detail=words.method(run.choices, run.config),
                     sparsity=sparsity if sparsity is not None else _found_sparsity(found),
                     arms=_ordered(found),
+                    missed=_found_sparsity(found) if _is_missed(found) else None,
                 )
             )
         return cells
@@ -119,7 +120,7 @@ class _Sorted:
         found: dict[Any, dict[int, float]] = defaultdict(dict)
         for place, runs in self.found.items():
             for seed, run in runs.items():
-                accuracy = _dense_accuracy(run)
+                accuracy = run.dense_accuracy
                 if accuracy is not None:
                     found[place.context][seed] = accuracy
         return found
@@ -132,6 +133,10 @@ def _found_sparsity(arms: Mapping[str, Arm]) -> float | None:
     return round(sum(found) / len(found), 4) if found else None
 
 
+def _is_missed(arms: Mapping[str, Arm]) -> bool:
+    return any(run.missed for arm in arms.values() for run in arm.runs.values())
+
+
 def _is_dense_alone(arms: Mapping[str, Arm]) -> bool:
     runs = [run for arm in arms.values() for run in arm.runs.values()]
     found = {(run.choices["pruner"], run.choices["sanity_check"]) for run in runs}
@@ -141,13 +146,6 @@ def _is_dense_alone(arms: Mapping[str, Arm]) -> bool:
 def _has_result(arm: Arm) -> bool:
     """Whether there is a ticket to speak of, trained or not."""
     return any(run.ticket is not None for run in arm.runs.values()) or bool(arm.accuracies)
-
-
-def _dense_accuracy(run: Run) -> float | None:
-    """That of the dense network on clean data, if the run had one."""
-    if run.stages.get("train_dense", {}).get("perturbed"):
-        return None
-    return run.metrics.get("dense_test_accuracy")
 
 
 def _ordered(arms: Mapping[str, Arm]) -> dict[str, Arm]:

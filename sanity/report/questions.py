@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 
-from sanity.report import words
+from sanity.report import sameness, words
 from sanity.report.cells import Arm, Cell, mean
 from sanity.rewinds.learning_rate import LearningRate
 from sanity.stats.criteria import Criteria
@@ -37,7 +37,6 @@ FINE_TUNED = {words.ORIGINAL, "shuffle_weights"}
 """The arms of a positive control."""
 
 LATE = 0.5  # of the schedule, from which on a ticket is fine-tuned rather than trained again
-CHANCE = 1.2  # times the accuracy of guessing, up to which a ticket has learnt nothing
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class _Asked:
     check: str
     label: str
     paired: Paired
-    why_not: str = ""
+    why_not: str
 
 
 def ask(cells: Sequence[Cell], criteria: Criteria) -> list[Question]:
@@ -103,24 +102,27 @@ def _of_cell(cell: Cell, cells: Sequence[Cell], criteria: Criteria) -> list[_Ask
     original = cell.original
     if original is None or not original.accuracies:
         return []
-    changed = [(arm.check, arm.label, arm) for arm in cell.arms.values() if arm is not original]
-    changed += [(words.RANDOM_TICKET, label, arm) for label, arm in _random_tickets(cell, cells)]
-    why_not = _has_learnt_nothing(cell, original)
-    return [
-        _Asked(
-            cell, arm, check, label, compare(original.accuracies, arm.accuracies, criteria), why_not
-        )
-        for check, label, arm in changed
+    own = [arm for arm in cell.arms.values() if arm is not original]
+    changed = [(arm.check, arm.label, arm, sameness.OF_A_CELL) for arm in own]
+    changed += [
+        (words.RANDOM_TICKET, label, arm, sameness.OF_A_CONTEXT)
+        for label, arm in _random_tickets(cell, cells)
     ]
+    chance = _has_learnt_nothing(original)
+    asked = []
+    for check, label, arm, shared in changed:
+        unlike = sameness.why_not(original, arm, shared)
+        # A difference that means nothing is not shown: it would be read all the same.
+        seeds = {} if unlike else arm.accuracies
+        paired = compare(original.accuracies, seeds, criteria)
+        asked.append(_Asked(cell, arm, check, label, paired, unlike or chance))
+    return asked
 
 
-def _has_learnt_nothing(cell: Cell, original: Arm) -> str:
+def _has_learnt_nothing(original: Arm) -> str:
     """Why nothing can be taken away from a ticket that guesses; empty for others."""
-    classes = cell.any_run.config.get("dataset", {}).get("num_classes")
     accuracy = mean(original.accuracies)
-    if not isinstance(classes, int) or classes < 2 or accuracy is None:
-        return ""
-    if accuracy > CHANCE * 100 / classes:
+    if not next(iter(original.runs.values())).guesses(accuracy):
         return ""
     return f"as found it is no better than guessing ({accuracy:.2f}%)"
 
