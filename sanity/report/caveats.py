@@ -71,8 +71,8 @@ def _guessing(runs: Sequence[Run], cells: Sequence[Cell]) -> list[str]:
             dense[name][run.seed] = run.guesses(run.dense_accuracy)
     for name, seeds in dense.items():
         if any(seeds.values()):
-            count = f"{sum(seeds.values())} of {words.count(len(seeds), 'seed')}"
-            found.append(f"the dense network of {name} ({count})")
+            some = f"{sum(seeds.values())} of {words.count(len(seeds), 'seed')}"
+            found.append(f"the dense network of {name} ({some})")
     levels = {run.guessing.accuracy for run in runs if run.guessing}
     level = f" ({levels.pop():.4g}%)" if len(levels) == 1 else ""
     return [f"no better than guessing{level}: {'; '.join(found)}"] if found else []

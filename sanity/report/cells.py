@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sanity.report import words
-from sanity.report.runs import Run
+from sanity.report.runs import Run, kind
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,11 @@ class Cell:
     def label(self) -> str:
         """The method and its sparsity."""
         return f"{self.method} {self.size}".strip()
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """What its choices are, whatever they are called."""
+        return {name: kind(self.any_run.config, self.choices, name) for name in self.choices}
 
     @property
     def seeds(self) -> set[int]:

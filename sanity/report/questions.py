@@ -7,6 +7,7 @@ from math import isfinite
 
 from sanity.report import sameness, words
 from sanity.report.cells import Arm, Cell, mean
+from sanity.report.runs import kind
 from sanity.rewinds.learning_rate import LearningRate
 from sanity.stats.criteria import Criteria
 from sanity.stats.paired import Paired, compare
@@ -66,8 +67,11 @@ def ask(cells: Sequence[Cell], criteria: Criteria) -> list[Question]:
 def _question(one: _Asked, judgement: Judgement | None) -> Question:
     if judgement is None:
         judgement = Judgement(Verdict.NONE, one.paired, why=one.why_not)
-    kind = control(one.cell, one.check)
-    return Question(one.cell, one.changed, one.check, one.label, kind, judgement)
+    run = next(iter(one.changed.runs.values()))
+    own = one.check != words.RANDOM_TICKET
+    check = kind(run.config, run.choices, "sanity_check") if own else one.check
+    known = control(one.cell, check)
+    return Question(one.cell, one.changed, one.check, one.label, known, judgement)
 
 
 def control(cell: Cell, check: str) -> str:
@@ -77,7 +81,7 @@ def control(cell: Cell, check: str) -> str:
     2020, section 5) of the largest trained weights that has only the end of the schedule must miss
     them; with more of it ahead it may make up for them, so that is a question and no control.
     """
-    choices = cell.choices
+    choices = cell.kinds
     if choices["pruner"] == "random" and choices["rewind"] == "init":
         return "negative" if check == "rearrange" else ""
     return "positive" if _is_fine_tuned(cell) and check == "shuffle_weights" else ""
@@ -89,7 +93,7 @@ def is_control(cell: Cell) -> bool:
 
 
 def _is_fine_tuned(cell: Cell) -> bool:
-    choices, config = cell.choices, cell.any_run.config
+    choices, config = cell.kinds, cell.any_run.config
     epochs, epoch = config.get("training", {}).get("epochs"), config.get("rewind", {}).get("epoch")
     if (choices["pruner"], choices["rewind"]) != ("lt", "learning_rate"):
         return False
@@ -132,11 +136,11 @@ def _random_tickets(cell: Cell, cells: Sequence[Cell]) -> list[tuple[str, Arm]]:
 
     One as a rule; where there are several, their names say in which settings they differ.
     """
-    if cell.choices["pruner"] in ("random", "dense") or is_control(cell):
+    if cell.kinds["pruner"] in ("random", "dense") or is_control(cell):
         return []
     found = []
     for other in cells:
-        choices = (other.choices["pruner"], other.choices["ratio"], other.choices["rewind"])
+        choices = tuple(other.kinds[group] for group in ("pruner", "ratio", "rewind"))
         same = other.context is cell.context and other.sparsity == cell.sparsity
         original = other.original
         if same and choices == ("random", "smart", "init") and original and original.accuracies:

@@ -16,6 +16,7 @@ from sanity.stats import criteria
 from sanity.stats.criteria import Criteria
 
 RECORD = "record.json"
+OURS = "sanity."
 GROUPS = ("dataset", "arch", "pruner", "ratio", "rewind", "sanity_check")
 
 
@@ -93,6 +94,19 @@ class Absent:
     word: str
     why: str
     command: str = ""
+
+
+def kind(config: Mapping[str, Any], choices: Mapping[str, str], group: str) -> str:
+    """What a group's choice is, by the class it names: of ours the module, else the class's path.
+
+    An option's name is anybody's: one's own may be called ``random`` without being random, and
+    ours be chosen under another name. Networks of one module are told apart by their names.
+    """
+    target = config.get(group, {}).get("_target_")
+    if not isinstance(target, str) or (group in ("arch", "dataset") and target.startswith(OURS)):
+        return choices[group]
+    parts = target.split(".")
+    return parts[2].rstrip("_") if target.startswith(OURS) and len(parts) > 2 else target
 
 
 def read(path: Path) -> Run | Absent:

@@ -12,8 +12,8 @@ from sanity.report.cells import Arm
 from sanity.report.runs import Run
 
 NOT_COMPARED = "not compared"
-OF_A_CELL = ("dataset", "arch", "training", "pruner", "ratio", "rewind")
-OF_A_CONTEXT = ("dataset", "arch", "training")
+OF_A_CELL: tuple[str, ...] = ("dataset", "arch", "training", "pruner", "ratio", "rewind")
+OF_A_CONTEXT: tuple[str, ...] = ("dataset", "arch", "training")
 
 
 def why_not(original: Arm, changed: Arm, shared: tuple[str, ...] = OF_A_CELL) -> str:
