@@ -10,7 +10,7 @@ from rich.text import Text
 from sanity.files import near
 from sanity.report import controls, matrix, tables, words
 from sanity.report.controls import State
-from sanity.report.matrix import Entry, Matrix
+from sanity.report.matrix import Entry, Head, Matrix
 from sanity.report.report import Report
 from sanity.stats.verdicts import Verdict
 
@@ -59,10 +59,14 @@ def _table(title: str, content: Matrix) -> Table:
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
     table.add_column(content.corner)
     for head in content.columns:
-        table.add_column(head.name)
+        table.add_column(_heading(head))
     for head, entries in content.rows:
-        table.add_row(head.name, *(_place(entry) for entry in entries))
+        table.add_row(_heading(head), *(_place(entry) for entry in entries))
     return table
+
+
+def _heading(head: Head) -> Text:
+    return Text(head.name).append(f"\n{head.context}" if head.context else "", style="dim")
 
 
 def _place(entry: Entry | None) -> Text:

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from sanity import console, masks
+from sanity import console, masks, remarks
 from sanity.checks.base import Effect, MaskCheck, ScoreCheck
 from sanity.components import option_name
 from sanity.connectivity import is_dead
@@ -53,7 +53,12 @@ def prune_donor(lab: Lab, trained: Trained | None) -> Entry | None:
     if lab.parts.donor is None:
         return None
     search = _Search(lab, lab.parts.donor, trained, None, None, ONCE, check=None)
-    return lab.fetch("prune", "prune_donor", search.settings(), search.compute)
+    entry = lab.fetch("prune", "prune_donor", search.settings(), search.compute)
+    if ties := entry.facts.get("ties"):  # masks stored by earlier versions do not tell
+        remark = remarks.of_ties(ties, sum(masks.kept(mask_of(entry)).values()))
+        if remark:
+            log.warning("ratio.of: %s", remark)
+    return entry
 
 
 @dataclass(frozen=True)
