@@ -24,7 +24,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from sanity import pending
+from sanity import patterns, pending
 from sanity.config import PROJECT, unknown_setting
 from sanity.errors import ConfigError, SanityError, as_line, one_line
 from sanity.files import DISK_ERRORS
@@ -42,7 +42,7 @@ KILLED = 128  # and the signal's number, as shells report it: 130 for Ctrl-C, 14
 
 def start(main: Callable[[], Any]) -> None:
     """Run a Hydra main function; a known problem ends in one line and exit code 1 or 2."""
-    sys.argv[1:] = arranged(sys.argv[1:])
+    sys.argv[1:] = arranged([patterns.escaped(text) for text in sys.argv[1:]])
     sys.path.append(str(PROJECT / "sweeps"))  # where Hydra finds our sweeper and launchers
     raise_on_signals()
     if WANTS_TRACEBACKS:

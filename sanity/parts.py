@@ -6,20 +6,18 @@ import hashlib
 import json
 import operator
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig
 from torch import nn
 
 import sanity.datasets as datasets
 import sanity.pruners
-from sanity import components
+from sanity import components, patterns
 from sanity.checks.base import Check
 from sanity.components import Values, component, identified, plain
-from sanity.config import Settings, absolute, conform, read_settings
+from sanity.config import Settings, conform, read_settings
 from sanity.datasets.base import Dataset
 from sanity.errors import CombinationError, ConfigError
 from sanity.files import sha256
@@ -152,6 +150,7 @@ def build(cfg: DictConfig) -> Parts:
     A folder data set is packed here, since the network's shape depends on what is in it.
     """
     settings = read_settings(cfg)
+    patterns.unify(cfg)
     with watched() as read_by_dataset:
         dataset = component("dataset", plain(cfg, "dataset"), Dataset)
     dataset = datasets.resolve(dataset, Path(settings.data_dir))
@@ -159,13 +158,13 @@ def build(cfg: DictConfig) -> Parts:
     cfg.dataset.num_classes, cfg.dataset.image_size = dataset.num_classes, dataset.image_size
     cfg.data_dir, cfg.store_dir = settings.data_dir, settings.store_dir  # absolute from here on
     arch = plain(cfg, "arch")
-    init_from = _checkpoint(arch.pop("init_from", None))
+    init_from = patterns.existing("arch.init_from", arch.pop("init_from", None), settings.seed)
     arch_class = components.class_of("arch", arch, nn.Module)
     arch = components.conformed("arch", arch, arch_class)
     blueprint, read_by_arch = outline(
         json.dumps(arch), dataset.channels, _side(dataset), _classes(dataset)
     )
-    method = _method(plain(cfg, "pruner"), plain(cfg, "ratio"))
+    method = _method(_pruner(cfg, settings.seed), plain(cfg, "ratio"))
     donor = _donor(method.ratio) if isinstance(method.ratio, Like) else None
     rewind = identified("rewind", plain(cfg, "rewind"), Rewind)
     check = identified("sanity_check", plain(cfg, "sanity_check"), Check)
@@ -198,6 +197,14 @@ def build(cfg: DictConfig) -> Parts:
         ),
         code=functools.reduce(operator.or_, own),
     )
+
+
+def _pruner(cfg: DictConfig, seed: int) -> Values:
+    """The pruner's settings; its file, if it reads one, may be another one for every seed."""
+    values = plain(cfg, "pruner")
+    if isinstance(values.get("path"), str):
+        values["path"] = patterns.filled("pruner.path", values["path"], seed)
+    return values
 
 
 def _method(pruner_values: Values, ratio_values: Values) -> Method:
@@ -238,18 +245,6 @@ def _donor(ratio: Like) -> Method:
         "linear": "auto",
     }
     return _method(values, pool)
-
-
-def _checkpoint(init_from: Any) -> Path | None:
-    if not isinstance(init_from, str | None):
-        raise ConfigError(f"arch.init_from={init_from}: must be a file's path or null")
-    if init_from is None:
-        return None
-    path = absolute("arch.init_from", init_from)
-    with suppress(OSError):  # of a name that is too long for one
-        if path.is_file():
-            return path
-    raise ConfigError(f"arch.init_from={init_from}: no such file")
 
 
 def _side(dataset: Dataset) -> int:

@@ -23,7 +23,7 @@ from sanity.stages.rewind import rewind
 from sanity.stages.train_dense import train_dense
 from sanity.stages.train_ticket import train_ticket
 from sanity.stats import criteria
-from sanity.store import Entry, Store
+from sanity.store import Entry, Store, key_of
 from sanity.store.notes import Note
 from sanity.trackers.audience import Audience
 from sanity.trackers.ledger import SHOWN, Ledger
@@ -79,6 +79,7 @@ def _run(
         criteria.of(cfg)  # a report will ask, when nothing can be mended any more
         parts = build(cfg)
         record.content["config"] = _plain(cfg)
+        record.content["identity"] = _identity(parts)
         validate(parts)
         lab = _open(parts, record, planned, last)
         trackers.say_where(shown_by, _sweep(cfg))
@@ -164,6 +165,14 @@ def _conclude(record: Record, parts: Parts, outcome: Outcome) -> None:
         ticket=ticket,
         baseline=not parts.pruner.prunes,
     )
+
+
+def _identity(parts: Parts) -> dict[str, str]:
+    """A digest of what names each part in keys: the code, files and images that settings hide."""
+    ids = parts.ids
+    named = {"dataset": ids.dataset, "arch": ids.arch, "training": ids.recipe}
+    named |= {"rewind": ids.rewind, "sanity_check": ids.check, **parts.method.identity}
+    return {name: key_of("part", {name: values}) for name, values in named.items()}
 
 
 def _reason(error: BaseException) -> str:

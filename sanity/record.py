@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from filelock import Timeout
 
-from sanity import __version__, locks
+from sanity import __version__, locks, remarks
 from sanity.errors import StoreError
 from sanity.files import sweep_up, write_json
 from sanity.layers import Blueprint
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 SCHEMA = 1
 LOCK = ".lock"
 PATIENCE = 2  # seconds; who asks whether a run is at work holds its lock for less
+OF_THE_DATA = ("overlap", "test_images", "largest_class")
 PACKAGES = ("torch", "torchvision", "hydra-core", "omegaconf", "safetensors", "numpy")
 
 
@@ -114,8 +115,17 @@ class Record:
         if self.listener:
             self.listener.epoch(stage, figures)
 
-    def set_ticket(self, blueprint: Blueprint, mask: Mask, asked: float | None = None) -> None:
-        """Note how many weights each layer of the ticket keeps; ``asked`` is the sparsity meant."""
+    def set_ticket(
+        self,
+        blueprint: Blueprint,
+        mask: Mask,
+        asked: float | None = None,
+        ties: dict[str, int] | None = None,
+    ) -> list[str]:
+        """Note how many weights each layer of the ticket keeps; what is remarkable is returned.
+
+        ``asked`` is the sparsity meant, ``ties`` what equal scores left open.
+        """
         counts = kept(mask)
         self.content["ticket"] = {
             "sparsity": 1 - sum(counts.values()) / blueprint.total,
@@ -127,7 +137,9 @@ class Record:
             ],
             "digest": mask_digest(mask),
             **({} if asked is None else {"asked": asked}),
+            **({} if ties is None else {"ties": ties}),
         }
+        return remarks.of_ticket(self.content["ticket"])
 
     def set_check(self, name: str, effect: dict[str, Any] | None) -> None:
         """Note the sanity check and what it measurably changed."""
@@ -151,9 +163,11 @@ class Record:
             metrics["pruned_test_accuracy"] = ticket.facts["start_test_accuracy"]
         if final is not None:
             metrics |= _results(final.facts["epochs"])
-        overlaps = [e.facts["overlap"] for e in (dense, ticket) if e and "overlap" in e.facts]
-        if overlaps:  # trainings stored by earlier versions do not tell
-            self.content["data"] = {"overlap": max(overlaps)}
+        for entry in (dense, ticket):
+            known = entry.facts if entry is not None else {}
+            found = {name: known[name] for name in OF_THE_DATA if name in known}
+            if found:  # trainings stored by earlier versions tell less, or nothing
+                self.content["data"] = self.content.get("data", {}) | found
 
     @property
     def objective(self) -> float | None:

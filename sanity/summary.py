@@ -6,8 +6,12 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
+from sanity import remarks
 from sanity.console import Out
 from sanity.record import Record
+
+TRAINED = ("dense_test_accuracy", "test_accuracy")
+"""Of networks that have been trained, which are to be better than guessing."""
 
 
 def show(record: Record) -> None:
@@ -48,6 +52,9 @@ def result(content: dict[str, Any]) -> Table:
         empty = [layer["name"] for layer in ticket["layers"] if layer["kept"] == 0]
         if empty:
             table.add_row("empty layers", ", ".join(empty), style="red")
+        for remark in remarks.of_ticket(ticket):
+            table.add_row("remark", remark, style="yellow")
+    guessing = remarks.guessing(content)
     baseline = content["choices"]["pruner"] == "dense"
     labels = {
         "dense_test_accuracy": "dense",
@@ -59,7 +66,9 @@ def result(content: dict[str, Any]) -> Table:
         if name in metrics and not (baseline and name == "dense_test_accuracy"):
             best = metrics.get("best_test_accuracy")
             note = f"  (best epoch {best:.2f}%)" if name == "test_accuracy" else ""
-            table.add_row(label, f"{metrics[name]:.2f}%{note}")
+            chance = guessing.remark(metrics[name]) if guessing and name in TRAINED else ""
+            words = f"{metrics[name]:.2f}%{note}{'  ' if chance else ''}{chance}"
+            table.add_row(label, words, style="yellow" if chance else "")
     check = content["check"]
     if check and check["effect"]:
         table.add_row("check", f"{check['name']}: {effect(check['effect'])}")

@@ -7,7 +7,7 @@ from hydra._internal.utils import create_config_search_path
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from sanity.config import PROJECT
 from sanity.sweep import launch
@@ -32,4 +32,6 @@ def plan_of(*arguments: str, config_dir: Path | None = None) -> Plan:
     """What ``python run.py -m <arguments>`` would start."""
     loader = loader_of(config_dir)
     config = configuration(loader, *arguments)
-    return launch.plan(config, loader, list(config.hydra.overrides.task))
+    tasks = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)  # as Hydra does
+    assert isinstance(tasks, list)
+    return launch.plan(config, loader, tasks)

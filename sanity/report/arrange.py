@@ -1,6 +1,5 @@
 """Runs put where they belong: a context, a method in it, a sparsity, an arm, a seed."""
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,6 @@ NEUTRAL = (
     *("seed", "until", "device", "threads", "checkpoint_every", "allow_dead", "data_dir"),
     *("store_dir", "tracker", "verdict", "experiment", "debug", "sweep", "hydra"),
 )
-OF_A_SEED = {"pruner.path", "arch.init_from"}
 OF_THE_CONTEXT = ("dataset", "arch", "training")
 
 
@@ -46,8 +44,6 @@ class _Place:
 
 def _place(run: Run) -> _Place:
     flat = flatten(run.config)
-    for name in OF_A_SEED & flat.keys():  # a file a seed is the same method, seed by seed
-        flat[name] = re.sub(rf"(?<!\d){run.seed}(?!\d)", "{seed}", str(flat[name]))
     context = {name: value for name, value in flat.items() if _group(name) in OF_THE_CONTEXT}
     arm = {name: value for name, value in flat.items() if _group(name) == "sanity_check"}
     method = {
@@ -115,6 +111,7 @@ class _Sorted:
                     detail=words.method(run.choices, run.config),
                     sparsity=sparsity if sparsity is not None else _found_sparsity(found),
                     arms=_ordered(found),
+                    missed=_found_sparsity(found) if _is_missed(found) else None,
                 )
             )
         return cells
@@ -123,7 +120,7 @@ class _Sorted:
         found: dict[Any, dict[int, float]] = defaultdict(dict)
         for place, runs in self.found.items():
             for seed, run in runs.items():
-                accuracy = _dense_accuracy(run)
+                accuracy = run.dense_accuracy
                 if accuracy is not None:
                     found[place.context][seed] = accuracy
         return found
@@ -136,6 +133,10 @@ def _found_sparsity(arms: Mapping[str, Arm]) -> float | None:
     return round(sum(found) / len(found), 4) if found else None
 
 
+def _is_missed(arms: Mapping[str, Arm]) -> bool:
+    return any(run.missed for arm in arms.values() for run in arm.runs.values())
+
+
 def _is_dense_alone(arms: Mapping[str, Arm]) -> bool:
     runs = [run for arm in arms.values() for run in arm.runs.values()]
     found = {(run.choices["pruner"], run.choices["sanity_check"]) for run in runs}
@@ -145,13 +146,6 @@ def _is_dense_alone(arms: Mapping[str, Arm]) -> bool:
 def _has_result(arm: Arm) -> bool:
     """Whether there is a ticket to speak of, trained or not."""
     return any(run.ticket is not None for run in arm.runs.values()) or bool(arm.accuracies)
-
-
-def _dense_accuracy(run: Run) -> float | None:
-    """That of the dense network on clean data, if the run had one."""
-    if run.stages.get("train_dense", {}).get("perturbed"):
-        return None
-    return run.metrics.get("dense_test_accuracy")
 
 
 def _ordered(arms: Mapping[str, Arm]) -> dict[str, Arm]:

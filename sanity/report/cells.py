@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sanity.report import words
-from sanity.report.runs import Run
+from sanity.report.runs import Run, kind
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ class Cell:
     """A method in a context at one sparsity: ``arms`` by label, as found and under each check.
 
     ``method`` names it as short as these runs allow, ``detail`` with ratio and rewind.
+    ``sparsity`` is that which was asked for; where the ratio has missed it by more than rounding,
+    ``missed`` is what came of it.
     """
 
     context: Context
@@ -52,6 +54,7 @@ class Cell:
     detail: str
     sparsity: float | None
     arms: Mapping[str, Arm]
+    missed: float | None = None
 
     @property
     def original(self) -> Arm | None:
@@ -59,9 +62,30 @@ class Cell:
         return next((arm for arm in self.arms.values() if arm.check == words.ORIGINAL), None)
 
     @property
+    def pruned(self) -> float:
+        """The share of weights that its tickets really lack."""
+        return (self.sparsity or 0.0) if self.missed is None else self.missed
+
+    @property
+    def size(self) -> str:
+        """Its sparsity in words, and what the ratio made of it."""
+        found = "" if self.missed is None else f" ({self.missed:.2%} pruned)"
+        return f"{words.percent(self.sparsity)}{found}"
+
+    @property
     def label(self) -> str:
         """The method and its sparsity."""
-        return f"{self.method} {words.percent(self.sparsity)}".strip()
+        return f"{self.method} {self.size}".strip()
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """What its choices are, whatever they are called."""
+        return {name: kind(self.any_run.config, self.choices, name) for name in self.choices}
+
+    @property
+    def seeds(self) -> set[int]:
+        """Those of all its arms."""
+        return {seed for arm in self.arms.values() for seed in arm.runs}
 
     @property
     def any_run(self) -> Run:

@@ -11,10 +11,11 @@ from sanity.stats.verdicts import Verdict
 
 @dataclass(frozen=True)
 class Head:
-    """The heading of a row or column, and what it means."""
+    """The heading of a row or column, what it means, and its context where there are several."""
 
     name: str
     detail: str = ""
+    context: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,8 @@ def _matrix(
 
 def _head(row: Row, several: bool) -> Head:
     detail = f"{row.context}: {row.detail}" if several else row.detail
-    return Head(f"{row.method} {row.sparsity}".strip(), detail)
+    context = row.context if several else ""
+    return Head(f"{row.method} {row.sparsity}".strip(), detail, context)
 
 
 def _answer(answer: Answer | None) -> Entry | None:

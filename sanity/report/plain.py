@@ -57,6 +57,7 @@ def _place(cell: Cell) -> dict[str, Any]:
         "method": cell.method,
         **cell.choices,
         "sparsity": cell.sparsity,
+        "pruned": cell.pruned,
     }
 
 

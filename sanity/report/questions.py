@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 
-from sanity.report import words
+from sanity.report import sameness, words
 from sanity.report.cells import Arm, Cell, mean
+from sanity.report.runs import kind
 from sanity.rewinds.learning_rate import LearningRate
 from sanity.stats.criteria import Criteria
 from sanity.stats.paired import Paired, compare
@@ -37,7 +38,6 @@ FINE_TUNED = {words.ORIGINAL, "shuffle_weights"}
 """The arms of a positive control."""
 
 LATE = 0.5  # of the schedule, from which on a ticket is fine-tuned rather than trained again
-CHANCE = 1.2  # times the accuracy of guessing, up to which a ticket has learnt nothing
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class _Asked:
     check: str
     label: str
     paired: Paired
-    why_not: str = ""
+    why_not: str
 
 
 def ask(cells: Sequence[Cell], criteria: Criteria) -> list[Question]:
@@ -67,8 +67,11 @@ def ask(cells: Sequence[Cell], criteria: Criteria) -> list[Question]:
 def _question(one: _Asked, judgement: Judgement | None) -> Question:
     if judgement is None:
         judgement = Judgement(Verdict.NONE, one.paired, why=one.why_not)
-    kind = control(one.cell, one.check)
-    return Question(one.cell, one.changed, one.check, one.label, kind, judgement)
+    run = next(iter(one.changed.runs.values()))
+    own = one.check != words.RANDOM_TICKET
+    check = kind(run.config, run.choices, "sanity_check") if own else one.check
+    known = control(one.cell, check)
+    return Question(one.cell, one.changed, one.check, one.label, known, judgement)
 
 
 def control(cell: Cell, check: str) -> str:
@@ -78,7 +81,7 @@ def control(cell: Cell, check: str) -> str:
     2020, section 5) of the largest trained weights that has only the end of the schedule must miss
     them; with more of it ahead it may make up for them, so that is a question and no control.
     """
-    choices = cell.choices
+    choices = cell.kinds
     if choices["pruner"] == "random" and choices["rewind"] == "init":
         return "negative" if check == "rearrange" else ""
     return "positive" if _is_fine_tuned(cell) and check == "shuffle_weights" else ""
@@ -90,7 +93,7 @@ def is_control(cell: Cell) -> bool:
 
 
 def _is_fine_tuned(cell: Cell) -> bool:
-    choices, config = cell.choices, cell.any_run.config
+    choices, config = cell.kinds, cell.any_run.config
     epochs, epoch = config.get("training", {}).get("epochs"), config.get("rewind", {}).get("epoch")
     if (choices["pruner"], choices["rewind"]) != ("lt", "learning_rate"):
         return False
@@ -103,24 +106,27 @@ def _of_cell(cell: Cell, cells: Sequence[Cell], criteria: Criteria) -> list[_Ask
     original = cell.original
     if original is None or not original.accuracies:
         return []
-    changed = [(arm.check, arm.label, arm) for arm in cell.arms.values() if arm is not original]
-    changed += [(words.RANDOM_TICKET, label, arm) for label, arm in _random_tickets(cell, cells)]
-    why_not = _has_learnt_nothing(cell, original)
-    return [
-        _Asked(
-            cell, arm, check, label, compare(original.accuracies, arm.accuracies, criteria), why_not
-        )
-        for check, label, arm in changed
+    own = [arm for arm in cell.arms.values() if arm is not original]
+    changed = [(arm.check, arm.label, arm, sameness.OF_A_CELL) for arm in own]
+    changed += [
+        (words.RANDOM_TICKET, label, arm, sameness.OF_A_CONTEXT)
+        for label, arm in _random_tickets(cell, cells)
     ]
+    chance = _has_learnt_nothing(original)
+    asked = []
+    for check, label, arm, shared in changed:
+        unlike = sameness.why_not(original, arm, shared)
+        # A difference that means nothing is not shown: it would be read all the same.
+        seeds = {} if unlike else arm.accuracies
+        paired = compare(original.accuracies, seeds, criteria)
+        asked.append(_Asked(cell, arm, check, label, paired, unlike or chance))
+    return asked
 
 
-def _has_learnt_nothing(cell: Cell, original: Arm) -> str:
+def _has_learnt_nothing(original: Arm) -> str:
     """Why nothing can be taken away from a ticket that guesses; empty for others."""
-    classes = cell.any_run.config.get("dataset", {}).get("num_classes")
     accuracy = mean(original.accuracies)
-    if not isinstance(classes, int) or classes < 2 or accuracy is None:
-        return ""
-    if accuracy > CHANCE * 100 / classes:
+    if not next(iter(original.runs.values())).guesses(accuracy):
         return ""
     return f"as found it is no better than guessing ({accuracy:.2f}%)"
 
@@ -130,11 +136,11 @@ def _random_tickets(cell: Cell, cells: Sequence[Cell]) -> list[tuple[str, Arm]]:
 
     One as a rule; where there are several, their names say in which settings they differ.
     """
-    if cell.choices["pruner"] in ("random", "dense") or is_control(cell):
+    if cell.kinds["pruner"] in ("random", "dense") or is_control(cell):
         return []
     found = []
     for other in cells:
-        choices = (other.choices["pruner"], other.choices["ratio"], other.choices["rewind"])
+        choices = tuple(other.kinds[group] for group in ("pruner", "ratio", "rewind"))
         same = other.context is cell.context and other.sparsity == cell.sparsity
         original = other.original
         if same and choices == ("random", "smart", "init") and original and original.accuracies:

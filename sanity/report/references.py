@@ -8,7 +8,9 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from sanity.config import PROJECT
 from sanity.report.cells import Cell, Context
+from sanity.report.runs import kind
 
 FILE = Path(__file__).with_name("references.yaml")
 RECIPE = {
@@ -37,9 +39,13 @@ def of_arm(cell: Cell, check: str) -> Reference | None:
 
     None where the recipe is another one: two epochs are not to be compared with 160.
     """
-    config = cell.any_run.config
+    arm = next(one for one in cell.arms.values() if one.check == check)
+    config = next(iter(arm.runs.values())).config
     whole_schedule = not config.get("rewind", {}).get("epoch")
     if cell.sparsity is None or not _same_recipe(config) or not whole_schedule:
+        return None
+    choices = {**cell.choices, **_of_context(cell.context), "sanity_check": check}
+    if cell.missed is not None or not _as_shipped(config, choices):
         return None
     place = (cell.context.dataset, cell.context.arch, *map(cell.choices.get, PLACE[2:]))
     return _cells().get((*place, check, round(cell.sparsity, 6)))
@@ -47,9 +53,44 @@ def of_arm(cell: Cell, check: str) -> Reference | None:
 
 def of_dense(context: Context, config: Mapping[str, Any]) -> Reference | None:
     """The published accuracy of a context's dense network; ``config`` is one of its runs'."""
-    if not _same_recipe(config):
+    if not _same_recipe(config) or not _as_shipped(config, _of_context(context)):
         return None
     return _dense().get((context.dataset, context.arch))
+
+
+def _of_context(context: Context) -> dict[str, str]:
+    return {"dataset": context.dataset, "arch": context.arch}
+
+
+def _as_shipped(config: Mapping[str, Any], choices: Mapping[str, str]) -> bool:
+    """Whether the options of these names are ours, with the settings that they come with.
+
+    A network of one's own may bear any name, and ours may be made narrower.
+    """
+    for group, name in choices.items():
+        ours, found = _option(group, name), config.get(group, {})
+        if ours is None or kind(config, {group: name}, group) != name:
+            return False
+        if any(found.get(setting, value) != value for setting, value in ours.items()):
+            return False
+    return True
+
+
+@functools.cache
+def _option(group: str, name: str) -> dict[str, Any] | None:
+    """The settings of an option's own file, but for those that say where a run stands."""
+    path = PROJECT / "conf" / group / f"{name}.yaml"
+    if not path.is_file():
+        return None
+    content = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    assert isinstance(content, dict)
+    values = content.get(group, content)
+    apart = ("_target_", "sparsity", "epoch", "defaults")
+    return {
+        name: value
+        for name, value in values.items()
+        if name not in apart and "${" not in str(value) and value != "???"
+    }
 
 
 def _same_recipe(config: Mapping[str, Any]) -> bool:

@@ -138,7 +138,7 @@ def of(found: Collection, places: Sequence[Path], margin: float | None = None) -
         questions=tuple(ask(cells, criteria)),
         absent=tuple(found.absent),
         books=tuple(found.books),
-        notes=(*said, *notes, *caveats(found.runs)),
+        notes=(*said, *notes, *caveats(found.runs, cells)),
         unreadable=tuple(found.unreadable),
         late_margin=margin,
     )

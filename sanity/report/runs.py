@@ -3,17 +3,20 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sanity import remarks
 from sanity.errors import ConfigError, SanityError
 from sanity.files import printable
 from sanity.record import SCHEMA
+from sanity.remarks import Guessing
 from sanity.stats import criteria
 from sanity.stats.criteria import Criteria
 
 RECORD = "record.json"
+OURS = "sanity."
 GROUPS = ("dataset", "arch", "pruner", "ratio", "rewind", "sanity_check")
 
 
@@ -33,6 +36,8 @@ class Run:
     criteria: Criteria
     sweep: str | None = None
     overlap: int = 0
+    identity: Mapping[str, str] = field(default_factory=dict)
+    guessing: Guessing | None = None
 
     @property
     def accuracy(self) -> float | None:
@@ -51,6 +56,35 @@ class Run:
         found = (self.ticket or {}).get("sparsity")
         return None if found is None else float(found)
 
+    @property
+    def missed(self) -> bool:
+        """Whether the mask's size differs from what was asked for by more than rounding."""
+        return bool(self.ticket and remarks.of_size(self.ticket, self.sparsity))
+
+    @property
+    def ties(self) -> float:
+        """The share of kept weights that equal scores leave open, where it is worth a word."""
+        ticket = self.ticket or {}
+        told = remarks.of_ties(ticket.get("ties"), ticket.get("kept", 0))
+        return ticket["ties"]["arbitrary"] / max(ticket["kept"], 1) if told else 0.0
+
+    @property
+    def dense_accuracy(self) -> float | None:
+        """That of the dense network on clean data, if the run had one."""
+        if self.stages.get("train_dense", {}).get("perturbed"):
+            return None
+        return self.metrics.get("dense_test_accuracy")
+
+    def guesses(self, accuracy: float | None) -> bool:
+        """Whether an accuracy on its test set is no better than guessing."""
+        return self.guessing is not None and bool(self.guessing.remark(accuracy))
+
+    @property
+    def remarks(self) -> list[str]:
+        """What to know of it before believing its numbers."""
+        chance = self.guessing.remark(self.accuracy) if self.guessing else ""
+        return [*remarks.of_ticket(self.ticket), *([chance] if chance else [])]
+
 
 @dataclass(frozen=True)
 class Absent:
@@ -60,6 +94,19 @@ class Absent:
     word: str
     why: str
     command: str = ""
+
+
+def kind(config: Mapping[str, Any], choices: Mapping[str, str], group: str) -> str:
+    """What a group's choice is, by the class it names: of ours the module, else the class's path.
+
+    An option's name is anybody's: one's own may be called ``random`` without being random, and
+    ours be chosen under another name. Networks of one module are told apart by their names.
+    """
+    target = config.get(group, {}).get("_target_")
+    if not isinstance(target, str) or (group in ("arch", "dataset") and target.startswith(OURS)):
+        return choices[group]
+    parts = target.split(".")
+    return parts[2].rstrip("_") if target.startswith(OURS) and len(parts) > 2 else target
 
 
 def read(path: Path) -> Run | Absent:
@@ -125,16 +172,18 @@ def _run(directory: Path, content: Mapping[str, Any]) -> Run:
         config=content["config"],
         stages=stages,
         metrics={name: float(value) for name, value in metrics.items()},
-        ticket=_ticket(content["ticket"]),
+        ticket=_ticket(content["ticket"], sparsity),
         effect=_effect(content.get("check")),
         versions={str(name): str(value) for name, value in content["versions"].items()},
         criteria=criteria.read(content["config"].get("verdict")),
         sweep=None if content.get("sweep") is None else str(content["sweep"]),
         overlap=int((content.get("data") or {}).get("overlap", 0)),
+        identity={str(name): str(value) for name, value in content.get("identity", {}).items()},
+        guessing=remarks.guessing(content),
     )
 
 
-def _ticket(content: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+def _ticket(content: Mapping[str, Any] | None, asked: float | None) -> Mapping[str, Any] | None:
     if content is None:
         return None
     layers = []
@@ -146,7 +195,11 @@ def _ticket(content: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     figures = {"kept": int(content["kept"]), "total": int(content["total"])}
     if not _is_number(content["sparsity"]):
         raise ValueError(f"ticket.sparsity is {content['sparsity']}")
-    return {**figures, "sparsity": float(content["sparsity"]), "layers": layers}
+    if not 0 <= figures["kept"] <= figures["total"] or not figures["total"]:
+        raise ValueError("ticket has counts that no network can have")
+    ties = {name: int(value) for name, value in (content.get("ties") or {}).items()}
+    found = {**figures, "sparsity": float(content["sparsity"]), "layers": layers, "asked": asked}
+    return found | ({"ties": ties} if ties else {})
 
 
 def _effect(check: Mapping[str, Any] | None) -> Mapping[str, float]:

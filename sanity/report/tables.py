@@ -10,7 +10,9 @@ from sanity.report.controls import State
 from sanity.report.questions import Question
 from sanity.report.references import Reference
 from sanity.report.report import Report
+from sanity.report.runs import Absent
 from sanity.stats.verdicts import Verdict
+from sanity.sweep import show
 
 SYMBOLS = {
     Verdict.DEPENDS: "▼",
@@ -63,7 +65,7 @@ def rows(report: Report) -> list[Row]:
             context=cell.context.label,
             method=cell.method,
             detail=cell.detail,
-            sparsity=words.percent(cell.sparsity),
+            sparsity=cell.size,
             dense=_dense(report, cell),
             arms={label: _accuracy(cell, arm) for label, arm in cell.arms.items()},
             answers={one.label: answer(one) for one in report.questions_of(cell)},
@@ -108,6 +110,10 @@ def word(question: Question) -> str:
 
 def note(question: Question) -> str:
     """What is to be added: the seeds that would decide, or what is peculiar."""
+    return "; ".join(part for part in (_said(question), _unpaired(question)) if part)
+
+
+def _said(question: Question) -> str:
     judgement = question.judgement
     if question.verdict is Verdict.DEPENDS and question.check == words.RANDOM_TICKET:
         return judgement.why.removeprefix("better with the change").removeprefix(", ")
@@ -115,6 +121,14 @@ def note(question: Question) -> str:
         return judgement.why
     needed = judgement.seeds_needed
     return "more than 1,000 seeds" if needed is None else f"about {needed} seeds would decide"
+
+
+def _unpaired(question: Question) -> str:
+    """Seeds that only one of the arms has, which no comparison can use."""
+    original = question.cell.original
+    seeds = {} if original is None else original.accuracies
+    either, both = seeds.keys() | question.changed.accuracies, question.judgement.paired.seeds
+    return f"{both} of {len(either)} seeds have both arms" if 2 <= both < len(either) else ""
 
 
 def statistics(question: Question) -> list[str]:
@@ -164,6 +178,27 @@ def effects(report: Report) -> list[list[str]]:
             counted = _effect(arm)
             if counted:
                 found.append([cell.context.label, cell.label, arm.label, counted])
+    return found
+
+
+ABSENT = ("run", "state", "why", "overrides")
+NAMED = 3  # runs that a row of many names
+
+
+def absent(report: Report) -> list[list[str]]:
+    """The runs without a result, those that lack it for one reason in one row."""
+    groups: dict[tuple[str, str], list[Absent]] = {}
+    for one in report.absent:
+        groups.setdefault((one.word, show.reason(one.why)), []).append(one)
+    found = []
+    for group in groups.values():
+        names = [one.directory.name for one in group]
+        more = len(group) - NAMED
+        listed = [*names[:NAMED], *([f"{more:,} more"] if more > 0 else [])]
+        shared = set.intersection(*({*one.command.split()} for one in group))
+        command = " ".join(text for text in group[0].command.split() if text in shared)
+        text = f"{len(group):,}: {words.listed(listed)}" if len(group) > 1 else names[0]
+        found.append([text, group[0].word, group[0].why, command])
     return found
 
 

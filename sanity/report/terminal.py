@@ -8,9 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from sanity.files import near
-from sanity.report import controls, matrix, words
+from sanity.report import controls, matrix, tables, words
 from sanity.report.controls import State
-from sanity.report.matrix import Entry, Matrix
+from sanity.report.matrix import Entry, Head, Matrix
 from sanity.report.report import Report
 from sanity.stats.verdicts import Verdict
 
@@ -21,7 +21,7 @@ STYLES = {
     Verdict.NONE: "dim",
 }
 BANNER = {State.HOLDS: "green", State.OPEN: "yellow", State.FAILS: "bold white on red"}
-ABSENT = 20  # runs without a result that are listed
+ABSENT = 20  # reasons for runs to have no result that are listed
 
 
 def render(report: Report, *, best: bool = False, absent: bool = True) -> Group:
@@ -59,10 +59,14 @@ def _table(title: str, content: Matrix) -> Table:
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
     table.add_column(content.corner)
     for head in content.columns:
-        table.add_column(head.name)
+        table.add_column(_heading(head))
     for head, entries in content.rows:
-        table.add_row(head.name, *(_place(entry) for entry in entries))
+        table.add_row(_heading(head), *(_place(entry) for entry in entries))
     return table
+
+
+def _heading(head: Head) -> Text:
+    return Text(head.name).append(f"\n{head.context}" if head.context else "", style="dim")
 
 
 def _place(entry: Entry | None) -> Text:
@@ -99,9 +103,10 @@ def _absent(report: Report) -> list[RenderableType]:
         return []
     title = f"{len(report.absent):,} runs without a result"
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
-    for name in ("run", "state", "why"):
+    for name in tables.ABSENT[:3]:
         table.add_column(name, overflow="fold")
-    for one in report.absent[:ABSENT]:
-        table.add_row(one.directory.name, one.word, one.why)
-    more = len(report.absent) - ABSENT
-    return [table, *([Text(f"and {more:,} more")] if more > 0 else [])]
+    rows = tables.absent(report)
+    for row in rows[:ABSENT]:
+        table.add_row(*row[:3])
+    more = len(rows) - ABSENT
+    return [table, *([Text(f"and {more:,} more reasons")] if more > 0 else [])]

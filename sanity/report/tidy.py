@@ -1,9 +1,12 @@
 """``results.csv``: a row a run, done or not, for whoever computes on."""
 
+from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from sanity.report import sameness
 from sanity.report.arrange import flatten
 from sanity.report.report import Report
 from sanity.report.runs import GROUPS, Run
@@ -11,8 +14,10 @@ from sanity.report.runs import GROUPS, Run
 
 def frame(report: Report) -> pd.DataFrame:
     """A row a run: where, how it ended, choices, sparsity, seed, settings that vary, metrics."""
-    varied = _varied(report.runs)
-    rows: list[dict[str, Any]] = [_row(run, varied) for run in report.runs]
+    varied, uncompared = _varied(report.runs), _uncompared(report)
+    rows: list[dict[str, Any]] = [
+        _row(run, varied, [*run.remarks, *uncompared[run.directory]]) for run in report.runs
+    ]
     rows += [
         {"directory": str(one.directory), "status": one.word, "reason": one.why}
         for one in report.absent
@@ -30,7 +35,17 @@ def _inert(value: Any) -> Any:
     return f"'{value}" if is_formula else value
 
 
-def _row(run: Run, varied: list[str]) -> dict[str, Any]:
+def _uncompared(report: Report) -> dict[Path, list[str]]:
+    """Why a run was not compared with the tickets that it stands against, by its directory."""
+    found: dict[Path, list[str]] = defaultdict(list)
+    for one in report.questions:
+        if one.judgement.why.startswith(sameness.NOT_COMPARED):
+            for run in one.changed.runs.values():
+                found[run.directory].append(f"{one.cell.label}, {one.label}: {one.judgement.why}")
+    return found
+
+
+def _row(run: Run, varied: list[str], said: list[str]) -> dict[str, Any]:
     ticket = run.ticket or {}
     settings = flatten(run.config)
     return {
@@ -45,6 +60,7 @@ def _row(run: Run, varied: list[str]) -> dict[str, Any]:
         "kept": ticket.get("kept"),
         "total": ticket.get("total"),
         **run.metrics,
+        "remarks": "; ".join(said),
     }
 
 

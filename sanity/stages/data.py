@@ -48,9 +48,17 @@ class Data:
         return self._corrupted[1] if isinstance(self.check, DataCheck) else None
 
     @property
-    def overlap(self) -> int:
-        """How many test images are training images as well, of the whole data set."""
-        return self._packed.overlap
+    def facts(self) -> dict[str, int]:
+        """What is to be known of the test set: its size, its largest class, and its ``overlap``.
+
+        That is how many test images are training images as well, of the whole data set.
+        """
+        labels = self._examples[2].labels
+        return {
+            "overlap": self._packed.overlap,
+            "test_images": len(labels),
+            "largest_class": int(labels.bincount().max()),
+        }
 
     @cached_property
     def _packed(self) -> Packed:

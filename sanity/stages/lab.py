@@ -9,14 +9,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from sanity import identity, masks
+from sanity import identity
 from sanity.archs.build import build
 from sanity.archs.checkpoint import fit, load_state_dict
 from sanity.checks.base import Check, Effect
 from sanity.components import option_name
 from sanity.errors import CheckError, SweepError, TrainingError
 from sanity.parts import Parts
-from sanity.ratios.base import kept_share
 from sanity.record import Record
 from sanity.stages.data import Data
 from sanity.stages.network import Round
@@ -96,16 +95,11 @@ class Lab:
     def note_mask(self, pruned: Entry, turn: Round) -> None:
         """Note in the record what the mask keeps, before its ticket is trained."""
         parts, mask = self.parts, pruned.tensors("mask")
-        asked = None if parts.pruner.decides_sparsity else parts.ratio.sparsity
-        self.record.set_ticket(parts.blueprint, mask, asked)
-        total, kept = parts.blueprint.total, sum(masks.kept(mask).values())
-        # A ratio may round every layer; what is further off is the paper's formula at its limits.
-        if turn.last and asked is not None and abs(kept - kept_share(total, asked)) > len(mask):
-            log.warning(
-                "the ticket's sparsity is %.4g, and not ratio.sparsity=%s: ratio=%s cannot meet "
-                "that for this network",
-                *(1 - kept / total, asked, option_name(parts.ratio)),
-            )
+        # On the way to the last round's mask less is pruned.
+        asked = None if parts.pruner.decides_sparsity or not turn.last else parts.ratio.sparsity
+        ties = pruned.facts.get("ties")  # masks stored by earlier versions do not tell
+        for remark in self.record.set_ticket(parts.blueprint, mask, asked, ties):
+            log.warning("%s", remark)
 
     def _refuse_change(self, name: str, key: str) -> None:
         """A job that waited in a queue must not pass today's code for that of its submission."""
@@ -149,7 +143,7 @@ class Lab:
         return {
             "epochs": [epoch.as_dict() for epoch in epochs],
             "workload": self.parts.workload,
-            "overlap": self.data.overlap,
+            **self.data.facts,
         }
 
 

@@ -1,12 +1,13 @@
 """Stage 2: the mask; checks of scores and masks act here."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
-from sanity import console, masks
+from sanity import console, masks, remarks
 from sanity.checks.base import Effect, MaskCheck, ScoreCheck
 from sanity.components import option_name
 from sanity.connectivity import is_dead
@@ -15,7 +16,7 @@ from sanity.masks import Mask
 from sanity.parts import Method
 from sanity.pruners.base import Scores
 from sanity.pruners.scoring import deal
-from sanity.pruners.selection import find_mask
+from sanity.pruners.selection import Ties, find_mask
 from sanity.ratios.base import Allocation
 from sanity.stages.lab import Lab, happened
 from sanity.stages.network import Round, Trained, mask_of
@@ -52,7 +53,12 @@ def prune_donor(lab: Lab, trained: Trained | None) -> Entry | None:
     if lab.parts.donor is None:
         return None
     search = _Search(lab, lab.parts.donor, trained, None, None, ONCE, check=None)
-    return lab.fetch("prune", "prune_donor", search.settings(), search.compute)
+    entry = lab.fetch("prune", "prune_donor", search.settings(), search.compute)
+    if ties := entry.facts.get("ties"):  # masks stored by earlier versions do not tell
+        remark = remarks.of_ties(ties, sum(masks.kept(mask_of(entry)).values()))
+        if remark:
+            log.warning("ratio.of: %s", remark)
+    return entry
 
 
 @dataclass(frozen=True)
@@ -100,7 +106,8 @@ class _Search:
         perturb = None
         if isinstance(check, ScoreCheck):
             perturb = _Perturbation(check, lab.seed, self.turn)
-        mask = self._find(network, perturb)
+        ties: list[Ties] = []
+        mask = self._find(network, perturb, ties.append)
         if perturb is not None:
             effects.append(perturb.effect)
         if isinstance(check, MaskCheck):
@@ -109,7 +116,7 @@ class _Search:
             effects.append(effect)
         self._refuse_wrong_count(mask)
         save_tensors(work.directory, "mask", mask)
-        facts = _facts(lab, mask)
+        facts = _facts(lab, mask, ties[0])
         if self.scored is not None:
             masks.apply(network, mask)
             _, accuracy = evaluate(network, lab.data.clean.test, lab.parts.recipe)
@@ -136,7 +143,12 @@ class _Search:
         lent = {} if self.donor is None else masks.kept(mask_of(self.donor))
         return self.method.allocate(self.lab.parts.blueprint, lent)
 
-    def _find(self, network: nn.Module, perturb: "_Perturbation | None") -> Mask:
+    def _find(
+        self,
+        network: nn.Module,
+        perturb: "_Perturbation | None",
+        on_ties: Callable[[Ties], None],
+    ) -> Mask:
         parts, pruner = self.lab.parts, self.method.pruner
         with console.bar("prune", pruner.iterations) as bar:
             return find_mask(
@@ -151,6 +163,7 @@ class _Search:
                 progress=self.turn.progress,
                 perturb=perturb,
                 on_step=lambda done, steps: bar.advance(),
+                on_ties=on_ties,
             )
 
 
@@ -187,11 +200,13 @@ def _batches(lab: Lab, method: Method) -> list[Batch]:
     return [images.augmented(hand, random) for hand in hands]
 
 
-def _facts(lab: Lab, mask: Mask) -> dict[str, Any]:
-    """Which layers the mask empties, and whether it leaves a network to train."""
+def _facts(lab: Lab, mask: Mask, ties: Ties) -> dict[str, Any]:
+    """Which layers the mask empties, whether it leaves a network to train, what order decided."""
+    kept = masks.kept(mask)
     return {
-        "empty": [name for name, count in masks.kept(mask).items() if count == 0],
+        "empty": [name for name, count in kept.items() if count == 0],
         "dead": is_dead(lab.parts.factory, mask, lab.parts.input_shape),
+        "ties": {"tied": ties.tied, "arbitrary": min(ties.arbitrary, sum(kept.values()))},
     }
 
 

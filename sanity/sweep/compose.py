@@ -23,6 +23,7 @@ from sanity.cli import explain
 from sanity.errors import ConfigError
 from sanity.sweep.grid import quoted
 
+READS_SEED = re.compile(r"\{[^{}]*\bseed\b[^{}]*\}")
 REFERENCE = re.compile(r"\$\{([\w.:/@]+)\}")
 
 
@@ -32,6 +33,11 @@ class Composed:
 
     cfg: DictConfig
     choices: dict[Any, Any]
+
+    @cached_property
+    def names_seed(self) -> bool:
+        """Whether a setting refers to the seed, be it by ``{seed}`` or by ``${seed}``."""
+        return READS_SEED.search(OmegaConf.to_yaml(self.cfg)) is not None
 
 
 class Composer:

@@ -17,6 +17,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, RangeSweep
 
+from sanity import patterns
 from sanity.errors import ConfigError, one_line
 
 OF_AN_ARM = ("pruner", "ratio", "rewind", "sanity_check")
@@ -110,7 +111,7 @@ def _parsed(parser: OverridesParser, where: str, key: str, values: Any) -> Overr
     if isinstance(values, list) and not values:
         raise ConfigError(f"{where}: has no value")
     text = ",".join(map(_text, values)) if isinstance(values, list) else _plain(values)
-    return parser.parse_override(f"{key}={text}")
+    return parser.parse_override(patterns.escaped(f"{key}={text}"))
 
 
 def _plain(value: Any) -> str:

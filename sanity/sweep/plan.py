@@ -165,6 +165,9 @@ class Planner:
         seeds = [text for text in overrides if SEED.fullmatch(text)]
         rest = tuple(text for text in overrides if text not in seeds)
         composed = self._composer(rest)
+        if any("seed" in text for text in rest) or composed.names_seed:  # but where they are read
+            rest = tuple(overrides)
+            composed = self._composer(rest)
         if rest not in self._parts:
             self._parts[rest] = _build(composed.cfg)
         parts = self._parts[rest]

@@ -1,7 +1,8 @@
 """Tables a person reads: the plan of a sweep, how its jobs stand, what failed."""
 
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich import box
@@ -15,6 +16,7 @@ from sanity.sweep.cost import Cost
 from sanity.sweep.plan import Job, Plan, differing
 from sanity.sweep.states import WORDS, State, count
 
+KEY = re.compile(r"\b[0-9a-f]{20}\b")  # of a stage
 STYLES = {"done": "green", "running": "cyan", "failed": "red", "missing": "yellow"}
 
 
@@ -88,33 +90,83 @@ def counts(states: Sequence[State]) -> Text:
 def standing(states: Sequence[State], limit: int | None) -> Group:
     """The jobs that are not done, with what they wait for or why they failed."""
     rows = [state for state in states if state.word != "done"]
-    shown = rows if limit is None else rows[:limit]
+    groups = [[state] for state in rows] if limit is None else _alike(rows)
+    shown = groups if limit is None else groups[:limit]
     table = Table(box=box.SIMPLE_HEAD)
     for name in ("job", "state", "settings", "why", "log"):
         table.add_column(name, overflow="fold")
     settings = {job.number: one for job, one in differing([state.job for state in states])}
-    for state in shown:
-        words = _settings(state.job, settings[state.job.number])
-        word = Text(state.word, style=STYLES.get(state.word, ""))
-        table.add_row(str(state.job.number), word, words, state.why, _near(state.log))
+    for group in shown:
+        word = Text(group[0].word, style=STYLES.get(group[0].word, ""))
+        numbers, words, why, log = _row(group, settings)
+        table.add_row(numbers, word, words, why, log)
     parts: list[RenderableType] = [table] if shown else []
-    if len(rows) > len(shown):
-        parts.append(Text(f"and {len(rows) - len(shown):,} more (--all shows them)"))
+    more = len(rows) - sum(map(len, shown))
+    if more:
+        parts.append(Text(f"and {more:,} more (--all shows them)"))
+    elif len(shown) < len(rows):
+        parts.append(Text("--all lists them one by one", style="dim"))
     return Group(*parts)
 
 
 def failures(states: Sequence[State], limit: int) -> Group:
-    """The failed jobs: what sets them apart, why they failed, where to look."""
+    """The failed jobs, a row a reason: what sets them apart, why they failed, where to look."""
     failed = [state for state in states if state.word == "failed"]
     settings = {job.number: one for job, one in differing([state.job for state in states])}
     table = Table(box=box.SIMPLE_HEAD, title="failed", title_justify="left", title_style="red")
     for name in ("job", "overrides", "reason", "log"):
         table.add_column(name, overflow="fold")
-    for state in failed[:limit]:
-        words = _settings(state.job, settings[state.job.number])
-        table.add_row(str(state.job.number), words, state.why, _near(state.log))
-    more = len(failed) - limit
+    groups = _alike(failed)
+    for group in groups[:limit]:
+        table.add_row(*_row(group, settings))
+    more = sum(map(len, groups[limit:]))
     return Group(table, *([Text(f"and {more:,} more")] if more > 0 else []))
+
+
+def _alike(states: Sequence[State]) -> list[list[State]]:
+    """Jobs that stand alike for one reason, to be read once; running ones by themselves."""
+    found: dict[tuple[str, ...], list[State]] = {}
+    for state in states:
+        apart = (str(state.job.number),) if state.word == "running" else ()
+        found.setdefault((state.word, reason(state.why), *apart), []).append(state)
+    return list(found.values())
+
+
+def reason(why: str) -> str:
+    """What tells reasons apart: that a shared stage failed is one, whichever seed's it was."""
+    return KEY.sub("", why)
+
+
+def _row(
+    group: Sequence[State], settings: Mapping[int, dict[str, str]]
+) -> tuple[str, str, str, str]:
+    """Numbers, the settings that all of a group have, why, and the first one's log."""
+    first, numbers = group[0], spans([state.job.number for state in group])
+    if len(group) == 1:
+        return (
+            numbers,
+            _settings(first.job, settings[first.job.number]),
+            first.why,
+            _near(first.log),
+        )
+    shared = set.intersection(*({*settings[state.job.number].items()} for state in group))
+    words = [
+        f"{name}={value}"
+        for name, value in settings[first.job.number].items()
+        if (name, value) in shared
+    ]
+    return f"{len(group)}: {numbers}", " ".join(words), first.why, _near(first.log)
+
+
+def spans(numbers: Sequence[int]) -> str:
+    """0-3, 5: numbers, with those that follow each other put together."""
+    found: list[list[int]] = []
+    for number in sorted(numbers):
+        if found and number == found[-1][-1] + 1:
+            found[-1][1:] = [number]
+        else:
+            found.append([number])
+    return ", ".join("-".join(map(str, span)) for span in found)
 
 
 def _title(plan: Plan) -> str:

@@ -11,7 +11,9 @@ from sanity.errors import ConfigError, TrainingError
 from sanity.layers import blueprint
 from sanity.pruners.base import Pruner, Scores, Scoring
 from sanity.pruners.magnitude import Magnitude
-from sanity.pruners.selection import find_mask, largest, select
+from sanity.pruners.random import Random
+from sanity.pruners.selection import Ties, find_mask, largest, select
+from sanity.pruners.synflow import SynFlow
 from sanity.ratios.base import Allocation
 
 
@@ -214,3 +216,85 @@ def test_a_perturbation_of_scores_decides_what_is_kept() -> None:
 def test_no_iterations_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"pruner\.iterations=0"):
         find(Recorder(iterations=0), POOLED)
+
+
+def ties_of(scores: Scores, allocation: Allocation, steps: int = 1) -> Ties:
+    """The ties of a search in the tiny network whose pruner always gives these scores."""
+
+    class Fixed(Pruner):
+        iterations = steps
+
+        def score(self, scoring: Scoring) -> Scores:
+            return scores
+
+    found: list[Ties] = []
+    find(Fixed(), allocation, on_ties=found.append)
+    (ties,) = found
+    return ties
+
+
+def steps(levels: int) -> Scores:
+    """Scores of so many levels, each as often as the others, all through the network."""
+    return {
+        layer.name: (torch.arange(layer.total) % levels).float().view(layer.shape)
+        for layer in OUTLINE.layers
+    }
+
+
+def test_ties_are_the_weights_whose_order_decides() -> None:
+    scores = steps(2)
+    ones = sum(int(score.sum()) for score in scores.values())
+    pool = dict.fromkeys(OUTLINE.names)
+    inside = ties_of(scores, Allocation(pool, pooled=ones - 30))
+    assert (inside.tied, inside.arbitrary) == (ones, 30), "30 others would do as well"
+    few = ties_of(scores, Allocation(pool, pooled=7))
+    assert (few.tied, few.arbitrary) == (ones, 7), "any seven of them"
+    exact = ties_of(scores, Allocation(pool, pooled=ones))
+    assert (exact.tied, exact.arbitrary) == (0, 0), "a mask of ones and zeros is no choice"
+
+
+def test_ties_are_counted_layer_by_layer_and_step_by_step() -> None:
+    counts = {layer.name: layer.total // 4 for layer in OUTLINE.layers}
+    scores = steps(2)
+    tied = sum(int(score.sum()) for score in scores.values())
+    ties = ties_of(scores, Allocation(counts))
+    assert ties.choices == ties.told_apart == len(counts)
+    assert ties.tied == tied
+    ones = {name: int(score.sum()) for name, score in scores.items()}
+    assert ties.arbitrary == sum(min(n, ones[name] - n) for name, n in counts.items())
+    several = ties_of(scores, Allocation(counts), steps=3)
+    assert several.tied <= OUTLINE.total, "no more than there are"
+    assert several.arbitrary > 0
+
+
+def test_what_is_kept_whole_or_not_at_all_leaves_no_choice() -> None:
+    zeros = {layer.name: torch.zeros(layer.shape) for layer in OUTLINE.layers}
+    whole = Allocation({layer.name: layer.total for layer in OUTLINE.layers})
+    assert ties_of(zeros, whole) == Ties()
+    assert ties_of(zeros, Allocation(dict.fromkeys(OUTLINE.names, 0))) == Ties()
+
+
+@pytest.mark.parametrize("steps", [1, 5])
+@pytest.mark.parametrize("value", [0.0, 1.5])
+def test_scores_that_tell_no_weights_apart_are_refused(value: float, steps: int) -> None:
+    same = {layer.name: torch.full(layer.shape, value) for layer in OUTLINE.layers}
+    with pytest.raises(TrainingError, match=f"all scores are {value:g}, so that only the order"):
+        ties_of(same, POOLED, steps)
+
+
+def test_neither_do_scores_that_are_equal_within_each_layer_of_a_layer_wise_ratio() -> None:
+    scores = {
+        layer.name: torch.full(layer.shape, float(number))
+        for number, layer in enumerate(OUTLINE.layers)
+    }
+    half = Allocation({layer.name: layer.total // 2 for layer in OUTLINE.layers})
+    with pytest.raises(TrainingError, match="equal within every layer"):
+        ties_of(scores, half)
+    assert ties_of(scores, POOLED).told_apart == 1, "among layers they do differ"
+
+
+def test_the_pruners_themselves_meet_no_ties() -> None:
+    for pruner in (Magnitude(), Random(), SynFlow(iterations=20)):
+        found: list[Ties] = []
+        find(pruner, POOLED, on_ties=found.append)
+        assert found[0].arbitrary == 0, pruner

@@ -1,15 +1,20 @@
 """The contract in base.py: exact shares, and the path of iterative pruners."""
 
+import re
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from math import floor
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sanity.config import PROJECT
 from sanity.layers import Blueprint, Layer
-from sanity.ratios.base import Allocation, floor_share, kept_share
+from sanity.ratios.base import Allocation, Budget, Ratio, floor_share, kept_share
+from sanity.ratios.shares import share_out
 
 
 def outline(*totals: int) -> Blueprint:
@@ -97,3 +102,20 @@ def test_the_path_is_nested_and_ends_at_the_allocation(
                 assert target is earlier is later is None
             else:
                 assert earlier >= later >= target
+
+
+@pytest.mark.parametrize("sparsity", [0.5, 0.8, 0.98, 0.999])
+def test_the_ratio_that_the_readme_shows_meets_its_budget(sparsity: float) -> None:
+    text = (PROJECT / "README.md").read_text(encoding="utf-8")
+    found = re.search(r"@dataclass\nclass EqualCounts.*?(?=\n\n\n)", text, re.DOTALL)
+    assert found is not None
+    scope: dict[str, Any] = {"dataclass": dataclass, "share_out": share_out}
+    scope |= {one.__name__: one for one in (Ratio, Blueprint, Budget, Allocation)}
+    exec(found[0], scope)
+    network = outline(288, 9216, 36_864, 2048, 147_456, 1280)
+    budget = Budget(kept_share(network.total, sparsity))
+    allocation = scope["EqualCounts"](sparsity).allocate(network, budget)
+    assert allocation.total == budget.kept
+    counts = [(allocation.kept[layer.name], layer.total) for layer in network.layers]
+    free = [count for count, total in counts if count is not None and count < total]
+    assert max(free) - min(free) <= 1, "equal, but for layers that are too small"

@@ -9,8 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from sanity.ratios.base import kept_share
+
 LAYERS = (("conv1", 288), ("layer1.conv1", 9216), ("layer2.conv1", 36864), ("fc", 1280))
-DENSITIES = {"random": (0.5, 0.05, 0.01, 0.3), "lt": (0.3, 0.04, 0.012, 1.0)}
+DENSITIES = {"random": (0.5, 0.02, 0.005, 0.3), "lt": (0.3, 0.04, 0.006, 0.2)}
+FILLED = 2  # the layer that makes all methods' tickets keep as many weights
 RATIOS = {"lt": "global", "snip": "global", "grasp": "global", "random": "smart"}
 VERSIONS = {"sanity": "0.1.0", "python": "3.11.7", "torch": "2.14.1"}
 
@@ -38,6 +41,7 @@ def record(arm: Arm, **changes: Any) -> dict[str, Any]:
     rewind = {} if arm.epoch is None else {"epoch": arm.epoch}
     kept = [round(d * n) for d, (_, n) in zip(_densities(arm), LAYERS, strict=True)]
     total = sum(count for _, count in LAYERS)
+    kept[FILLED] += kept_share(total, arm.sparsity) - sum(kept)
     metrics = {"dense_test_accuracy": arm.dense, "test_accuracy": arm.accuracy}
     metrics |= {"best_test_accuracy": None if arm.accuracy is None else arm.accuracy + 0.1}
     name = "-".join(map(str, (arm.pruner, ratio, arm.rewind, arm.check, arm.sparsity, arm.seed)))

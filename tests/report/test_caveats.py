@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import simulated
 from simulated import Arm
 
@@ -41,3 +42,58 @@ def test_otherwise_nothing_is_said(tmp_path: Path) -> None:
     simulated.write(tmp_path, [Arm()])
     simulated.rewrite(tmp_path, record)
     assert make([tmp_path]).notes == ()
+
+
+def with_config(root: Path, arm: Arm, group: str, **values: object) -> None:
+    """A run with other settings of a group, in a directory of its own."""
+    content = simulated.record(arm)
+    content["config"][group] = {**content["config"][group], **values}
+    simulated.write(root / str(arm.seed), [arm])
+    simulated.rewrite(root / str(arm.seed), content)
+
+
+@pytest.mark.parametrize(("group", "name"), [("pruner", "path"), ("arch", "init_from")])
+def test_paths_that_differ_from_seed_to_seed_are_pointed_out(
+    group: str, name: str, tmp_path: Path
+) -> None:
+    hint = f"{group}.{name} is another one for every seed, so that each counts as a method"
+    for seed in (0, 1):
+        with_config(tmp_path / "a", Arm(seed=seed), group, **{name: f"ticket_{seed}.pt"})
+        with_config(tmp_path / "b", Arm(seed=seed), group, **{name: "ticket_{seed}.pt"})
+        with_config(tmp_path / "c" / str(seed), Arm(seed=0), group, **{name: f"{seed}.pt"})
+    assert any(note.startswith(hint) for note in make([tmp_path / "a"]).notes)
+    assert make([tmp_path / "b"]).notes == ()
+    assert make([tmp_path / "c"]).notes == (), "one seed of two tickets"
+
+
+def test_networks_that_guess_are_named_tickets_and_dense_ones(tmp_path: Path) -> None:
+    config = {"num_classes": 10}
+    for seed, accuracy in ((0, 10.0), (1, 60.0)):
+        arm = Arm(seed=seed, accuracy=accuracy, dense=11.0)
+        with_config(tmp_path, arm, "dataset", **config)
+    assert make([tmp_path]).notes == (
+        "no better than guessing (10%): digits resnet8, lt 98%, as found (1 of 2 seeds); the dense "
+        "network of digits resnet8 (2 of 2 seeds)",
+    )
+
+
+def test_the_largest_class_of_the_test_set_is_what_guessing_gives(tmp_path: Path) -> None:
+    data = {"overlap": 0, "test_images": 400, "largest_class": 360}
+    content = simulated.record(Arm(accuracy=91.0), data=data)
+    content["config"]["dataset"]["num_classes"] = 3
+    simulated.write(tmp_path, [Arm()])
+    simulated.rewrite(tmp_path, content)
+    (note,) = make([tmp_path]).notes
+    assert note.startswith("no better than guessing (90%): digits resnet8, lt 98%, as found (1 of")
+
+
+def test_masks_that_ties_decided_are_named_and_a_handful_is_not(tmp_path: Path) -> None:
+    for seed, arbitrary in ((0, 476), (1, 4)):
+        content = simulated.record(Arm(seed=seed))
+        content["ticket"]["ties"] = {"tied": 5000, "arbitrary": arbitrary}
+        simulated.write(tmp_path / str(seed), [Arm(seed=seed)])
+        simulated.rewrite(tmp_path / str(seed), content)
+    assert make([tmp_path]).notes == (
+        "equal scores leave to the order of the weights which of them are kept, up to 50.0% of "
+        "digits resnet8, lt 98%, as found (1 of 2 seeds)",
+    )

@@ -142,20 +142,32 @@ def test_whole_numbers_are_the_same_however_they_are_written(tmp_path: Path) -> 
     assert list(cell.arms["as found"].runs) == [0, 1]
 
 
+def from_files(root: Path, **paths: str) -> list[Cell]:
+    """The cells of runs by seed (``s0``), each of a mask from the file that is named."""
+    for name, path in paths.items():
+        arm = Arm(pruner="from_checkpoint", seed=int(name[1:]))
+        content = simulated.record(arm)
+        content["config"]["pruner"]["path"] = path
+        content["config"]["ratio"]["sparsity"] = None
+        content["ticket"]["sparsity"] = 0.9 + arm.seed / 5000
+        simulated.write(root / name, [arm])
+        simulated.rewrite(root / name, content)
+    return arrange(collect([root]).runs)[0]
+
+
 def test_masks_that_come_with_their_own_sparsity_a_file_a_seed_are_one_cell(
     tmp_path: Path,
 ) -> None:
-    for seed, sparsity in ((0, 0.9), (1, 0.9002)):
-        arm = Arm(pruner="from_checkpoint", seed=seed)
-        content = simulated.record(arm)
-        content["config"]["pruner"]["path"] = f"tickets/run_{seed}/mask_10.pt"
-        content["config"]["ratio"]["sparsity"] = None
-        content["ticket"]["sparsity"] = sparsity
-        simulated.write(tmp_path / str(seed), [arm])
-        simulated.rewrite(tmp_path / str(seed), content)
-    (cell,) = arrange(collect([tmp_path]).runs)[0]
+    (cell,) = from_files(tmp_path, s0="run_{seed}/mask_10.pt", s1="run_{seed}/mask_10.pt")
     assert list(cell.arms["as found"].runs) == [0, 1]
     assert cell.label == "from_checkpoint 90.01%"
+
+
+def test_no_digit_of_a_path_is_taken_for_a_seed(tmp_path: Path) -> None:
+    (cell,) = from_files(tmp_path / "a", **dict.fromkeys(("s0", "s2", "s8"), "v2/lr0.1/resnet8.pt"))
+    assert list(cell.arms["as found"].runs) == [0, 2, 8], "one ticket, trained with three seeds"
+    found = from_files(tmp_path / "b", s0="run_0.pt", s1="run_1.pt")
+    assert [list(cell.arms["as found"].runs) for cell in found] == [[0], [1]]
 
 
 def test_a_folder_is_called_by_its_name(tmp_path: Path) -> None:

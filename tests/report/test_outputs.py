@@ -224,3 +224,10 @@ def test_a_network_without_any_weight_is_drawn_as_what_it_is(tmp_path: Path) -> 
     simulated.rewrite(tmp_path, content)
     (panel,) = draw(make([tmp_path]))["densities"].panels
     assert "lowest: empty" in panel.alt
+
+
+def test_a_terminal_says_which_context_a_row_is_of(tmp_path: Path) -> None:
+    simulated.write(tmp_path, [Arm(), Arm(arch="vgg11")])
+    table = printed(make([tmp_path])).split("test accuracy")[1]
+    assert "digits resnet8" in table
+    assert "digits vgg11" in table

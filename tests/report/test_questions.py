@@ -246,3 +246,38 @@ def test_of_several_random_tickets_each_is_asked_about(tmp_path: Path) -> None:
         "a random ticket: random (linear=0.3)",
         "a random ticket: random (linear=0.5)",
     ]
+
+
+def renamed(root: Path, group: str, name: str, target: str, arms: list[Arm]) -> None:
+    """Runs whose option is called ``name`` and names the class ``target``."""
+    for arm in arms:
+        content = simulated.record(arm)
+        content["choices"][group] = name
+        content["config"][group]["_target_"] = target
+        path = root / f"{name}{arm.check}{arm.seed}"
+        simulated.write(path, [arm])
+        simulated.rewrite(path, content)
+
+
+def test_a_random_ticket_is_one_by_its_class_and_not_by_its_name(tmp_path: Path) -> None:
+    simulated.write(tmp_path / "a", seeds(3, 0, 0.1, 1))
+    arms = seeds(3, 0, 0.1, 3, pruner="random")
+    renamed(tmp_path / "a", "pruner", "chance", "sanity.pruners.random.Random", arms)
+    assert [one.check for one in make([tmp_path / "a"]).questions] == ["random_ticket"]
+    simulated.write(tmp_path / "b", seeds(3, 0, 0.1, 1))
+    renamed(tmp_path / "b", "pruner", "random", "mine.Random", arms)
+    assert make([tmp_path / "b"]).questions == ()
+
+
+def test_a_control_is_one_by_its_classes_too(tmp_path: Path) -> None:
+    arms = [
+        *seeds(3, 0, 0.05, 1, pruner="random"),
+        *seeds(3, 0, 0.05, 2, pruner="random", check="rearrange"),
+    ]
+    simulated.write(tmp_path / "a", arms[:3])
+    renamed(tmp_path / "a", "sanity_check", "rearrange", "mine.Rearrange", arms[3:])
+    (question,) = make([tmp_path / "a"]).questions
+    assert question.control == ""
+    simulated.write(tmp_path / "b", arms)
+    (question,) = make([tmp_path / "b"]).questions
+    assert question.control == "negative"

@@ -13,10 +13,14 @@ from sanity.report import references, tables
 from sanity.report.report import make
 
 
-def rows(tmp_path: Path, arm: Arm, **training: object) -> list[tables.Row]:
+def rows(tmp_path: Path, arm: Arm, **changes: dict[str, object]) -> list[tables.Row]:
+    """The rows of a run of the published recipe, but for the ``changes`` of its settings."""
     content = simulated.record(arm)
-    content["config"]["training"] = references.RECIPE | training
+    content["config"]["training"] = references.RECIPE
     content["config"]["dataset"] |= references.IMAGES
+    content["config"]["arch"] = {}
+    for group, values in changes.items():
+        content["config"][group] = {**content["config"][group], **values}
     simulated.write(tmp_path, [arm])
     simulated.rewrite(tmp_path, content)
     return tables.rows(make([tmp_path]))
@@ -64,8 +68,35 @@ def test_a_number_with_difference_and_provenance(
 def test_another_cell_or_recipe_has_none(
     values: dict[str, object], training: dict[str, object], tmp_path: Path
 ) -> None:
-    (row,) = rows(tmp_path, cifar(pruner="snip", **values), **training)
+    (row,) = rows(tmp_path, cifar(pruner="snip", **values), training=training)
     assert {one.reference for one in row.arms.values()} == {""}
+
+
+@pytest.mark.parametrize(
+    ("group", "settings"),
+    [
+        ("arch", {"widths": [8, 16, 32]}),
+        ("arch", {"_target_": "mine.ResNet"}),
+        ("pruner", {"samples_per_class": 5}),
+        ("pruner", {"_target_": "mine.SNIP"}),
+        ("ratio", {"linear": "dense"}),
+        ("dataset", {"_target_": "mine.CIFAR10"}),
+    ],
+)
+def test_neither_has_what_only_bears_the_name(
+    group: str, settings: dict[str, object], tmp_path: Path
+) -> None:
+    (row,) = rows(tmp_path / "a", cifar(pruner="snip"))
+    assert {one.reference for one in row.arms.values()} != {""}
+    (row,) = rows(tmp_path / "b", cifar(pruner="snip"), **{group: settings})
+    assert {one.reference for one in row.arms.values()} == {""}
+
+
+def test_a_check_of_another_strength_has_none(tmp_path: Path) -> None:
+    arm = cifar(pruner="grasp", check="half_dataset")
+    assert references._as_shipped({"sanity_check": {"fraction": 0.5}}, {"sanity_check": arm.check})
+    weak = {"sanity_check": {"fraction": 0.9}}
+    assert not references._as_shipped(weak, {"sanity_check": arm.check})
 
 
 def test_every_number_is_of_options_that_exist_and_none_is_lost() -> None:

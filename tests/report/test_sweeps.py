@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -69,7 +70,8 @@ def test_what_failed_is_in_the_report_of_the_rest(
     assert "2 of 4 jobs are not done" in done.stderr
     assert "report: sweep/report.html" in done.stdout
     page = (tmp_path / "sweep" / "report.html").read_text()
-    assert page.count("loss") >= 2
+    assert page.count("loss") == 1, "one reason is one row"
+    assert re.search(r"<td>2: \w.* and \w.*</td><td>failed</td>", page)
     with (tmp_path / "sweep" / "results.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert sorted(row["status"] for row in rows) == ["completed", "completed", "failed", "failed"]

@@ -21,12 +21,50 @@ def printed(table: RenderableType) -> list[list[str]]:
 def test_failures_name_settings_reason_and_log_up_to_a_limit() -> None:
     plan = plan_of("pruner=lt,hybrid", "seed=0,1")
     log = Path.cwd() / "here" / "run.log"
-    states = [State(job, "failed", "it broke", log) for job in plan.jobs]
+    states = [State(job, "failed", f"it broke at {job.number}", log) for job in plan.jobs]
     rows = printed(show.failures(states, limit=3))
-    assert ["0", "pruner=lt", "seed=0", "it", "broke", "here/run.log"] in rows
+    assert ["0", "pruner=lt", "seed=0", "it", "broke", "at", "0", "here/run.log"] in rows
     assert sum("broke" in row for row in rows) == 3
     assert rows[-1] == ["and", "1", "more"]
     assert show.counts(states).plain == "4 jobs:  4 failed"
+
+
+def test_failures_of_one_reason_are_one_row_with_what_they_share() -> None:
+    plan = plan_of("pruner=lt,hybrid", "seed=range(10)")
+    log = Path.cwd() / "here" / "run.log"
+    states = [
+        State(job, "failed", "no memory" if job.choices["pruner"] == "lt" else "other", log)
+        for job in plan.jobs
+    ]
+    rows = [row for row in printed(show.failures(states, limit=20)) if "log" in row[-1]]
+    assert rows[1:] == [
+        ["10:", "0-9", "pruner=lt", "no", "memory", "here/run.log"],
+        ["10:", "10-19", "pruner=hybrid", "other", "here/run.log"],
+    ]
+
+
+def test_a_shared_stage_that_failed_for_several_seeds_is_one_reason() -> None:
+    plan = plan_of("pruner=lt,hybrid", "seed=0,1")
+    whys = [f"its train_dense {job.stages[0].key} failed: diverged" for job in plan.jobs]
+    assert len(set(whys)) == 2
+    states = [State(job, "failed", why) for job, why in zip(plan.jobs, whys, strict=True)]
+    (row,) = [row for row in printed(show.standing(states, limit=9)) if "diverged" in row]
+    assert row[:3] == ["4:", "0-3", "failed"]
+    assert sum("diverged" in row for row in printed(show.standing(states, limit=None))) == 4
+
+
+def test_running_jobs_are_listed_one_by_one() -> None:
+    plan = plan_of("pruner=lt,hybrid", "seed=0,1")
+    rows = printed(show.standing([State(job, "running") for job in plan.jobs], limit=9))
+    assert [row[:2] for row in rows if "running" in row] == [[str(n), "running"] for n in range(4)]
+    waiting = printed(show.standing([State(job, "pending") for job in plan.jobs], limit=9))
+    assert ["4:", "0-3", "pending"] in waiting
+
+
+def test_numbers_that_follow_each_other_are_put_together() -> None:
+    assert show.spans([7, 0, 1, 2, 9, 8]) == "0-2, 7-9"
+    assert show.spans([4]) == "4"
+    assert show.spans([1, 3]) == "1, 3"
 
 
 def test_jobs_that_are_not_done_stand_with_their_reason_up_to_a_limit() -> None:

@@ -37,8 +37,8 @@ def _curves(context: Context, cells: Sequence[Cell]) -> Panel:
     height = canvas.HEIGHT + canvas.room(len(methods) + 1, columns=1)
     with canvas.drawing(height) as (drawn, axes):
         for number, (method, own) in enumerate(methods.items()):
-            own = sorted(own, key=lambda cell: cell.sparsity or 0)
-            kept = [1 - (cell.sparsity or 0) for cell in own]
+            own = sorted(own, key=lambda cell: cell.pruned)
+            kept = [1 - cell.pruned for cell in own]
             means = [mean(_values(cell)) or 0 for cell in own]
             lows = [min(_values(cell).values()) for cell in own]
             highs = [max(_values(cell).values()) for cell in own]
@@ -53,7 +53,7 @@ def _curves(context: Context, cells: Sequence[Cell]) -> Panel:
             )
             axes.fill_between(kept, lows, highs, color=colour, alpha=0.18, linewidth=0)
         _dense(axes, context, vertical=False)
-        ticks = sorted({1 - (cell.sparsity or 0) for cell in cells})
+        ticks = sorted({1 - cell.pruned for cell in cells})
         axes.set_xscale("log")
         axes.set_xticks(ticks, [words.percent(round(1 - tick, 9)) for tick in ticks])
         axes.set_xticks([], minor=True)
@@ -82,7 +82,8 @@ def _rows(context: Context, cells: Sequence[Cell]) -> Panel:
                 linewidth=1.2,
             )
         _dense(axes, context, vertical=True)
-        axes.set_yticks(range(len(cells)), [canvas.wrapped(cell.method) for cell in cells])
+        names = [cell.method if cell.missed is None else cell.label for cell in cells]
+        axes.set_yticks(range(len(cells)), [canvas.wrapped(name) for name in names])
         axes.set_ylim(len(cells) - 0.5, -0.5)
         axes.grid(visible=False, axis="y")
         axes.set_xlabel("test accuracy (%): seeds, mean ± std")
