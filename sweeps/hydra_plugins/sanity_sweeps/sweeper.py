@@ -14,6 +14,7 @@ from .base import BookLauncher
 
 if TYPE_CHECKING:
     from sanity.sweep.book import Book
+    from sanity.sweep.pace import Capacity
     from sanity.sweep.plan import Job
     from sanity.sweep.states import State
 
@@ -50,7 +51,8 @@ class SanitySweeper(Sweeper):
         plan = launch.plan(self.config, self.hydra_context.config_loader, arguments)
         if self.config.sweep.plan:
             store_dir = launch.absolute(self.config.store_dir)
-            echo(show.jobs(plan, SHOWN), show.plan(plan, cost_of(plan, store_dir)))
+            cost = cost_of(plan, store_dir, self._capacity())
+            echo(show.jobs(plan, SHOWN), show.plan(plan, cost))
             return None
         book = launch.open_book(self.config, plan)
         echo(show.jobs_line(plan), *show.left_out(plan))
@@ -69,8 +71,17 @@ class SanitySweeper(Sweeper):
             conclude(book, states)
         return None
 
+    def _capacity(self) -> "Capacity":
+        """What the launcher runs jobs on; those of others are taken for Hydra's, one by one."""
+        from sanity.sweep.pace import own
+
+        if isinstance(self.launcher, BookLauncher):
+            return self.launcher.capacity()
+        return own(self.config.device, self.config.threads)
+
     def _start(self, book: "Book", jobs: "Sequence[Job]") -> None:
         from sanity.sweep.compose import in_directory
+        from sanity.sweep.cost import cost_of
         from sanity.sweep.follow import without_cluster
         from sanity.sweep.grid import quoted
 
@@ -79,6 +90,8 @@ class SanitySweeper(Sweeper):
             self.launcher.start(book, jobs)
             return
         without_cluster(book, jobs)
+        if (cost := cost_of(book.plan, book.store_dir, self._capacity())).total is not None:
+            log.info("%s", cost.estimate())
         place = str(book.directory)
         name = f"sweep.name={quoted(book.name)}"
         overrides = [[*job.overrides, name, *in_directory(place, job.directory)] for job in jobs]
