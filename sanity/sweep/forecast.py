@@ -93,6 +93,7 @@ class Forecast:
         self._at: dict[Subject, Position | None] = {}
         self._since: dict[Subject, float] = {}
         self._beside: deque[float] = deque(maxlen=RECENT)
+        self._first: set[Subject] | None = None
 
     @property
     def shared(self) -> list[str]:
@@ -102,6 +103,8 @@ class Forecast:
     def look(self, running: Collection[Subject]) -> None:
         """See how far those are that run now."""
         now = time.monotonic()
+        if self._first is None:  # a worker's first run imports what the others find imported
+            self._first = set(running)
         for subject in [one for one in self._since if one not in running]:
             self._learn_beside(subject, now - self._since.pop(subject))
         for subject in running:
@@ -159,5 +162,6 @@ class Forecast:
     def _learn_beside(self, subject: Subject, seconds: float) -> None:
         """A run has ended: what it took beside its epochs."""
         work = self.work[subject]
-        if work.workload in self._measured or not work.total:
+        known = work.workload in self._measured or not work.total
+        if known and subject not in (self._first or ()):
             self._beside.append(max(0.0, seconds - self._pace(work.workload).high * work.total))

@@ -48,7 +48,8 @@ def jobs_line(plan: Plan) -> Text:
     else:
         several = [f"{count} {name}" for name, count in counts.items() if count > 1]
         note = f"some of the combinations of {', '.join(several)}" if several else ""
-    return Text(f"{len(rows):,} jobs" + (f": {note}" if note else ""))
+    jobs = "job" if len(rows) == 1 else "jobs"
+    return Text(f"{len(rows):,} {jobs}" + (f": {note}" if note else ""))
 
 
 def left_out(plan: Plan) -> list[RenderableType]:

@@ -56,7 +56,9 @@ class SanitySweeper(Sweeper):
             return None
         book = launch.open_book(self.config, plan)
         echo(show.jobs_line(plan), *show.left_out(plan))
-        trackers.say_where(trackers.build(self.config), book.name)
+        chosen = {text for job in plan.jobs for text in job.overrides if "tracker=" in text}
+        if chosen <= set(arguments):  # a grid's own are another matter: its jobs tell in their logs
+            trackers.say_where(trackers.build(self.config), book.name)
         with book.locked():
             before = look(book)
             jobs = [state.job for state in before if state.word != "done"]
