@@ -1,7 +1,6 @@
 """What is said where nobody looks at a terminal: seldom, but the first and the last always."""
 
 import logging
-from collections.abc import Iterator
 
 import pytest
 
@@ -22,7 +21,7 @@ class Clock:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     found = Clock()
     monkeypatch.setattr(console, "time", found)
     return found

@@ -106,8 +106,8 @@ def shared(plan: Plan, done: int, running: Sequence[Shared]) -> list[RenderableT
     for name in ("stage", "state", "why", "log"):
         table.add_column(name, overflow="fold")
     for one in running:
-        word = Text("running", style=STYLES["running"])
-        table.add_row(f"{one.name} {one.key}", word, one.why, _near(one.log))
+        state = Text("running", style=STYLES["running"])
+        table.add_row(f"{one.name} {one.key}", state, one.why, _near(one.log))
     return [line, *([table] if running else [])]
 
 
