@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
+from rich.table import Column
 
 from sanity.console import QUIET, err
 from sanity.sweep.forecast import Forecast, Subject
@@ -32,7 +33,7 @@ class Progress:
         self._total, self._done, self._failed = total, done, 0
         self.forecast = forecast or Forecast({}, {})
         self._due = time.monotonic() + FIRST
-        self._said = ""
+        self._said: list[str] = []
 
     def advance(self, jobs: int, failed: int = 0) -> None:
         """So many more jobs have ended, ``failed`` of them without success."""
@@ -49,28 +50,30 @@ class Progress:
         """Show how things stand: what waits, what runs, ``workers`` at a time (None: unknown)."""
         self.forecast.look(running)
         counts = self._counts(waiting, running)
+        epochs = self.forecast.epochs([*waiting, *running])
         left = self.forecast.left([*waiting, *running], workers) if workers else None
         over = not waiting and not running
-        note = "" if over else "time left not known yet" if left is None else f"{left} left"
         if self._bar is not None:
-            rest = self.forecast.epochs([*waiting, *running]) + len(waiting) + len(running)
-            self._bar.update(self._task, completed=_size(self.forecast) - rest)
-            self._bar.update(self._task, note="  ".join(filter(None, (counts, note))))
-        elif counts != self._said and (time.monotonic() >= self._due or over):
+            rest = epochs + len(waiting) + len(running)
+            shown = [*counts, *([f"{left} left"] if left and not over else [])]
+            done = _size(self.forecast) - rest
+            self._bar.update(self._task, completed=done, note="  ".join(shown))
+            return
+        counts += [f"{epochs:,} epochs to go"] if epochs else []
+        if counts != self._said and (time.monotonic() >= self._due or over):
             self._said, self._due = counts, time.monotonic() + QUIET
-            log.info("sweep  %s", "  ".join(filter(None, (counts, note))))
+            note = "" if over else "time left not known yet" if left is None else f"{left} left"
+            log.info("sweep  %s", "  ".join([*counts, *filter(None, [note])]))
 
-    def _counts(self, waiting: Collection[Subject], running: Collection[Subject]) -> str:
+    def _counts(self, waiting: Collection[Subject], running: Collection[Subject]) -> list[str]:
         parts = [f"{self._done:,}/{self._total:,} jobs"]
         stages = len(self.forecast.shared)
         if stages:
             rest = sum(isinstance(subject, str) for subject in (*waiting, *running))
-            parts.append(f"{stages - rest:,}/{stages:,} shared stages")
+            parts.append(f"{stages - rest:,}/{stages:,} stages")
         parts += [f"{len(running):,} running"] if running else []
         parts += [f"{self._failed:,} failed"] if self._failed else []
-        epochs = self.forecast.epochs([*waiting, *running])
-        parts += [f"{epochs:,} epochs to go"] if epochs else []
-        return "  ".join(parts)
+        return parts
 
 
 @contextmanager
@@ -80,9 +83,9 @@ def progress(forecast: Forecast, total: int, done: int = 0) -> Iterator[Progress
         yield Progress(None, None, total, done, forecast)
         return
     columns = (
-        TextColumn("sweep"),
-        BarColumn(),
-        TimeElapsedColumn(),
+        # Narrow, so that 80 columns hold the rest.
+        BarColumn(12, table_column=Column(min_width=12)),
+        TimeElapsedColumn(table_column=Column(min_width=7)),
         TextColumn("{task.fields[note]}", markup=False),
     )
     with RichProgress(*columns, console=err, transient=True) as bar:

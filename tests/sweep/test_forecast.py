@@ -129,9 +129,9 @@ def test_lines_are_few_and_tell_stages_running_jobs_and_the_time_left(
         shown.advance(1, failed=1)
         shown.look([], [], 2)
     assert caplog.messages == [
-        "sweep  0/4 jobs  0/2 shared stages  2 running  39 epochs to go  about 20 seconds left",
-        "sweep  0/4 jobs  0/2 shared stages  2 running  34 epochs to go  about 17 seconds left",
-        "sweep  4/4 jobs  2/2 shared stages  1 failed",
+        "sweep  0/4 jobs  0/2 stages  2 running  39 epochs to go  about 20 seconds left",
+        "sweep  0/4 jobs  0/2 stages  2 running  34 epochs to go  about 17 seconds left",
+        "sweep  4/4 jobs  2/2 stages  1 failed",
     ]
 
 
