@@ -72,6 +72,7 @@ def run_jobs(
                 "(hydra.launcher.n_jobs)",
                 workers,
             )
+    progress.look([], [], workers)
 
 
 def _run(
@@ -101,7 +102,6 @@ def _run(
                 except TerminatedWorkerError:
                     broken = True
             lost = list(running.values()) if broken else []  # the pool ends the other workers too
-        progress.look(queue.waiting, running.values(), workers)
         pool.shutdown(kill_workers=bool(lost))
     except BaseException:
         _stop(pool, running)
