@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import Run
 
 from sanity.sweep.pace import Capacity, Span, kind_of, paces
 
@@ -75,3 +76,14 @@ def test_a_device_setting_is_a_kind() -> None:
     assert kind_of("cuda:1") == "cuda"
     assert kind_of("cpu") == "cpu"
     assert kind_of("nonsense") is None
+
+
+def test_a_training_notes_what_it_took_beside_the_clock(run: Run) -> None:
+    record = run("pruner=random")
+    store, key = Path(record["config"]["store_dir"]), record["stages"]["train_ticket"]["key"]
+    manifest = json.loads((store / "train_ticket" / key / "manifest.json").read_text())
+    effort = manifest["facts"]["effort"]
+    assert (effort["device"], effort["threads"]) == ("cpu", 1)
+    assert 0 < effort["cpu_share"] < 2
+    (pace,) = paces(store, TWO).values()
+    assert 0 < pace.seconds.low <= pace.seconds.high
