@@ -53,12 +53,12 @@ class Cost:
         text = f"To train: {epochs:,} epochs"
         if self.total is None:
             return (
-                f"{text}. No such training is in the store yet: its time is known when the first "
-                "epochs are done."
+                f"{text}. No such training is in the store yet, so its time is not known before "
+                "its first epochs are done."
             )
         source = f"{self.samples} like ones in the store"
         if self.total.is_wide:
-            source = f"the CPU time, and the clock, of {source}"
+            source += ": their CPU time, and the clock"  # of a machine that was busy
         return f"{text}, {self._time(self.total)} (by {source})."
 
     def _time(self, total: Span) -> str:
