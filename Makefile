@@ -9,8 +9,8 @@ INSTALLED := $(VENV)/.installed
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: $(INSTALLED)  ## Install, then ask on digits what celebrated tickets use: ends with a report
-	$(BIN)/python run.py sweep=quickstart hydra/launcher=local $(DEMO)
+demo: $(INSTALLED)  ## Install, then ask on digits whether SNIP's positions matter: ends with a report
+	$(BIN)/python run.py sweep=demo hydra/launcher=local $(DEMO)
 
 test: lint types unit  ## Install, then check style and types and run all tests
 

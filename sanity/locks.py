@@ -35,13 +35,13 @@ def held(path: Path, what: str) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        log.info("%s by %s: waiting for it", what, _holder(path))
+        log.info("%s by %s: waiting for it", what, holder(path) or "another run")
         lock.acquire(poll_interval=POLL)
     try:
-        _note(path, f"process {os.getpid()} on {socket.gethostname()}")
+        note(path)
         yield
     finally:
-        _note(path, "")  # a store has as many locks as results, and an empty file takes no block
+        unnote(path)  # a store has as many locks as results, and an empty file takes no block
         lock.release()
 
 
@@ -77,15 +77,25 @@ def why_not(error: OSError) -> str:
     return error.strerror or str(error)
 
 
-def _note(path: Path, text: str) -> None:
-    with suppress(OSError):  # on a full disk nobody is told who holds it
-        path.write_text(text, encoding="utf-8")
+def note(path: Path) -> None:
+    """Say in the file of a lock that this process holds it."""
+    _write(path, f"process {os.getpid()} on {socket.gethostname()}")
 
 
-def _holder(path: Path) -> str:
-    """Who holds a lock, by its own word."""
+def unnote(path: Path) -> None:
+    """Say nothing in it any more."""
+    _write(path, "")
+
+
+def holder(path: Path) -> str | None:
+    """Who holds a lock, by its own word, which a process that was killed leaves behind."""
     with suppress(OSError, UnicodeDecodeError):
         text = path.read_text(encoding="utf-8")
         if text.isprintable() and 0 < len(text) < 200:
             return text
-    return "another run"
+    return None
+
+
+def _write(path: Path, text: str) -> None:
+    with suppress(OSError):  # on a full disk nobody is told who holds it
+        path.write_text(text, encoding="utf-8")

@@ -233,8 +233,10 @@ def claim(directory: Path, *, wait: bool = False) -> Iterator[None]:
             f"the run's directory {directory} cannot be written ({locks.why_not(error)})"
         ) from error
     try:
+        locks.note(directory / LOCK)
         yield
     finally:
+        locks.unnote(directory / LOCK)
         lock.release()
 
 

@@ -4,6 +4,7 @@ import hashlib
 import http.client
 import logging
 import os
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from sanity.console import err
+from sanity.console import QUIET, err
 from sanity.errors import DataError, as_line
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ def _download(url: str, path: Path) -> str:
 
 
 def _chunks(url: str) -> Iterator[bytes]:
-    """The contents of ``url`` piece by piece, with a progress bar on a terminal."""
+    """The contents of ``url`` piece by piece; by bar or by line one sees how far it is."""
     progress = Progress(
         *(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()),
         console=err,
@@ -76,12 +77,15 @@ def _chunks(url: str) -> Iterator[bytes]:
         with urllib.request.urlopen(url, timeout=TIMEOUT) as response, progress:
             promised = _promised(response.headers.get("Content-Length"))
             task = progress.add_task(url.rpartition("/")[2], total=promised)
-            taken = 0
+            taken, said = 0, time.monotonic()
             while chunk := response.read(CHUNK):
                 taken += len(chunk)
                 if taken > (most := MOST if promised is None else promised):
                     raise _UnreachableError(f"it sends more than the {most:,} bytes it should have")
                 progress.advance(task, len(chunk))
+                if progress.disable and time.monotonic() - said >= QUIET:
+                    said = time.monotonic()
+                    log.info("%s of %s", _size(taken), _size(promised))
                 yield chunk
     except urllib.error.HTTPError as error:
         raise _UnreachableError(f"status {error.code} {as_line(error.reason)}") from None
@@ -89,6 +93,10 @@ def _chunks(url: str) -> Iterator[bytes]:
         raise _UnreachableError(as_line(error.reason)) from None
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise _UnreachableError(as_line(error) or type(error).__name__) from None
+
+
+def _size(count: int | None) -> str:
+    return "unknown size" if count is None else f"{count / 1e6:,.0f} MB"
 
 
 def _promised(header: str | None) -> int | None:

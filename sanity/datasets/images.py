@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from rich.markup import escape
 
 from sanity.console import bar
 from sanity.datasets.base import Examples
@@ -84,7 +83,7 @@ def read_images(
     and where all together do not fit into memory.
     """
     images = np.empty(0, dtype=np.uint8)
-    with bar(escape(as_line(label)), len(files)) as progress:
+    with bar(as_line(label), len(files)) as progress:
         for position, (name, _) in enumerate(files):
             try:
                 pixels = decode(load(name), channels, image_size)

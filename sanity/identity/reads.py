@@ -15,8 +15,8 @@ from typing import Any
 
 from sanity.identity.sources import is_own
 
-SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/", "/usr/", "/lib/")
-SYSTEM += (f"{sys.prefix}/", f"{sys.base_prefix}/")  # the environment's own
+OF_THE_ENVIRONMENT = (f"{sys.prefix}/", f"{sys.base_prefix}/")
+SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/", "/usr/", "/lib/", *OF_THE_ENVIRONMENT)
 CODE = (".py", ".pyc", ".so", ".pyd")
 ELSEWHERE = {
     "subprocess.Popen": "runs a program",

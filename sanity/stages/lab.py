@@ -135,14 +135,21 @@ class Lab:
             self.record.add_epoch(name, epoch.as_dict())
 
         how |= {"seed": self.seed, "label": name, "on_epoch": note, "checkpoints": checkpoints}
+        wall, cpu = time.perf_counter(), time.process_time()
         try:
             epochs = train(network, splits, self.parts.recipe, **how)
         except TrainingError:
             checkpoints.clear()  # they may hold what is no number already
             raise
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         return {
             "epochs": [epoch.as_dict() for epoch in epochs],
             "workload": self.parts.workload,
+            "effort": {
+                "device": self.device.type,
+                "threads": torch.get_num_threads(),
+                "cpu_share": round(cpu / wall, 4),
+            },
             **self.data.facts,
         }
 

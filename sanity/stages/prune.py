@@ -1,7 +1,7 @@
 """Stage 2: the mask; checks of scores and masks act here."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -158,13 +158,29 @@ class _Search:
                 self._allocation(),
                 input_shape=parts.input_shape,
                 generator=generator(self.lab.seed, *self.turn.stream("mask")),
-                batches=_batches(self.lab, self.method) if pruner.needs_data else [],
+                batches=_Watched(self._batches(), bar),
                 start=None if self.previous is None else mask_of(self.previous),
                 progress=self.turn.progress,
                 perturb=perturb,
                 on_step=lambda done, steps: bar.advance(),
                 on_ties=on_ties,
             )
+
+    def _batches(self) -> list[Batch]:
+        return _batches(self.lab, self.method) if self.method.pruner.needs_data else []
+
+
+class _Watched(list[Batch]):
+    """The batches of a scoring, which may take minutes: whoever waits is told at which it is."""
+
+    def __init__(self, batches: Iterable[Batch], bar: console.Bar) -> None:
+        super().__init__(batches)
+        self._bar = bar
+
+    def __iter__(self) -> Iterator[Batch]:
+        for number, batch in enumerate(super().__iter__(), start=1):
+            self._bar.within(f"batch {number}/{len(self)}")
+            yield batch
 
 
 class _Perturbation:

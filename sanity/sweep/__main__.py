@@ -12,6 +12,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from sanity.commands import answer, complain, store_dir
@@ -22,6 +23,7 @@ from sanity.sweep import cluster, show
 from sanity.sweep.book import Book
 from sanity.sweep.follow import active_ids, look
 from sanity.sweep.states import State, count
+from sanity.sweep.under_way import shared, told
 
 PROGRAM = "sanity.sweep"
 SHOWN = 40  # jobs that are listed without --all
@@ -36,11 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def status(options: argparse.Namespace) -> int:
     """Show how the jobs stand; the exit code is 0 where all are done or under way."""
     book = _book(options)
-    states = look(book)
+    states = told(book, look(book))
     if options.json:
         print(json.dumps([_plain(state) for state in states], indent=2))
     else:
-        echo(show.heading(book), show.counts(states))
+        echo(show.heading(book), show.counts(states), *show.shared(book.plan, *shared(book)))
         echo(show.standing(states, None if options.all else SHOWN))
     return 1 if count(states)["failed"] else 0
 
@@ -99,6 +101,7 @@ def _plain(state: State) -> dict[str, object]:
         "overrides": list(state.job.overrides),
         "directory": state.job.directory,
         "metrics": dict(state.metrics),
+        "position": None if state.position is None else asdict(state.position),
     }
 
 

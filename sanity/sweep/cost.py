@@ -1,18 +1,16 @@
 """What a sweep will cost: stages to compute, epochs, and time where the store knows like ones."""
 
-import json
-import os
-import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
+from sanity.console import duration
 from sanity.sweep.keys import TRAINING, Stage
+from sanity.sweep.pace import ALONE, Capacity, Pace, Span, paces
 from sanity.sweep.plan import Job, Plan
 from sanity.sweep.states import in_store
 
-SAMPLE = 300  # stored results of a stage that are looked at for their time
+__all__ = ["Cost", "Row", "cost_of", "duration"]
 
 
 @dataclass(frozen=True)
@@ -36,10 +34,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Cost:
-    """``seconds`` is the time of all missing training, one after another; None if unknown."""
+    """``total`` is the time of all missing training one after another, None if unknown.
+
+    ``longest`` is that of the job with most of it, which no number of workers makes shorter.
+    """
 
     rows: tuple[Row, ...]
-    seconds: float | None
+    capacity: Capacity
+    total: Span | None
+    longest: Span
     samples: int
 
     def estimate(self) -> str:
@@ -48,15 +51,26 @@ class Cost:
         if not epochs:
             return "Nothing is left to train."
         text = f"To train: {epochs:,} epochs"
-        if self.seconds is None:
-            return f"{text}. No such training is in the store yet, so its time is not known."
-        return (
-            f"{text}, about {duration(self.seconds)} one after another "
-            f"(by {self.samples} like ones in the store)."
-        )
+        if self.total is None:
+            return (
+                f"{text}. No such training is in the store yet, so its time is not known before "
+                "its first epochs are done."
+            )
+        source = f"{self.samples} like ones in the store"
+        if self.total.is_wide:
+            source += ": their CPU time, and the clock"  # of a machine that was busy
+        return f"{text}, {self._time(self.total)} (by {source})."
+
+    def _time(self, total: Span) -> str:
+        workers = self.capacity.workers
+        if workers is None:
+            return f"{total} one after another, {self.longest} if all jobs run at once"
+        if workers == 1:
+            return f"{total} one after another"
+        return f"{(total * (1 / workers)).at_least(self.longest)} with {workers} at a time"
 
 
-def cost_of(plan: Plan, store_dir: Path) -> Cost:
+def cost_of(plan: Plan, store_dir: Path, capacity: Capacity = ALONE) -> Cost:
     """Count what the plan's jobs share and lack, and look in the store how long like ones took."""
     users: dict[str, tuple[Stage, Job]] = {}
     asked: dict[str, int] = {}
@@ -72,44 +86,24 @@ def cost_of(plan: Plan, store_dir: Path) -> Cost:
         stored = sum(key not in missing for key in keys)
         trained = epochs if kind in TRAINING else 0
         rows.append(Row(kind, asked[kind], len(keys), stored, trained))
-    return Cost(tuple(rows), *_time([users[key] for key in missing], store_dir))
+    known = paces(store_dir, capacity)
+    total = _time([users[key] for key in missing], known)
+    chains = [[(stage, job) for stage in job.training if stage.key in missing] for job in plan.jobs]
+    longest = Span()
+    for chain in chains:
+        longest = longest.at_least(_time(chain, known) or Span())
+    workloads = {users[key][1].workload for key in missing}
+    samples = max((known[name].samples for name in workloads if name in known), default=0)
+    return Cost(tuple(rows), capacity, total, longest, samples)
 
 
-def duration(seconds: float) -> str:
-    """A time as one says it."""
-    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 1.5 * length:
-            return f"{seconds / length:.3g} {unit}"
-    return f"{seconds:.0f} seconds"
-
-
-def _time(missing: Sequence[tuple[Stage, Job]], store_dir: Path) -> tuple[float | None, int]:
-    """The time of the missing training by the median epoch of like results, and their number."""
-    known = {kind: list(_seconds_per_epoch(store_dir / kind)) for kind in TRAINING}
-    total, samples = 0.0, 0
-    for stage, job in missing:
+def _time(stages: Iterable[tuple[Stage, Job]], known: Mapping[str, Pace]) -> Span | None:
+    """The time of some training, one after another; None where no like one is known."""
+    total = Span()
+    for stage, job in stages:
         if not stage.trains:
             continue
-        like = [
-            seconds for kind in TRAINING for name, seconds in known[kind] if name == job.workload
-        ]
-        if not like:
-            return None, 0
-        total += statistics.median(like) * job.epochs_of(stage)
-        samples = max(samples, len(like))
-    return total, samples
-
-
-def _seconds_per_epoch(directory: Path) -> Iterable[tuple[str, float]]:
-    """What some stored trainings were of, and how long an epoch of them took."""
-    if not directory.is_dir():
-        return
-    with os.scandir(directory) as entries:
-        for entry in islice(entries, SAMPLE):
-            try:
-                text = (Path(entry.path) / "manifest.json").read_text(encoding="utf-8")
-                manifest = json.loads(text)
-                epochs = manifest["facts"]["epochs"]
-                yield manifest["facts"]["workload"], statistics.median(e["seconds"] for e in epochs)
-            except (OSError, ValueError, KeyError, statistics.StatisticsError):
-                continue
+        if job.workload not in known:
+            return None
+        total += known[job.workload].seconds * job.epochs_of(stage)
+    return total

@@ -49,9 +49,9 @@ def wait(submitter: Submitter, waiting: list[Job], progress: Progress) -> list[S
     while True:
         queue = _patient_queue()
         states = watch.look(queue)
-        progress.show(count(states))
         active = active_ids(book, queue)
         told |= _tell_waits(active, queue, told)
+        _show(progress, states, book.latest(), queue)
         waiting = _without_failed(waiting, states)
         if not active and not waiting:
             return settled(book)
@@ -79,6 +79,27 @@ def _tell_waits(
         who = " and ".join(f"{number} {what}" for number, what in counts if number)
         log.warning("on SLURM %s wait: %s", who, waits.explain(reasons[keys[0]]))
     return {*fresh}
+
+
+def _show(
+    progress: Progress,
+    states: Sequence[State],
+    latest: Mapping[int | str, str],
+    queue: Mapping[str, Ticket],
+) -> None:
+    """Show how the sweep stands; as many go on at a time as run now."""
+    counts = count(states)
+    progress.count(counts["done"] + counts["failed"], counts["failed"])
+    running: list[int | str] = [state.job.number for state in states if state.word == "running"]
+    words = ("pending", "missing")
+    waiting: list[int | str] = [state.job.number for state in states if state.word in words]
+    for key in progress.forecast.shared:
+        ticket = queue.get(latest.get(key, ""))
+        if key not in latest or (ticket and ticket.state == "PENDING"):
+            waiting.append(key)
+        elif ticket and ticket.active:
+            running.append(key)
+    progress.look(waiting, running, len(running) or None)
 
 
 def _without_failed(waiting: Sequence[Job], states: Sequence[State]) -> list[Job]:

@@ -28,6 +28,7 @@ from sanity.sweep.states import in_store
 
 log = logging.getLogger(__name__)
 
+LOOK = 1.0  # seconds between two looks at how far the running jobs are
 ALONE = 2  # times that a job may be killed though no other is at work
 GRACE = 20  # seconds that interrupted workers have to save their checkpoints
 
@@ -61,7 +62,7 @@ def run_jobs(
         lost = _run(queue, workers, functools.partial(_work, slots, names), progress)
         given_up = queue.take_back(lost, alone=workers == 1)
         for subject, count in given_up.items():
-            progress.advance(count)
+            progress.advance(count, failed=count)
             what = f"job {subject}" if isinstance(subject, int) else f"stage {subject}"
             log.warning("%s was killed twice, most likely for want of memory: left out", what)
         if lost:
@@ -71,6 +72,7 @@ def run_jobs(
                 "(hydra.launcher.n_jobs)",
                 workers,
             )
+    progress.look([], [], workers)
 
 
 def _run(
@@ -89,12 +91,14 @@ def _run(
         while (queue.waiting or running) and not lost:
             for subject, task in queue.ready(workers - len(running)):
                 running[_submit(pool, work, task)] = subject
-            finished, _ = wait(running, return_when=FIRST_COMPLETED)
+            progress.look(queue.waiting, running.values(), workers)
+            finished, _ = wait(running, timeout=LOOK, return_when=FIRST_COMPLETED)
             broken = False
             for future in finished:
                 try:
-                    progress.advance(queue.ended(running[future], future.result()))
-                    del running[future]
+                    fine = future.result()
+                    ended = queue.ended(running.pop(future), fine)
+                    progress.advance(ended, failed=0 if fine else ended)
                 except TerminatedWorkerError:
                     broken = True
             lost = list(running.values()) if broken else []  # the pool ends the other workers too

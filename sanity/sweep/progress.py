@@ -1,68 +1,98 @@
-"""How far a sweep is, for whoever watches: a bar on a terminal, a line now and then elsewhere."""
+"""How far a sweep is, for whoever waits: a bar on a terminal, a line now and then elsewhere."""
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
+from rich.table import Column
 
-from sanity.console import err
-from sanity.sweep.states import WORDS, Word
+from sanity.console import QUIET, err
+from sanity.sweep.forecast import Forecast, Subject
 
 log = logging.getLogger(__name__)
 
-QUIET = 60.0  # seconds between two lines where there is no terminal
+FIRST = 5.0  # seconds until the first line where there is no terminal
 
 
 class Progress:
-    """Counts the jobs that have ended."""
+    """Counts jobs and shared stages that have ended, and tells how long the rest will take."""
 
-    def __init__(self, bar: RichProgress | None, task: Any, total: int, done: int) -> None:
+    def __init__(
+        self,
+        bar: RichProgress | None,
+        task: Any,
+        total: int,
+        done: int,
+        forecast: Forecast | None = None,
+    ) -> None:
         self._bar, self._task = bar, task
-        self._total, self._done = total, done
-        self._said = time.monotonic()
+        self._total, self._done, self._failed = total, done, 0
+        self.forecast = forecast or Forecast({}, {})
+        self._due = time.monotonic() + FIRST
+        self._said: list[str] = []
 
-    def advance(self, jobs: int) -> None:
-        """So many more jobs have ended."""
-        self._update(self._done + jobs)
+    def advance(self, jobs: int, failed: int = 0) -> None:
+        """So many more jobs have ended, ``failed`` of them without success."""
+        self._done += jobs
+        self._failed += failed
 
-    def show(self, counts: Mapping[Word, int]) -> None:
-        """How many jobs stand where."""
-        others = [f"{counts[word]} {word}" for word in WORDS[1:4]]
-        self._update(counts["done"] + counts["failed"], ", ".join(others))
+    def count(self, done: int, failed: int) -> None:
+        """So many jobs have ended by now."""
+        self._done, self._failed = done, failed
 
-    def _update(self, done: int, note: str = "") -> None:
-        moved, self._done = done != self._done, done
+    def look(
+        self, waiting: Collection[Subject], running: Collection[Subject], workers: int | None
+    ) -> None:
+        """Show how things stand: what waits, what runs, ``workers`` at a time (None: unknown)."""
+        self.forecast.look(running)
+        counts = self._counts(waiting, running)
+        epochs = self.forecast.epochs([*waiting, *running])
+        left = self.forecast.left([*waiting, *running], workers) if workers else None
+        over = not waiting and not running
         if self._bar is not None:
-            self._bar.update(self._task, completed=done, note=note)
-        elif moved and (time.monotonic() - self._said > QUIET or done == self._total):
-            self._said = time.monotonic()
-            log.info("%d of %d jobs have ended  %s", done, self._total, note)
+            rest = epochs + len(waiting) + len(running)
+            shown = [*counts, *([f"{left} left"] if left and not over else [])]
+            done = _size(self.forecast) - rest
+            self._bar.update(self._task, completed=done, note="  ".join(shown))
+            return
+        counts += [f"{epochs:,} epochs to go"] if epochs else []
+        if counts != self._said and (time.monotonic() >= self._due or over):
+            self._said, self._due = counts, time.monotonic() + QUIET
+            note = "" if over else "time left not known yet" if left is None else f"{left} left"
+            log.info("sweep  %s", "  ".join([*counts, *filter(None, [note])]))
+
+    def _counts(self, waiting: Collection[Subject], running: Collection[Subject]) -> list[str]:
+        parts = [f"{self._done:,}/{self._total:,} jobs"]
+        stages = len(self.forecast.shared)
+        if stages:
+            rest = sum(isinstance(subject, str) for subject in (*waiting, *running))
+            parts.append(f"{stages - rest:,}/{stages:,} stages")
+        parts += [f"{len(running):,} running"] if running else []
+        parts += [f"{self._failed:,} failed"] if self._failed else []
+        return parts
 
 
 @contextmanager
-def progress(total: int, done: int = 0) -> Iterator[Progress]:
-    """A bar over ``total`` jobs of which ``done`` need not be run."""
+def progress(forecast: Forecast, total: int, done: int = 0) -> Iterator[Progress]:
+    """Show the progress of ``total`` jobs, of which ``done`` need not be run."""
     if not err.is_terminal:
-        yield Progress(None, None, total, done)
+        yield Progress(None, None, total, done, forecast)
         return
     columns = (
-        TextColumn("jobs"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        # Narrow, so that 80 columns hold the rest.
+        BarColumn(12, table_column=Column(min_width=12)),
+        TimeElapsedColumn(table_column=Column(min_width=7)),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     with RichProgress(*columns, console=err, transient=True) as bar:
-        task = bar.add_task("jobs", total=total, completed=done, note="")
-        yield Progress(bar, task, total, done)
+        task = bar.add_task("sweep", total=_size(forecast), note=f"{done:,}/{total:,} jobs")
+        yield Progress(bar, task, total, done, forecast)
+
+
+def _size(forecast: Forecast) -> int:
+    """The length of the bar: epochs, and one more for each run."""
+    return sum(work.total + 1 for work in forecast.work.values())

@@ -1,5 +1,6 @@
 """Tables a person reads: the plan of a sweep, how its jobs stand, what failed."""
 
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from sanity.sweep.book import Book
 from sanity.sweep.cost import Cost
 from sanity.sweep.plan import Job, Plan, differing
 from sanity.sweep.states import WORDS, State, count
+from sanity.sweep.under_way import Shared
 
 KEY = re.compile(r"\b[0-9a-f]{20}\b")  # of a stage
 STYLES = {"done": "green", "running": "cyan", "failed": "red", "missing": "yellow"}
@@ -35,14 +37,21 @@ def plan(plan: Plan, cost: Cost) -> Group:
 
 
 def jobs_line(plan: Plan) -> Text:
-    """How many jobs there are, and what they differ in."""
-    values: dict[str, dict[str, None]] = {}
-    for _, settings in differing(plan.jobs):
+    """How many jobs there are, and what they differ in: a product only where they are one."""
+    rows = [settings for _, settings in differing(plan.jobs)]
+    values: dict[str, set[str]] = {}
+    for settings in rows:
         for name, value in settings.items():
-            values.setdefault(name, {})[value] = None
-    parts = [f"{len(found)} {name}" for name, found in values.items()]
-    note = f": {' x '.join(parts)}" if parts else ""
-    return Text(f"{len(plan.jobs):,} jobs{note}")
+            values.setdefault(name, set()).add(value)
+    counts = {name: len(found) for name, found in values.items()}
+    everywhere = all(len(settings) == len(values) for settings in rows)
+    if everywhere and math.prod(counts.values()) == len(rows):
+        note = " x ".join(f"{count} {name}" for name, count in counts.items())
+    else:
+        several = [f"{count} {name}" for name, count in counts.items() if count > 1]
+        note = f"some of the combinations of {', '.join(several)}" if several else ""
+    jobs = "job" if len(rows) == 1 else "jobs"
+    return Text(f"{len(rows):,} {jobs}" + (f": {note}" if note else ""))
 
 
 def left_out(plan: Plan) -> list[RenderableType]:
@@ -85,6 +94,23 @@ def counts(states: Sequence[State]) -> Text:
         if found[word]:
             text.append(f"  {found[word]:,} {word}", style=STYLES.get(word, ""))
     return text
+
+
+def shared(plan: Plan, done: int, running: Sequence[Shared]) -> list[RenderableType]:
+    """The stages that jobs share: how many are done, and those that are being computed."""
+    if not plan.shared:
+        return []
+    line = Text(f"{len(plan.shared):,} shared stages:")
+    for number, word in ((done, "done"), (len(running), "running")):
+        if number:
+            line.append(f"  {number:,} {word}", style=STYLES[word])
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in ("stage", "state", "why", "log"):
+        table.add_column(name, overflow="fold")
+    for one in running:
+        state = Text("running", style=STYLES["running"])
+        table.add_row(f"{one.name} {one.key}", state, one.why, _near(one.log))
+    return [line, *([table] if running else [])]
 
 
 def standing(states: Sequence[State], limit: int | None) -> Group:

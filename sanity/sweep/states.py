@@ -13,6 +13,7 @@ from sanity.sweep.book import Book
 from sanity.sweep.cluster import Ticket
 from sanity.sweep.keys import Stage
 from sanity.sweep.plan import Job
+from sanity.sweep.position import Position
 from sanity.sweep.submitted import log_file
 
 Word = Literal["done", "running", "pending", "failed", "missing"]
@@ -33,13 +34,17 @@ UNKNOWN: dict[str, Any] = {"word": "missing", "why": "submitted; SLURM cannot be
 
 @dataclass(frozen=True)
 class State:
-    """A job's standing; ``why`` says what it waits for or why it failed, ``log`` where to look."""
+    """A job's standing; ``why`` says what it is at, waits for or failed of, ``log`` where to look.
+
+    ``position`` is the last epoch that has ended of a job that runs, where that was looked up.
+    """
 
     job: Job
     word: Word
     why: str = ""
     log: Path | None = None
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    position: Position | None = None
 
 
 class Watch:
@@ -110,7 +115,7 @@ class _Evidence:
             if word == "pending":
                 return State(job, word, *self._wait(job, ticket, log))
             return State(job, word, log=log)
-        if there and _is_running(directory):
+        if there and is_running(directory):
             return State(job, "running", log=log)
         if record and record.status == "failed":
             return State(job, "failed", record.reason, log)
@@ -130,7 +135,7 @@ class _Evidence:
             if self._active(key) or in_store(self.book.store_dir, needed.stage):
                 continue
             record = _record(directory)
-            if (record is None and key not in self.ids) or _is_running(directory):
+            if (record is None and key not in self.ids) or is_running(directory):
                 continue
             if record and record.status == "completed":  # the store has lost it since
                 continue
@@ -178,7 +183,8 @@ def in_store(store_dir: Path, stage: Stage) -> bool:
     return (store_dir / stage.stage / stage.key / "manifest.json").exists()
 
 
-def _is_running(directory: Path) -> bool:
+def is_running(directory: Path) -> bool:
+    """Whether a run is at work in ``directory`` now, as far as this user can see."""
     try:
         return locks.is_held(directory / ".lock")
     except OSError:  # another user's, who alone may take the lock

@@ -68,6 +68,7 @@ def train(
     with signals.hold() as held, console.bar(label, total, progress.done) as bar:
         pause = functools.partial(_pause, held, checkpoints, progress, stepper)
         for number in range(progress.epoch, end_epoch):
+            bar.enter(f"epoch {number + 1}/{end_epoch}")
             batches = splits.train.epoch(seed, number, recipe.batch_size, course, progress.step)
             train_epoch(stepper, batches, progress, bar, pause)
             _refuse_drift(stepper, progress.epoch)

@@ -88,7 +88,7 @@ def test_a_grid_has_the_same_seeds_of_everything(name: str) -> None:
     for job in planned(name).jobs:
         rest = tuple(text for text in job.overrides if not text.startswith("seed="))
         seeds.setdefault(rest, []).append(job.seed)
-    count = 5 if name == "quickstart" else 3
+    count = {"quickstart": 5, "demo": 4}.get(name, 3)
     assert all(found == list(range(count)) for found in seeds.values())
 
 
@@ -143,6 +143,17 @@ CONTROLS = {
 def test_the_battery_has_every_check() -> None:
     found = {check for *_, check in arms(planned("battery")) - CONTROLS}
     assert found == set(options("sanity_check"))
+
+
+def test_the_demo_is_small_and_has_both_controls() -> None:
+    plan = planned("demo")
+    assert arms(plan) >= CONTROLS
+    assert {job.choices["pruner"] for job in plan.jobs} == {"snip", "random", "lt"}
+    assert {text for job in plan.jobs for text in job.overrides if "margin" in text} == {
+        "verdict.margin=2.0"
+    }
+    mine = plan_of("sweep=demo", "pruner=grasp", "seed=0,1", "sweep.controls=null")
+    assert arms(mine) == {("grasp", "global", "init", check) for check in ("none", "rearrange")}
 
 
 @pytest.mark.parametrize("name", ["battery", "quickstart"])

@@ -206,7 +206,8 @@ def test_a_plan_starts_nothing_and_says_what_is_left_out(tmp_path: Path) -> None
     grid = ("pruner=lt,random", "sanity_check=none,random_labels", "seed=0,1")
     done = call(tmp_path, "-m", *TINY, *grid, "sweep.plan=true")
     assert done.returncode == 0, done.stderr
-    assert "6 jobs: 2 pruner x 2 sanity_check x 2 seed" in done.stdout
+    words = "6 jobs: some of the combinations of 2 pruner, 2 sanity_check, 2 seed"
+    assert words in done.stdout
     assert "left out 2: sanity_check=random_labels: pruner=random never sees data" in done.stdout
     rows = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines() if line.strip()}
     assert rows["train_dense"] == ["4", "4", "0", "4", "8"]
@@ -221,7 +222,7 @@ def test_a_plan_knows_what_is_stored_and_what_the_rest_will_take(tmp_path: Path)
     rows = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines() if line.strip()}
     assert rows["train_dense"] == ["1", "1", "1", "0", "0"]
     assert rows["train_ticket"] == ["2", "2", "1", "1", "2"]
-    assert "one after another (by 2 like ones in the store)" in done.stdout
+    assert "one after another (by 2 like ones in the store" in done.stdout
 
 
 @pytest.mark.parametrize("launcher", ["basic", "local"])

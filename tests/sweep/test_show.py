@@ -8,6 +8,7 @@ from rich.console import Console, RenderableType
 
 from sanity.sweep import show
 from sanity.sweep.states import State, Word
+from sanity.sweep.under_way import Shared
 
 
 def printed(table: RenderableType) -> list[list[str]]:
@@ -75,3 +76,27 @@ def test_jobs_that_are_not_done_stand_with_their_reason_up_to_a_limit() -> None:
     assert ["1", "failed", "pruner=lt", "seed=1", "why", "failed"] in rows
     assert not any("done" in row for row in rows)
     assert rows[-1] == ["and", "1", "more", "(--all", "shows", "them)"]
+
+
+def test_a_product_is_told_only_where_the_jobs_are_one() -> None:
+    assert show.jobs_line(plan_of("pruner=lt,hybrid", "seed=0,1")).plain == (
+        "4 jobs: 2 pruner x 2 seed"
+    )
+    assert show.jobs_line(plan_of("seed=3")).plain == "1 job"
+    assert show.jobs_line(plan_of("sweep=battery")).plain == (
+        "39 jobs: some of the combinations of 9 sanity_check, 3 seed, 2 pruner, 2 ratio, 2 rewind"
+    )
+    grid = plan_of("pruner=snip,random", "sanity_check=none,corrupted_data")
+    assert show.jobs_line(grid).plain == (
+        "3 jobs: some of the combinations of 2 pruner, 2 sanity_check"
+    )
+
+
+def test_shared_stages_stand_above_the_jobs_with_how_far_they_are() -> None:
+    plan = plan_of("pruner=lt,hybrid", "seed=0,1")
+    running = Shared("train_dense", "abc", "train_dense: epoch 3/15", None)
+    line, table = show.shared(plan, 1, [running])
+    assert printed(line) == [["2", "shared", "stages:", "1", "done", "1", "running"]]
+    row = ["train_dense", "abc", "running", "train_dense:", "epoch", "3/15"]
+    assert row in printed(table)
+    assert show.shared(plan_of("pruner=random"), 0, []) == []

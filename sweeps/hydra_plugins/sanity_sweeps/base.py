@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 
 if TYPE_CHECKING:
     from sanity.sweep.book import Book
+    from sanity.sweep.pace import Capacity
     from sanity.sweep.plan import Job
     from sanity.sweep.states import State
 
@@ -29,6 +30,10 @@ class BookLauncher(Launcher):
         """Hydra's part: what is to be run, and how it was configured."""
         del task_function  # a job is run.py with other overrides, in a process of its own
         self.hydra_context, self.config = hydra_context, config
+
+    @abstractmethod
+    def capacity(self) -> "Capacity":
+        """What there is to run jobs on, for estimates of time."""
 
     @abstractmethod
     def start(self, book: "Book", jobs: "Sequence[Job]") -> None:

@@ -7,6 +7,7 @@ from .base import BookLauncher
 
 if TYPE_CHECKING:
     from sanity.sweep.book import Book
+    from sanity.sweep.pace import Capacity
     from sanity.sweep.plan import Job
     from sanity.sweep.states import State
 
@@ -17,20 +18,36 @@ class LocalLauncher(BookLauncher):
     def __init__(self, n_jobs: int | None = None) -> None:
         self.n_jobs = n_jobs
 
-    def start(self, book: "Book", jobs: "Sequence[Job]") -> None:
-        """Run ``jobs``; each has the threads and the device that are its share of the machine."""
+    def capacity(self) -> "Capacity":
+        """A worker a GPU, or a core, and each its share of the machine's cores."""
         from sanity.errors import ConfigError
-        from sanity.sweep import follow, local
-        from sanity.sweep.progress import progress
+        from sanity.sweep import local
+        from sanity.sweep.pace import Capacity, kind_of
 
         if self.n_jobs is not None and (not isinstance(self.n_jobs, int) or self.n_jobs < 1):
             raise ConfigError(f"hydra.launcher.n_jobs={self.n_jobs}: must be 1 or more, or null")
+        workers = self.n_jobs or len(self._devices()) or local.cores()
+        threads = self.config.threads or max(1, local.cores() // workers)
+        return Capacity(workers, threads, kind_of(self.config.device))
+
+    def _devices(self) -> list[str]:
+        from sanity.sweep import local
+
+        return local.devices() if self.config.device == "auto" else []
+
+    def start(self, book: "Book", jobs: "Sequence[Job]") -> None:
+        """Run ``jobs``; each has the threads and the device that are its share of the machine."""
+        from sanity.sweep import follow, local
+        from sanity.sweep.forecast import forecast
+        from sanity.sweep.progress import progress
+
+        capacity = self.capacity()
+        assert capacity.workers is not None
         follow.without_cluster(book, jobs)
-        devices = local.devices() if self.config.device == "auto" else []
-        workers = self.n_jobs or len(devices) or local.cores()
         total = len(book.plan.jobs)
-        with progress(total, total - len(jobs)) as bar:
-            local.run_jobs(book, jobs, min(workers, len(jobs)), devices, bar)
+        with progress(forecast(book, jobs, capacity), total, total - len(jobs)) as bar:
+            workers = min(capacity.workers, len(jobs))
+            local.run_jobs(book, jobs, workers, self._devices(), bar)
 
     def finish(self, book: "Book") -> "Sequence[State]":
         """How the jobs stand: all have ended."""

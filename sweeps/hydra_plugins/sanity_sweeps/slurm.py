@@ -13,6 +13,7 @@ from .base import BookLauncher
 
 if TYPE_CHECKING:
     from sanity.sweep.book import Book
+    from sanity.sweep.pace import Capacity
     from sanity.sweep.plan import Job
     from sanity.sweep.states import State
     from sanity.sweep.submit import Resources, Submitter
@@ -46,9 +47,19 @@ class SlurmLauncher(BookLauncher, Submitit):
         if not config.sweep.plan:
             cluster.require()
 
+    def capacity(self) -> "Capacity":
+        """``array_parallelism`` jobs at a time, or as many as there is room for."""
+        from sanity.sweep.pace import Capacity, kind_of
+
+        gpus = self.params["gpus_per_node"] or self.params["gres"]
+        chosen = "cuda" if gpus else "cpu"
+        device = chosen if self.config.device == "auto" else kind_of(self.config.device)
+        return Capacity(self.params["array_parallelism"], self.params["cpus_per_task"] or 1, device)
+
     def start(self, book: "Book", jobs: "Sequence[Job]") -> None:
         """Submit what is missing; jobs of which all is in the store are run here, in seconds."""
         from sanity.sweep import follow, local
+        from sanity.sweep.forecast import forecast
         from sanity.sweep.progress import progress
         from sanity.sweep.requests import check_directory
         from sanity.sweep.states import in_store
@@ -58,7 +69,7 @@ class SlurmLauncher(BookLauncher, Submitit):
             job for job in jobs if all(in_store(book.store_dir, stage) for stage in job.stages)
         ]
         if stored:
-            with progress(len(stored)) as bar:
+            with progress(forecast(book, stored, self.capacity()), len(stored)) as bar:
                 local.run_jobs(book, stored, 1, [], bar)
         here = {job.number for job in stored}
         missing = [job for job in jobs if job.number not in here]
@@ -68,12 +79,14 @@ class SlurmLauncher(BookLauncher, Submitit):
     def finish(self, book: "Book") -> "Sequence[State] | None":
         """Wait for the jobs, or say how to look after them."""
         from sanity.sweep import follow
+        from sanity.sweep.forecast import forecast
         from sanity.sweep.progress import progress
 
         if not self.params["wait"]:
             follow.say_goodbye(book, len(self._waiting))
             return None
-        with progress(len(book.plan.jobs)) as bar:
+        jobs = book.plan.jobs
+        with progress(forecast(book, jobs, self.capacity()), len(jobs)) as bar:
             return follow.wait(self._submitter, self._waiting, bar)
 
     def _make_submitter(self, book: "Book") -> "Submitter":

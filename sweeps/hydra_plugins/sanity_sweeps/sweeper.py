@@ -14,6 +14,7 @@ from .base import BookLauncher
 
 if TYPE_CHECKING:
     from sanity.sweep.book import Book
+    from sanity.sweep.pace import Capacity
     from sanity.sweep.plan import Job
     from sanity.sweep.states import State
 
@@ -53,11 +54,14 @@ class SanitySweeper(Sweeper):
         plan = launch.plan(self.config, self.hydra_context.config_loader, arguments)
         if self.config.sweep.plan:
             store_dir = launch.absolute(self.config.store_dir)
-            echo(show.jobs(plan, SHOWN), show.plan(plan, cost_of(plan, store_dir)))
+            cost = cost_of(plan, store_dir, self._capacity())
+            echo(show.jobs(plan, SHOWN), show.plan(plan, cost))
             return None
         book = launch.open_book(self.config, plan)
         echo(show.jobs_line(plan), *show.left_out(plan))
-        trackers.say_where(trackers.build(self.config), book.name)
+        chosen = {text for job in plan.jobs for text in job.overrides if "tracker=" in text}
+        if chosen <= set(arguments):  # a grid's own are another matter: its jobs tell in their logs
+            trackers.say_where(trackers.build(self.config), book.name)
         with book.locked():
             before = look(book)
             jobs = [state.job for state in before if state.word != "done"]
@@ -73,8 +77,17 @@ class SanitySweeper(Sweeper):
             conclude(book, states)
         return None
 
+    def _capacity(self) -> "Capacity":
+        """What the launcher runs jobs on; those of others are taken for Hydra's, one by one."""
+        from sanity.sweep.pace import own
+
+        if isinstance(self.launcher, BookLauncher):
+            return self.launcher.capacity()
+        return own(self.config.device, self.config.threads)
+
     def _start(self, book: "Book", jobs: "Sequence[Job]") -> None:
         from sanity.sweep.compose import in_directory
+        from sanity.sweep.cost import cost_of
         from sanity.sweep.follow import without_cluster
         from sanity.sweep.grid import quoted
         from sanity.sweep.job import keys_of
@@ -85,6 +98,8 @@ class SanitySweeper(Sweeper):
             return
         without_cluster(book, jobs)
         self._task.keys = {job.directory: keys_of(job) for job in jobs}
+        if (cost := cost_of(book.plan, book.store_dir, self._capacity())).total is not None:
+            log.info("%s", cost.estimate())
         place = str(book.directory)
         name = f"sweep.name={quoted(book.name)}"
         overrides = [[*job.overrides, name, *in_directory(place, job.directory)] for job in jobs]

@@ -1,0 +1,145 @@
+"""How long an epoch takes, by like trainings in the store, whatever else their machines had to do.
+
+The clock counts what other programs took as well; CPU time does not. So a pace has two bounds: an
+epoch cannot take less than its CPU time on all threads, and should not take more than it took.
+"""
+
+import json
+import os
+import statistics
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sanity.console import NEAR, span
+from sanity.device import choose
+from sanity.sweep.keys import TRAINING
+
+SAMPLE = 300  # stored results of a stage that are looked at for their time
+
+
+@dataclass(frozen=True)
+class Span:
+    """A time in seconds, known within bounds."""
+
+    low: float = 0.0
+    high: float = 0.0
+
+    def __add__(self, other: "Span") -> "Span":
+        return Span(self.low + other.low, self.high + other.high)
+
+    def __mul__(self, factor: float) -> "Span":
+        return Span(self.low * factor, self.high * factor)
+
+    def at_least(self, other: "Span") -> "Span":
+        """The longer of two, bound by bound."""
+        return Span(max(self.low, other.low), max(self.high, other.high))
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether one number would not do."""
+        return self.high > NEAR * self.low
+
+    def __str__(self) -> str:
+        """ "about 8 minutes", "8 to 31 minutes"."""
+        text = span(self.low, self.high)
+        return text if self.is_wide else f"about {text}"
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What a launcher has to run jobs on: ``workers`` at a time, each with its threads and device.
+
+    None: as many as a cluster has room for; a device that is not known before.
+    """
+
+    workers: int | None
+    threads: int
+    device: str | None
+
+
+ALONE = Capacity(workers=1, threads=1, device=None)
+
+
+def own(device: Any, threads: Any) -> Capacity:
+    """This process by itself, as the settings ``device`` and ``threads`` have it."""
+    return Capacity(1, threads or torch.get_num_threads(), kind_of(device))
+
+
+def kind_of(device: Any) -> str | None:
+    """cpu, cuda or mps, where a setting says so."""
+    try:
+        return choose("auto").type if device == "auto" else torch.device(str(device)).type
+    except RuntimeError:  # a name that each job will refuse
+        return None
+
+
+@dataclass(frozen=True)
+class Pace:
+    """An epoch's time, and by how many stored trainings it is known."""
+
+    seconds: Span
+    samples: int
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """A stored training: an epoch's seconds by the clock, and how they came about, if it is known.
+
+    ``cpu_share`` is the CPU time a second of all ``threads`` together.
+    """
+
+    workload: str
+    seconds: float
+    device: str | None = None
+    threads: int = 1
+    cpu_share: float = 1.0
+
+    def on(self, capacity: Capacity) -> Span:
+        """What an epoch would take there."""
+        if self.device != "cpu":  # what a GPU has to do, no CPU time tells
+            return Span(self.seconds, self.seconds)
+        low = self.seconds * self.cpu_share / capacity.threads
+        slower = max(1.0, self.threads / capacity.threads)
+        return Span(low, max(low, self.seconds * slower))
+
+
+def paces(store_dir: Path, capacity: Capacity) -> dict[str, Pace]:
+    """The paces of all workloads of which the store has trainings on such devices."""
+    found: dict[str, list[Span]] = {}
+    for kind in TRAINING:
+        for sample in _samples(store_dir / kind):
+            if sample.device is None or capacity.device in (None, sample.device):
+                found.setdefault(sample.workload, []).append(sample.on(capacity))
+    return {workload: Pace(_median(spans), len(spans)) for workload, spans in found.items()}
+
+
+def _median(spans: list[Span]) -> Span:
+    lows, highs = ([getattr(one, bound) for one in spans] for bound in ("low", "high"))
+    return Span(statistics.median(lows), statistics.median(highs))
+
+
+def _samples(directory: Path) -> Iterator[_Sample]:
+    """What some stored trainings were of, and how long an epoch of them took."""
+    if not directory.is_dir():
+        return
+    with os.scandir(directory) as entries:
+        for entry in islice(entries, SAMPLE):
+            try:
+                text = (Path(entry.path) / "manifest.json").read_text(encoding="utf-8")
+                yield _sample(json.loads(text)["facts"])
+            except (OSError, ValueError, KeyError, TypeError, statistics.StatisticsError):
+                continue
+
+
+def _sample(facts: Mapping[str, Any]) -> _Sample:
+    seconds = statistics.median(epoch["seconds"] for epoch in facts["epochs"])
+    effort = facts.get("effort")
+    if effort is None:  # of an earlier release
+        return _Sample(facts["workload"], seconds)
+    threads, share = max(1, int(effort["threads"])), float(effort["cpu_share"])
+    return _Sample(facts["workload"], seconds, str(effort["device"]), threads, share)
