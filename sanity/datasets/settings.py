@@ -46,6 +46,7 @@ def resolve(dataset: Dataset, data_dir: Path) -> Dataset:
         mean=mean,
         std=std,
         fingerprint=None if dataset.named else packed.fingerprint,
+        directory=dataset.packed_as,
     )
 
 
