@@ -151,9 +151,9 @@ class Record:
             metrics["pruned_test_accuracy"] = ticket.facts["start_test_accuracy"]
         if final is not None:
             metrics |= _results(final.facts["epochs"])
-        overlaps = [e.facts["overlap"] for e in (dense, ticket) if e and "overlap" in e.facts]
-        if overlaps:  # trainings stored by earlier versions do not tell
-            self.content["data"] = {"overlap": max(overlaps)}
+        data = _data([entry.facts for entry in (dense, ticket) if entry is not None])
+        if data:
+            self.content["data"] = data
 
     @property
     def objective(self) -> float | None:
@@ -250,6 +250,16 @@ def _results(epochs: list[dict[str, Any]]) -> dict[str, float]:
         results["validation_accuracy"] = last["validation_accuracy"]
         results["validation_loss"] = last["validation_loss"]
     return results
+
+
+def _data(trainings: list[dict[str, Any]]) -> dict[str, Any]:
+    """What is to be known of the data; what earlier versions have stored tells less, or nothing."""
+    overlaps = [facts["overlap"] for facts in trainings if "overlap" in facts]
+    remarks = dict.fromkeys(text for facts in trainings for text in facts.get("remarks", []))
+    return {
+        **({"overlap": max(overlaps)} if overlaps else {}),
+        **({"remarks": list(remarks)} if remarks else {}),
+    }
 
 
 def versions() -> dict[str, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sanity.datasets.decoding import FORMATS
-from sanity.datasets.foreign import listed
+from sanity.errors import listed
 
 HIDDEN = "hidden"
 

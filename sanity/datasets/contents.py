@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 
 from sanity.datasets.base import SPLIT_NAMES, Dataset, Examples
-from sanity.datasets.foreign import listed
 from sanity.datasets.overlap import digests
-from sanity.errors import DataError, as_line
+from sanity.errors import DataError, as_line, listed
 
 MAJORITY = 1.5  # times its fair share: from there on a class's share of the test set is told
 CHUNK = 1024  # images that are looked at at a time

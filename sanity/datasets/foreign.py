@@ -2,11 +2,8 @@
 
 import os
 import stat
-from collections.abc import Collection, Iterator
-from itertools import islice
+from collections.abc import Iterator
 from pathlib import Path
-
-from sanity.errors import as_line
 
 
 def files_below(top: Path) -> Iterator[Path]:
@@ -23,13 +20,6 @@ def files_below(top: Path) -> Iterator[Path]:
                     folders.append(Path(entry.path))
                 else:
                     yield Path(entry.path)
-
-
-def listed(names: Collection[object], most: int = 3, separator: str = ", ") -> str:
-    """The first few of ``names``, and how many more there are."""
-    shown = separator.join(map(as_line, islice(names, most)))
-    more = len(names) - most
-    return f"{shown} and {more:,} more" if more > 0 else shown
 
 
 def read_file(path: Path, most: int) -> bytes:

@@ -11,8 +11,7 @@ from rich.markup import escape
 from sanity.console import bar
 from sanity.datasets.base import SPLIT_NAMES, Examples
 from sanity.datasets.decoding import TRAITS, Decoded, Form, decode
-from sanity.datasets.foreign import listed
-from sanity.errors import DataError, as_line
+from sanity.errors import DataError, as_line, listed
 
 Files = Sequence[tuple[str, int]]
 """(name, class) pairs."""
@@ -94,9 +93,10 @@ def _read_split(
             finds.sizes.setdefault(pixels.shape[:2], []).append(name)
             progress.advance(1)
     labels = torch.tensor([label for _, label in files], dtype=torch.int64)
+    told = {trait: text.format(background=form.background) for trait, text in TRAITS.items()}
     remarks = [
-        f"{traits[trait]:,} of the {len(files):,} {SPLIT_NAMES[split]} images {text.format(background=form.background)}"
-        for trait, text in TRAITS.items()
+        f"{traits[trait]:,} of the {len(files):,} {SPLIT_NAMES[split]} images {text}"
+        for trait, text in told.items()
         if traits[trait]
     ]
     return Examples(torch.from_numpy(images), labels, num_classes, tuple(remarks))

@@ -16,8 +16,7 @@ from sanity.datasets.class_folder import (
     look_through,
 )
 from sanity.datasets.decoding import FORMATS
-from sanity.datasets.foreign import listed
-from sanity.errors import ConfigError, DataError, as_line
+from sanity.errors import ConfigError, DataError, as_line, listed
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from sanity.report.runs import Run
 
 def caveats(runs: Sequence[Run]) -> list[str]:
     """A line for each thing to know; none where there is none."""
-    return [*_overlaps(runs), *_sparsities(runs), *_versions(runs)]
+    return [*_overlaps(runs), *_remarks(runs), *_sparsities(runs), *_versions(runs)]
 
 
 def _overlaps(runs: Sequence[Run]) -> list[str]:
@@ -22,6 +22,12 @@ def _overlaps(runs: Sequence[Run]) -> list[str]:
         for name, count in found.items()
         if count
     ]
+
+
+def _remarks(runs: Sequence[Run]) -> list[str]:
+    """What else was noticed about the data, once for all runs that say it of a data set."""
+    told = ((run.choices["dataset"], remark) for run in runs for remark in run.remarks)
+    return [f"{name}: {remark}" for name, remark in dict.fromkeys(told)]
 
 
 def _sparsities(runs: Sequence[Run]) -> list[str]:

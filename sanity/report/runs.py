@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sanity.errors import ConfigError, SanityError
+from sanity.errors import ConfigError, SanityError, as_line
 from sanity.files import printable
 from sanity.record import SCHEMA
 from sanity.stats import criteria
@@ -33,6 +33,7 @@ class Run:
     criteria: Criteria
     sweep: str | None = None
     overlap: int = 0
+    remarks: tuple[str, ...] = ()
 
     @property
     def accuracy(self) -> float | None:
@@ -131,7 +132,14 @@ def _run(directory: Path, content: Mapping[str, Any]) -> Run:
         criteria=criteria.read(content["config"].get("verdict")),
         sweep=None if content.get("sweep") is None else str(content["sweep"]),
         overlap=int((content.get("data") or {}).get("overlap", 0)),
+        remarks=_remarks((content.get("data") or {}).get("remarks", [])),
     )
+
+
+def _remarks(content: Any) -> tuple[str, ...]:
+    if not isinstance(content, list) or not all(isinstance(text, str) for text in content):
+        raise ValueError("data.remarks are no texts")
+    return tuple(map(as_line, content))
 
 
 def _ticket(content: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

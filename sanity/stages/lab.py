@@ -143,6 +143,7 @@ class Lab:
             "epochs": [epoch.as_dict() for epoch in epochs],
             "workload": self.parts.workload,
             "overlap": self.data.overlap,
+            "remarks": self.data.remarks,
         }
 
 
