@@ -21,7 +21,7 @@ from sanity.components import Values, component, plain
 from sanity.config import Settings, absolute, conform, read_settings
 from sanity.datasets.base import Dataset
 from sanity.errors import CombinationError, ConfigError
-from sanity.files import sha256
+from sanity.files import digest, sha256
 from sanity.layers import Blueprint
 from sanity.outline import outline
 from sanity.pruners.base import Pruner
@@ -148,6 +148,8 @@ def build(cfg: DictConfig) -> Parts:
     """
     settings = read_settings(cfg)
     dataset = component("dataset", plain(cfg, "dataset"), Dataset)
+    code = components.identity({}, dataset)
+    dataset = dataclasses.replace(dataset, code=digest(code) if code else None)
     dataset = datasets.resolve(dataset, Path(settings.data_dir))
     # What only a look at the data tells; the network's YAML refers to it.
     cfg.dataset.num_classes, cfg.dataset.image_size = dataset.num_classes, dataset.image_size

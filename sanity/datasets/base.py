@@ -59,8 +59,9 @@ class Dataset(ABC):
     shifted by a random crop after ``crop_padding`` zero pixels on every side (0 = no shift) and
     mirrored with probability 1/2 where ``flip`` is set. ``validation_size`` training images are
     set aside, ``limit`` keeps that many training and test images only (for trying things out).
-    ``fingerprint`` and ``directory`` are no settings: ``resolve`` fills them in where it has
-    looked, the first where the contents are not ``named``, the second with what ``packed_as`` was.
+    The last three are no settings. ``resolve`` fills in ``fingerprint`` where contents are not
+    ``named``, and ``directory`` with what ``packed_as`` was. ``code`` is a digest of the source of
+    a class of one's own: what edited code has read is not what today's would read.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Dataset(ABC):
     limit: int | None = None
     fingerprint: str | None = None
     directory: str | None = None
+    code: str | None = None
 
     named: ClassVar[bool] = True  # contents are known by the name alone (False for folders)
     sizes: ClassVar[Mapping[str, int]] = {}  # split -> number of images, where it is known

@@ -7,7 +7,7 @@ leaves nothing that would be taken for a packed data set.
 
 import logging
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -34,7 +34,7 @@ from sanity.datasets.packed_files import (
     write_split,
 )
 from sanity.errors import DataError, StoreError
-from sanity.files import fsync_directory
+from sanity.files import digest, fsync_directory
 
 log = logging.getLogger(__name__)
 
@@ -46,17 +46,17 @@ def open_packed(dataset: Dataset, data_dir: Path) -> Packed:
     files are missing, damaged, not what the settings say or no longer those that a key was made
     of, StoreError where ``data_dir`` cannot be read or written.
     """
-    source = dataset.source_digest()
+    sources = _sources(dataset)
     home = _home(dataset, data_dir)
     _sweep_up(home)
     with _disk_errors(data_dir):
-        manifest = _current(home, source)
+        manifest = _current(home, sources)
         if dataset.fingerprint not in (None, manifest and manifest.fingerprint):
             raise DataError(f"{dataset.name}: its files have changed since this run began")
         if manifest is None and dataset.named and is_complete(home) and not _has_manifest(home):
             return _adopt(dataset, home)
         if manifest is None:
-            manifest = _pack(dataset, data_dir, source)
+            manifest = _pack(dataset, data_dir, sources)
         verify(home, manifest)
         splits = _map(dataset, home, manifest.num_classes)
         # Of data sets that are published all is known.
@@ -89,10 +89,22 @@ def _has_manifest(home: Path) -> bool:
     return (home / MANIFEST).exists()
 
 
-def _current(home: Path, source: str | None) -> Manifest | None:
-    """The manifest of a complete pack of the original files as they are now."""
+def _sources(dataset: Dataset) -> list[str | None]:
+    """What a pack may have been made from, as it is now: original files, code of one's own.
+
+    The first is what a new pack is made from. One that somebody else put there, or that an earlier
+    release made of a named data set, does not tell by which code: it is taken for what it is.
+    """
+    files = dataset.source_digest()
+    if dataset.code is None:
+        return [files]
+    return [digest([files, dataset.code]), *([None] if files is None else [])]
+
+
+def _current(home: Path, sources: Sequence[str | None]) -> Manifest | None:
+    """The manifest of a complete pack of the original files and code as they are now."""
     manifest = read_manifest(home) if is_complete(home) else None
-    return manifest if manifest and manifest.source == source else None
+    return manifest if manifest and manifest.source in sources else None
 
 
 def _map(dataset: Dataset, home: Path, num_classes: int) -> dict[str, Examples]:
@@ -159,13 +171,13 @@ def _adopt(dataset: Dataset, home: Path) -> Packed:
     return _packed(dataset, home, splits, manifest)
 
 
-def _pack(dataset: Dataset, data_dir: Path, source: str | None) -> Manifest:
+def _pack(dataset: Dataset, data_dir: Path, sources: Sequence[str | None]) -> Manifest:
     """Read the original files and write the packed ones, unless another process just did."""
     home = _home(dataset, data_dir)
     data_dir.mkdir(parents=True, exist_ok=True)
     partial, lock = _beside(home)
     with locks.held(lock, f"{dataset.name} is being packed"):
-        done = _current(home, source)
+        done = _current(home, sources)
         if done:
             return done
         shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
@@ -183,7 +195,7 @@ def _pack(dataset: Dataset, data_dir: Path, source: str | None) -> Manifest:
             overlap, remarks = _look_into(dataset, splits, where=dataset.name)
             for split, examples in splits.items():
                 write_split(split_path(partial, split), examples)
-            manifest = describe(partial, splits, source, overlap, remarks)
+            manifest = describe(partial, splits, sources[0], overlap, remarks)
             _install(partial, home, manifest)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
