@@ -111,13 +111,17 @@ def _contradictions(
                 places.append((label, split, i))
     several = [places for places in seen.values() if len(places) > 1]
     if several:
-        labels = splits["train"]
-        examples = [
-            f"{labels.class_name(label)} ({name})"
-            if (name := dataset.original(split, i))
-            else labels.class_name(label)
+        names = [
+            splits[split].class_name(label) + _file(dataset, split, i)
             for label, split, i in several[0]
         ]
         yield (
-            f"{len(several):,} images occur under more than one class, such as {listed(examples)}"
+            f"images that occur under more than one class: {len(several):,}, such as one of "
+            f"{' and '.join(names)}"
         )
+
+
+def _file(dataset: Dataset, split: str, index: int) -> str:
+    """The file of an image in brackets, where it is known."""
+    file = dataset.original(split, index)
+    return f" ({as_line(file)})" if file else ""

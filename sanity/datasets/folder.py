@@ -14,7 +14,7 @@ from sanity.datasets.decoding import REVISION, Form
 from sanity.datasets.foreign import read_file
 from sanity.datasets.images import read_images
 from sanity.datasets.order import fixed_order
-from sanity.datasets.tree import Tree, list_tree
+from sanity.datasets.tree import Tree, list_classes, list_tree
 from sanity.errors import ConfigError, DataError, as_line
 
 FILE_BYTES = 256 << 20  # of one image file; more than PIXELS in colour take uncompressed
@@ -76,7 +76,8 @@ class Folder(Dataset):
 
     def class_names(self) -> Sequence[str]:
         """The names of the training folders."""
-        return self._tree().classes
+        with _disk_errors():
+            return list_classes(self.root)
 
     def original(self, split: str, index: int) -> str | None:
         """The file of a packed image, as long as the tree is what was packed."""

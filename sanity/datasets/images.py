@@ -37,10 +37,14 @@ class _Finds:
             return
         problems = [f"{listed(sorted(names))}: {reason}" for reason, names in self.bad.items()]
         if len(self.sizes) > 1 or any(height != width for height, width in self.sizes):
-            by_count = sorted(self.sizes.items(), key=lambda item: -len(item[1]))
-            sizes = [f"{w}x{h} ({listed(sorted(names), 1)})" for (h, w), names in by_count]
+            sizes = [
+                f"{width}x{height} pixels ({len(names):,}, such as {as_line(min(names))})"
+                for (height, width), names in sorted(
+                    self.sizes.items(), key=lambda size: len(size[1]), reverse=True
+                )
+            ]
             problems.append(
-                f"images have {listed(sizes)} pixels, but must be squares of one size: set "
+                f"images have {listed(sizes)}, but must be squares of one size: set "
                 "dataset.image_size to resize them"
             )
         at_least = "at least " if len(self) >= ENOUGH else ""

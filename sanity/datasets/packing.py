@@ -121,8 +121,8 @@ def _look_into(
     dataset: Dataset, splits: Mapping[str, Examples], where: str
 ) -> tuple[int, list[str]]:
     """The overlap of the splits and what else is to be known, each told once, here."""
-    overlap = count_overlap(dataset, splits, where)
     remarks = look_into(dataset, splits, where)
+    overlap = count_overlap(dataset, splits, where)
     for remark in remarks:
         log.warning("%s: %s", where, remark)
     return overlap, remarks

@@ -39,7 +39,7 @@ def list_tree(root: Path) -> Tree:
     that lead nowhere.
     """
     train, test = root / "train", _find_test(root)
-    classes = _directories(train)
+    classes = list_classes(root)
     numbers = {_composed(name): number for number, name in enumerate(classes)}
     tree = Tree(classes, {}, {})
     for split, place in (("train", train), ("test", test)):
@@ -52,6 +52,11 @@ def list_tree(root: Path) -> Tree:
     tree.remarks["train"] += _alike(classes)
     tree.remarks["test"] += _unused(root, test)
     return tree
+
+
+def list_classes(root: Path) -> list[str]:
+    """The classes of a tree that ``list_tree`` has accepted."""
+    return _directories(root / "train")
 
 
 def _find_test(root: Path) -> Path:
@@ -68,7 +73,7 @@ def _find_test(root: Path) -> Path:
             f"{' (but ' + listed(there, 5) + ')' if there else ''}; a test set has to be "
             "chosen once and for all, so move images into train/<class>/ and test/<class>/"
         )
-    known = set(map(_composed, _directories(train)))
+    known = set(map(_composed, list_classes(root)))
     labelled = [test for test in tests if known.intersection(map(_composed, _directories(test)))]
     return (labelled or tests)[0]
 
