@@ -14,8 +14,8 @@ from dataset_originals import flat, png, write_folder, write_tree
 from PIL import Image
 
 from sanity.datasets import folder, images, open_packed
-from sanity.datasets.folder import Folder
 from sanity.datasets.decoding import Decoded, Form, decode
+from sanity.datasets.folder import Folder
 from sanity.datasets.tree import list_tree
 from sanity.errors import ConfigError, DataError
 

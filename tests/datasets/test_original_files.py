@@ -24,10 +24,10 @@ from dataset_originals import (
 from sanity.datasets import cifar10, fetch, open_packed, tiny_imagenet
 from sanity.datasets.cifar10 import Cifar10
 from sanity.datasets.cifar100 import Cifar100
+from sanity.datasets.decoding import Form, decode
 from sanity.datasets.digits import Digits
 from sanity.datasets.fashion_mnist import FashionMnist, parse_idx
 from sanity.datasets.folder import Folder
-from sanity.datasets.decoding import Form, decode
 from sanity.datasets.order import fixed_order
 from sanity.datasets.tiny_imagenet import TinyImagenet
 from sanity.errors import ConfigError, DataError
@@ -269,7 +269,10 @@ def test_a_flipped_bit_in_the_archive_is_noticed(tmp_path: Path) -> None:
         ({"val/val_annotations.txt": b"val_0.JPEG\tn9\t0"}, "gives val_0.JPEG a class without"),
         ({"val/images/val_1.JPEG": None}, "names val_1.JPEG, which is not among its images"),
         ({"val/images/val_1.JPEG": b"?"}, "val_1.JPEG: not a readable image"),
-        ({"val/images/val_1.JPEG": png(flat(3, 63))}, r"63x63 pixels \(1, such as val/images/val_1.JPEG\)"),
+        (
+            {"val/images/val_1.JPEG": png(flat(3, 63))},
+            r"63x63 pixels \(1, such as val/images/val_1.JPEG\)",
+        ),
     ],
 )
 def test_what_is_wrong_with_tiny_imagenet_is_said(
