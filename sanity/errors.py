@@ -1,6 +1,8 @@
 """Errors a user can mend: each is one clear line, shown without a traceback."""
 
 import re
+from collections.abc import Collection
+from itertools import islice
 
 
 class SanityError(Exception):
@@ -50,6 +52,13 @@ def as_line(text: object) -> str:
     )
     cut = len(shown) - LONGEST  # both ends matter: which setting, and what is wrong with it
     return shown if cut <= 0 else f"{shown[: LONGEST // 2]} ... {shown[LONGEST // 2 + cut :]}"
+
+
+def listed(names: Collection[object], most: int = 3, separator: str = ", ") -> str:
+    """The first few of ``names``, and how many more there are."""
+    shown = separator.join(map(as_line, islice(names, most)))
+    more = len(names) - most
+    return f"{shown} and {more:,} more" if more > 0 else shown
 
 
 def one_line(error: BaseException) -> str:

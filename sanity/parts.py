@@ -151,8 +151,9 @@ def build(cfg: DictConfig) -> Parts:
     """
     settings = read_settings(cfg)
     patterns.unify(cfg)
-    with watched() as read_by_dataset:
+    with watched() as reads:
         dataset = component("dataset", plain(cfg, "dataset"), Dataset)
+    dataset_facts, dataset_code = code_of(dataset.own_settings, type(dataset), reads)
     dataset = datasets.resolve(dataset, Path(settings.data_dir))
     # What only a look at the data tells; the network's YAML refers to it.
     cfg.dataset.num_classes, cfg.dataset.image_size = dataset.num_classes, dataset.image_size
@@ -170,7 +171,6 @@ def build(cfg: DictConfig) -> Parts:
     check = identified("sanity_check", plain(cfg, "sanity_check"), Check)
     recipe = Recipe(**conform("training", Recipe, plain(cfg, "training")))
     recipe.check()
-    dataset_facts, dataset_code = code_of(dataset.own_settings, type(dataset), read_by_dataset)
     arch_facts, arch_code = code_of(arch, arch_class, read_by_arch)
     own = [dataset_code, arch_code, method.code, rewind.code, check.code]
     own += [donor.code] if donor else []

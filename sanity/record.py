@@ -163,11 +163,9 @@ class Record:
             metrics["pruned_test_accuracy"] = ticket.facts["start_test_accuracy"]
         if final is not None:
             metrics |= _results(final.facts["epochs"])
-        for entry in (dense, ticket):
-            known = entry.facts if entry is not None else {}
-            found = {name: known[name] for name in OF_THE_DATA if name in known}
-            if found:  # trainings stored by earlier versions tell less, or nothing
-                self.content["data"] = self.content.get("data", {}) | found
+        data = _data([entry.facts for entry in (dense, ticket) if entry is not None])
+        if data:
+            self.content["data"] = data
 
     @property
     def objective(self) -> float | None:
@@ -266,6 +264,13 @@ def _results(epochs: list[dict[str, Any]]) -> dict[str, float]:
         results["validation_accuracy"] = last["validation_accuracy"]
         results["validation_loss"] = last["validation_loss"]
     return results
+
+
+def _data(trainings: list[dict[str, Any]]) -> dict[str, Any]:
+    """What is to be known of the data; what earlier versions have stored tells less, or nothing."""
+    known = {name: facts[name] for facts in trainings for name in OF_THE_DATA if name in facts}
+    told = dict.fromkeys(text for facts in trainings for text in facts.get("remarks", []))
+    return known | ({"remarks": list(told)} if told else {})
 
 
 def versions() -> dict[str, str]:

@@ -1,12 +1,12 @@
 """Half data set: how much data does a method need?"""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from sanity.checks.base import DataCheck, Effect
 from sanity.datasets.base import Examples
-from sanity.errors import ConfigError
+from sanity.errors import ConfigError, listed
 from sanity.ratios.base import floor_share
 
 
@@ -28,13 +28,14 @@ class HalfDataset(DataCheck):
         """Counts the examples that are gone. Raises ConfigError where a whole class goes."""
         self.validate()
         count = floor_share(len(clean), self.fraction)
-        labels = clean.labels[:count]
-        lost = sorted(set(clean.labels.tolist()) - set(labels.tolist()))
+        left = replace(clean, images=clean.images[:count], labels=clean.labels[:count])
+        lost = sorted(set(clean.labels.tolist()) - set(left.labels.tolist()))
         if lost:
+            names = listed([clean.class_name(label) for label in lost])
             raise ConfigError(
                 f"sanity_check.fraction={self.fraction}: leaves {count} of {len(clean)} training "
-                f"examples, none of class {lost[0]} ({len(lost)} classes lost); choose more"
+                f"examples, none of {len(lost)} classes ({names}); choose more"
             )
         removed = len(clean) - count
         effect = Effect(removed, {"examples_removed": removed, "examples": len(clean)})
-        return Examples(clean.images[:count], labels, clean.num_classes), effect
+        return left, effect

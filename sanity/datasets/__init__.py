@@ -2,6 +2,6 @@
 
 from sanity.datasets.packing import open_packed
 from sanity.datasets.settings import identity, resolve
-from sanity.datasets.splits import split
+from sanity.datasets.splits import lost_classes, split
 
-__all__ = ["identity", "open_packed", "resolve", "split"]
+__all__ = ["identity", "lost_classes", "open_packed", "resolve", "split"]

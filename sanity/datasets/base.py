@@ -9,27 +9,46 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from sanity.errors import as_line
+
+SPLIT_NAMES = {"train": "training", "test": "test"}
+"""What a split is called where its images are spoken of."""
+
 
 @dataclass(frozen=True)
 class Examples:
-    """Labelled images as they are packed: images uint8 [N, H, W, C], labels int64 [N]."""
+    """Labelled images as they are packed: images uint8 [N, H, W, C], labels int64 [N].
+
+    ``remarks`` say what was done to the original files to get them, where a reader should know.
+    ``names`` are the classes' names, empty where they are not known.
+    """
 
     images: Tensor
     labels: Tensor
     num_classes: int
+    remarks: tuple[str, ...] = ()
+    names: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    def class_name(self, label: int) -> str:
+        """What a class is called where it is spoken of."""
+        return as_line(self.names[label]) if label < len(self.names) else str(label)
+
 
 @dataclass(frozen=True)
 class Packed:
-    """An opened data set, the digest of its contents, and how many test images are in training."""
+    """An opened data set, the digest of its contents, and how many test images are in training.
+
+    ``remarks`` are what a reader of its results should know of it.
+    """
 
     train: Examples
     test: Examples
     fingerprint: str
     overlap: int
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass
@@ -40,7 +59,8 @@ class Dataset(ABC):
     shifted by a random crop after ``crop_padding`` zero pixels on every side (0 = no shift) and
     mirrored with probability 1/2 where ``flip`` is set. ``validation_size`` training images are
     set aside, ``limit`` keeps that many training and test images only (for trying things out).
-    ``fingerprint`` is no setting: ``resolve`` fills it in where the contents are not ``named``.
+    The last two are no settings: ``resolve`` fills in ``fingerprint`` where contents are not
+    ``named``, and ``directory`` with what ``packed_as`` was.
     """
 
     name: str
@@ -55,6 +75,7 @@ class Dataset(ABC):
     validation_size: int = 0
     limit: int | None = None
     fingerprint: str | None = None
+    directory: str | None = None
 
     named: ClassVar[bool] = True  # contents are known by the name alone (False for folders)
     sizes: ClassVar[Mapping[str, int]] = {}  # split -> number of images, where it is known
@@ -78,6 +99,10 @@ class Dataset(ABC):
     def source_digest(self) -> str | None:
         """The state of the original files, to notice changes; None where the name says it all."""
         return None
+
+    def class_names(self) -> Sequence[str]:
+        """What messages call the classes, by number; empty where that is a number too."""
+        return ()
 
     def original(self, split: str, index: int) -> str | None:
         """The file that a packed image was read from; None where that is not known."""

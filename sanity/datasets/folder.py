@@ -3,15 +3,18 @@
 import hashlib
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
 from sanity.datasets.base import Dataset, Examples
-from sanity.datasets.foreign import files_below, read_file
-from sanity.datasets.images import FORMATS, MODES, read_images
+from sanity.datasets.decoding import REVISION, Form
+from sanity.datasets.foreign import read_file
+from sanity.datasets.images import read_images
 from sanity.datasets.order import fixed_order
+from sanity.datasets.tree import Tree, list_classes, list_tree
 from sanity.errors import ConfigError, DataError, as_line
 
 FILE_BYTES = 256 << 20  # of one image file; more than PIXELS in colour take uncompressed
@@ -19,13 +22,15 @@ FILE_BYTES = 256 << 20  # of one image file; more than PIXELS in colour take unc
 
 @dataclass
 class Folder(Dataset):
-    """``path/train/<class>/*`` and ``path/test/<class>/*``, or ``val`` where there is no ``test``.
+    """``path/train/<class>/*`` and ``path/test/<class>/*``; ``val`` where ``test`` has no classes.
 
-    Classes are numbered by name. Where they are null, ``num_classes`` is what the tree has,
+    Classes are numbered by name. ``background`` is the colour that transparent pixels show; they
+    are refused where it is null. Where they are null, ``num_classes`` is what the tree has,
     ``image_size`` what all images have, ``mean`` and ``std`` those of the training images.
     """
 
     path: str = field(kw_only=True)
+    background: str | None = None
     name: str = "folder"
     num_classes: int | None = None
     channels: int = 3
@@ -49,91 +54,68 @@ class Folder(Dataset):
     def packed_as(self) -> str:
         """A directory for this tree and this form of its images, e.g. folder-flowers-1f0a...."""
         form = f"{self.root}\n{self.image_size}\n{self.channels}"
+        if self.background is not None:
+            form += f"\n{self.background}"
         slug = re.sub(r"[^A-Za-z0-9_-]+", "-", self.root.name)[:40]
         return f"folder-{slug}-{hashlib.sha256(os.fsencode(form)).hexdigest()[:12]}"
 
     def source_digest(self) -> str | None:
-        """A digest over the names, sizes and times of all image files."""
-        digest = hashlib.sha256()
-        try:
-            for files in list_tree(self.root)[1].values():
+        """A digest over the names, sizes and times of all image files, and how they are decoded.
+
+        The time of a file's last change of any kind is among them: contents can be exchanged
+        under an old date.
+        """
+        digest = hashlib.sha256(f"{REVISION}\n".encode())
+        with _disk_errors():
+            for files in self._tree().files.values():
                 for name, _ in files:
-                    status = Path(name).stat()
-                    line = f"{name}\n{status.st_size} {status.st_mtime_ns}\n"
-                    digest.update(os.fsencode(line))  # names need not be UTF-8
-        except OSError as error:
-            raise DataError(
-                f"{as_line(error.filename)} cannot be read ({error.strerror})"
-            ) from None
+                    status = os.stat(name)  # noqa: PTH116 - of a million files
+                    times = f"{status.st_mtime_ns} {status.st_ctime_ns}"
+                    digest.update(os.fsencode(f"{name}\n{status.st_size} {times}\n"))
         return digest.hexdigest()
+
+    def class_names(self) -> Sequence[str]:
+        """The names of the training folders."""
+        with _disk_errors():
+            return list_classes(self.root)
 
     def original(self, split: str, index: int) -> str | None:
         """The file of a packed image, as long as the tree is what was packed."""
-        files = list_tree(self.root)[1][split]
+        files = self._tree().files[split]
         return files[int(fixed_order(len(files))[index])][0]
 
     def read(self, data_dir: Path) -> dict[str, Examples]:
         """Decode all images, in a fixed random order: the first half is to be a random half."""
-        if self.channels not in MODES:
-            raise ConfigError(f"dataset.channels={self.channels}: must be 1 (grey) or 3 (colour)")
-        classes, splits = list_tree(self.root)
-        if self.num_classes not in (None, len(classes)):
+        tree = self._tree()
+        if self.num_classes not in (None, len(tree.classes)):
             raise ConfigError(
                 f"dataset.num_classes={self.num_classes}: {as_line(self.root / 'train')} has "
-                f"{len(classes)} classes; leave it null"
+                f"{len(tree.classes)} classes; leave it null"
             )
-        read = {}
-        for split, files in splits.items():
-            shuffled = [files[i] for i in fixed_order(len(files)).tolist()]
-            read[split] = read_images(
-                shuffled,
-                lambda name: read_file(Path(name), FILE_BYTES),
-                self.channels,
-                self.image_size,
-                len(classes),
-                f"{self.root.name} {split}",
-            )
-        return read
-
-
-def list_tree(root: Path) -> tuple[list[str], dict[str, list[tuple[str, int]]]]:
-    """The classes of a tree, and for both splits its sorted (file, class number) pairs.
-
-    Raises ConfigError where there is no such tree, DataError where a split or class is empty.
-    """
-    if not root.is_dir():
-        raise ConfigError(f"dataset.path={as_line(root)}: no such directory")
-    train = root / "train"
-    test = next((root / name for name in ("test", "val") if (root / name).is_dir()), None)
-    if not train.is_dir() or test is None:
-        missing = "train" if test else "test (or val)"
-        raise ConfigError(
-            f"dataset.path={as_line(root)}: holds no directory {missing}; a test set has to be "
-            "chosen once and for all, so move images into train/<class>/ and test/<class>/"
+        read = read_images(
+            {split: _shuffled(files) for split, files in tree.files.items()},
+            lambda name: read_file(Path(name), FILE_BYTES),
+            Form(self.channels, self.image_size, self.background),
+            len(tree.classes),
+            self.root.name,
         )
-    classes = _directories(train)
-    unknown = sorted(set(_directories(test)) - set(classes))
-    if unknown:
-        raise DataError(f"{as_line(test / unknown[0])}: {as_line(train)} has no such class")
-    files = {"train": _list_split(train, classes), "test": _list_split(test, classes)}
-    empty = set(range(len(classes))) - {label for _, label in files["train"]}
-    if empty or not files["train"] or not files["test"]:
-        where = train / classes[min(empty)] if empty else (test if files["train"] else train)
-        raise DataError(f"{as_line(where)} holds no images ({', '.join(sorted(FORMATS))})")
-    return classes, files
+        return {
+            split: replace(examples, remarks=(*tree.remarks[split], *examples.remarks))
+            for split, examples in read.items()
+        }
+
+    def _tree(self) -> Tree:
+        with _disk_errors():
+            return list_tree(self.root)
 
 
-def _directories(parent: Path) -> list[str]:
-    return sorted(
-        child.name for child in parent.iterdir() if child.is_dir() and child.name[0] != "."
-    )
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{as_line(error.filename)} cannot be read ({error.strerror})") from None
 
 
-def _list_split(parent: Path, classes: list[str]) -> list[tuple[str, int]]:
-    return [
-        (str(path), label)
-        for label, name in enumerate(classes)
-        if (parent / name).is_dir()  # the test set need not have every class
-        for path in sorted(files_below(parent / name))
-        if path.suffix.lower() in FORMATS and path.name[0] != "." and path.is_file()
-    ]
+def _shuffled(files: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    return [files[i] for i in fixed_order(len(files)).tolist()]

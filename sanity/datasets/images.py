@@ -1,103 +1,123 @@
-"""Image files as packed pixels: decoding, colour, size."""
+"""Image files as packed splits: all are decoded, and all that cannot be used are told at once."""
 
-import io
-import warnings
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
 from sanity.console import bar
-from sanity.datasets.base import Examples
-from sanity.errors import DataError, as_line
+from sanity.datasets.base import SPLIT_NAMES, Examples
+from sanity.datasets.decoding import TRAITS, Decoded, Form, decode
+from sanity.errors import DataError, as_line, listed
 
-if TYPE_CHECKING:  # a run whose data are packed needs no Pillow
-    from PIL.Image import Image as Picture
+Files = Sequence[tuple[str, int]]
+"""(name, class) pairs."""
 
-MODES = {1: "L", 3: "RGB"}  # channels -> Pillow's name for such images
-FORMATS = {  # suffix -> Pillow's name for the format; no other is tried, whatever a file is called
-    **{".bmp": "BMP", ".gif": "GIF", ".jpeg": "JPEG", ".jpg": "JPEG", ".pgm": "PPM"},
-    **{".png": "PNG", ".ppm": "PPM", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP"},
-}
-FORMAT_NAMES = sorted(set(FORMATS.values()))
-PIXELS = 50_000_000  # of one image; Pillow's own warning begins at 89 million
-DEEP = ("I", "F")  # how the names of Pillow's modes of more than 8 bits a channel begin
+ENOUGH = 1000  # bad files after which the others need not be looked at
 
 
-def decode(content: bytes, channels: int, image_size: int | None) -> np.ndarray:
-    """The pixels of an image file, uint8 [H, W, channels].
+@dataclass
+class _Finds:
+    """What all splits have shown so far: files that cannot be used by reason, and sizes."""
 
-    Grey images become colour and the other way round. With ``image_size`` the shorter side is
-    scaled to it and the middle is cut out; without, pixels stay as they are. Raises ValueError
-    for what is no image in one of ``FORMATS``, has more than 8 bits a channel or ``PIXELS``.
-    """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    bad: dict[str, list[str]] = field(default_factory=dict)
+    sizes: dict[tuple[int, int], list[str]] = field(default_factory=dict)
 
-    mode = MODES[channels]
-    try:
-        image = _opened(content, mode)
-    except UnidentifiedImageError:
-        raise ValueError(f"not a readable image (none of {', '.join(FORMAT_NAMES)})") from None
-    except Exception as error:  # damage fails in any way: OSError, IndexError, struct.error, ...
-        raise ValueError(
-            f"not a readable image ({as_line(error) or type(error).__name__})"
-        ) from None
-    if image_size is not None:
-        image = ImageOps.fit(image, (image_size, image_size), Image.Resampling.BILINEAR)
-    return np.asarray(image).reshape(image.height, image.width, channels)
+    def __len__(self) -> int:
+        squares = [len(names) for (height, width), names in self.sizes.items() if height == width]
+        odd = sum(map(len, self.sizes.values())) - max(squares, default=0)
+        return odd + sum(map(len, self.bad.values()))
 
-
-def _opened(content: bytes, mode: str) -> "Picture":
-    """The image in Pillow's ``mode``; what it would cost is known before any pixel is decoded."""
-    from PIL import Image
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about metadata, of which none is used
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(io.BytesIO(content), formats=FORMAT_NAMES) as image:
-            if image.width * image.height > PIXELS:
-                raise ValueError(
-                    f"{image.width}x{image.height} pixels are more than {PIXELS:,}: scale it down"
+    def refuse(self) -> None:
+        """Raise DataError for all of them, each reason and size with its first files."""
+        if not len(self):
+            return
+        problems = [f"{listed(sorted(names))}: {reason}" for reason, names in self.bad.items()]
+        if len(self.sizes) > 1 or any(height != width for height, width in self.sizes):
+            sizes = [
+                f"{width}x{height} pixels ({len(names):,}, such as {as_line(min(names))})"
+                for (height, width), names in sorted(
+                    self.sizes.items(), key=lambda size: len(size[1]), reverse=True
                 )
-            if image.mode.startswith(DEEP):  # Pillow would make white of all above 255
-                raise ValueError("it has more than 8 bits a channel: convert it to 8")
-            image.load()
-            if image.mode == "P" and "transparency" in image.info:
-                # The way Pillow asks for, to lose no palette entry.
-                return image.convert("RGBA").convert(mode)
-            return image.convert(mode)
+            ]
+            problems.append(
+                f"images have {listed(sizes)}, but must be squares of one size: set "
+                "dataset.image_size to resize them"
+            )
+        at_least = "at least " if len(self) >= ENOUGH else ""
+        count = f"{at_least}{len(self):,} files cannot be used: " if len(self) > 1 else ""
+        raise DataError(as_line(f"{count}{listed(problems, separator='; ')}"))
 
 
 def read_images(
-    files: Sequence[tuple[str, int]],
+    splits: Mapping[str, Files],
     load: Callable[[str], bytes],
-    channels: int,
-    image_size: int | None,
+    form: Form,
     num_classes: int,
     label: str,
-) -> Examples:
-    """Decode (name, class) ``files`` in the given order; ``label`` stands at the progress bar.
+) -> dict[str, Examples]:
+    """Decode the files of all splits, in the given order; ``label`` stands at the progress bar.
 
-    Raises DataError naming the first file that cannot be read, or whose size is not the others',
-    and where all together do not fit into memory.
+    Raises DataError naming the files that cannot be read or used, or whose sizes differ, the first
+    of each kind, and where all together do not fit into memory.
     """
-    images = np.empty(0, dtype=np.uint8)
+    form.check()
+    finds = _Finds()
+    read = {
+        split: _read_split(files, load, form, num_classes, f"{label} {split}", split, finds)
+        for split, files in splits.items()
+    }
+    finds.refuse()
+    return read
+
+
+def _read_split(
+    files: Files,
+    load: Callable[[str], bytes],
+    form: Form,
+    num_classes: int,
+    label: str,
+    split: str,
+    finds: _Finds,
+) -> Examples:
+    """One split, in which the images that ``finds`` tells of are missing."""
+    images = np.empty((0, 0, 0, 0), dtype=np.uint8)
+    traits: Counter[str] = Counter()
     with bar(as_line(label), len(files)) as progress:
-        for position, (name, _) in enumerate(files):
-            try:
-                pixels = decode(load(name), channels, image_size)
-            except OSError as error:
-                raise DataError(f"{as_line(name)}: {as_line(error.strerror or error)}") from None
-            except ValueError as error:
-                raise DataError(f"{as_line(name)}: {as_line(error)}") from None
-            _check_size(name, pixels, images.shape[1:3] if position else pixels.shape[:2])
-            if position == 0:
+        for position, (name, decoded) in enumerate(_decoded(files, load, form, finds)):
+            pixels = decoded.pixels
+            if not images.size:
                 images = _room(label, (len(files), *pixels.shape))
-            images[position] = pixels
+            if pixels.shape == images.shape[1:]:
+                images[position] = pixels
+            traits.update(decoded.traits)
+            finds.sizes.setdefault(pixels.shape[:2], []).append(name)
             progress.advance(1)
     labels = torch.tensor([label for _, label in files], dtype=torch.int64)
-    return Examples(torch.from_numpy(images), labels, num_classes)
+    told = {trait: text.format(background=form.background) for trait, text in TRAITS.items()}
+    remarks = [
+        f"{traits[trait]:,} of the {len(files):,} {SPLIT_NAMES[split]} images {text}"
+        for trait, text in told.items()
+        if traits[trait]
+    ]
+    return Examples(torch.from_numpy(images), labels, num_classes, tuple(remarks))
+
+
+def _decoded(
+    files: Files, load: Callable[[str], bytes], form: Form, finds: _Finds
+) -> Iterator[tuple[str, Decoded]]:
+    """The images that can be decoded; the others go into ``finds``."""
+    for name, _ in files:
+        try:
+            yield name, decode(load(name), form)
+        except OSError as error:
+            finds.bad.setdefault(as_line(error.strerror or error), []).append(name)
+        except ValueError as error:
+            finds.bad.setdefault(as_line(error), []).append(name)
+        if len(finds) >= ENOUGH:
+            finds.refuse()
 
 
 def _room(label: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -109,13 +129,3 @@ def _room(label: str, shape: tuple[int, ...]) -> np.ndarray:
             f"{as_line(label)}: {count} images of {width}x{height} pixels do not fit into memory: "
             "set dataset.image_size to a smaller one"
         ) from None
-
-
-def _check_size(name: str, pixels: np.ndarray, expected: tuple[int, ...]) -> None:
-    height, width = pixels.shape[:2]
-    if height != width or (height, width) != expected:
-        others = "" if (height, width) == expected else f" (the first: {expected[1]}x{expected[0]})"
-        raise DataError(
-            f"{as_line(name)} has {width}x{height} pixels{others}, but images must be squares of "
-            "one size: set dataset.image_size to resize them"
-        )

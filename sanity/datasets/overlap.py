@@ -24,14 +24,20 @@ class Overlap:
 
 
 def find_overlap(train: Tensor, test: Tensor) -> Overlap:
-    """Compare all images [N, H, W, C] pixel by pixel, by their digests (128 bits)."""
+    """Compare all images [N, H, W, C] pixel by pixel, by their digests."""
     if train.shape[1:] != test.shape[1:]:
         return Overlap(0, None)
     seen: dict[bytes, int] = {}
-    for position, digest in enumerate(_digests(train)):
+    for position, digest in enumerate(digests(train)):
         seen.setdefault(digest, position)
-    pairs = [(i, seen[digest]) for i, digest in enumerate(_digests(test)) if digest in seen]
+    pairs = [(i, seen[digest]) for i, digest in enumerate(digests(test)) if digest in seen]
     return Overlap(len(pairs), pairs[0] if pairs else None)
+
+
+def digests(images: Tensor) -> list[bytes]:
+    """A digest of the pixels of each image [N, H, W, C] (128 bits)."""
+    rows = images.contiguous().numpy().reshape(len(images), -1)
+    return [hashlib.blake2b(row.data, digest_size=16).digest() for row in rows]
 
 
 def count_overlap(dataset: Dataset, splits: Mapping[str, Examples], where: str) -> int:
@@ -70,8 +76,3 @@ def _example(dataset: Dataset, found: Overlap) -> str:
         dataset.original(s, i) for s, i in zip(("test", "train"), found.pair, strict=True)
     )
     return f" ({as_line(test)} is {as_line(train)})" if test and train else ""
-
-
-def _digests(images: Tensor) -> list[bytes]:
-    rows = images.contiguous().numpy().reshape(len(images), -1)
-    return [hashlib.blake2b(row.data, digest_size=16).digest() for row in rows]

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -40,13 +40,15 @@ class Manifest:
     """What the manifest says of a data set; ``source`` is the state of the original files.
 
     ``overlap`` is the number of test images that occur in training; None in a manifest that was
-    written before they were counted, and that has no digest of itself either.
+    written before they were counted, and that has no digest of itself either. ``remarks`` are
+    what else is to be known of the data; None in a manifest that was written before any were made.
     """
 
     num_classes: int
     source: str | None
     files: Mapping[str, FileFacts]
     overlap: int | None
+    remarks: list[str] | None
 
     @property
     def fingerprint(self) -> str:
@@ -76,7 +78,11 @@ def write_split(path: Path, examples: Examples) -> None:
 
 
 def describe(
-    home: Path, splits: Mapping[str, Examples], source: str | None, overlap: int
+    home: Path,
+    splits: Mapping[str, Examples],
+    source: str | None,
+    overlap: int,
+    remarks: list[str],
 ) -> Manifest:
     """The manifest of the files in ``home``, whose contents are ``splits``."""
     files = {
@@ -88,7 +94,7 @@ def describe(
         )
         for split, examples in splits.items()
     }
-    return Manifest(splits["train"].num_classes, source, files, overlap)
+    return Manifest(splits["train"].num_classes, source, files, overlap, remarks)
 
 
 def write_manifest(home: Path, manifest: Manifest) -> None:
@@ -119,12 +125,17 @@ def _parsed(facts: Any) -> Manifest:
         raise ValueError("its digest is not that of its contents")
     files = {split: FileFacts(**facts["files"][split]) for split in SPLITS}
     overlap = None if found is None else facts["overlap"]
+    remarks = None if found is None else facts.get("remarks")
     counts = [facts["num_classes"], *([] if overlap is None else [overlap])]
     for file in files.values():
         counts += [file.bytes, *file.shape]
     if not all(type(count) is int and count >= 0 for count in counts):
         raise ValueError("a number in it is none")
-    return Manifest(facts["num_classes"], facts["source"], files, overlap)
+    if remarks is not None:
+        if not isinstance(remarks, list) or not all(isinstance(text, str) for text in remarks):
+            raise ValueError("its remarks are no texts")
+        remarks = [as_line(text) for text in remarks]
+    return Manifest(facts["num_classes"], facts["source"], files, overlap, remarks)
 
 
 def verify(home: Path, manifest: Manifest) -> None:
@@ -133,7 +144,7 @@ def verify(home: Path, manifest: Manifest) -> None:
         list(pool.map(lambda split: _verify_file(home, manifest, split), SPLITS))
 
 
-def map_split(path: Path, num_classes: int) -> Examples:
+def map_split(path: Path, num_classes: int, names: Sequence[str] = ()) -> Examples:
     """Open a packed file without reading it: pages come from the disk when they are touched.
 
     The mapping is private, so that nothing written to the tensors reaches the file. Raises
@@ -153,7 +164,7 @@ def map_split(path: Path, num_classes: int) -> Examples:
             f"{path} is truncated or no safetensors file ({as_line(error)}): "
             "delete it to pack it again"
         ) from None
-    return Examples(tensors["images"], tensors["labels"], num_classes)
+    return Examples(tensors["images"], tensors["labels"], num_classes, names=names)
 
 
 def _verify_file(home: Path, manifest: Manifest, split: str) -> None:

@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 
 from sanity import locks
 from sanity.datasets.base import Dataset, Examples, Packed
+from sanity.datasets.contents import check_classes, look_into
 from sanity.datasets.form import check_alike, check_form, check_known
 from sanity.datasets.overlap import check_overlap, count_overlap
 from sanity.datasets.packed_files import (
@@ -43,33 +44,27 @@ def open_packed(dataset: Dataset, data_dir: Path) -> Packed:
     """The data set's splits, mapped and verified; packs it first where that was not done yet.
 
     Packed files that came without a manifest are checked and adopted. Raises DataError where
-    files are missing, damaged or not what the settings say, StoreError where ``data_dir`` cannot
-    be read or written.
+    files are missing, damaged, not what the settings say or no longer those that a key was made
+    of, StoreError where ``data_dir`` cannot be read or written.
     """
     source = _source(dataset)
-    home = data_dir / dataset.packed_as
+    home = _home(dataset, data_dir)
     _sweep_up(home)
     with _disk_errors(data_dir):
         manifest = _current(home, source)
+        if dataset.fingerprint not in (None, manifest and manifest.fingerprint):
+            raise DataError(f"{dataset.name}: its files have changed since this run began")
         if manifest is None and dataset.named and is_complete(home) and not _has_manifest(home):
-            return _adopt(dataset, home)
+            return _adopt(dataset, home, source)
         if manifest is None:
             manifest = _pack(dataset, data_dir, source)
         verify(home, manifest)
         splits = _map(dataset, home, manifest.num_classes)
-        if manifest.overlap is None:
+        # Of data sets that are published all is known.
+        unseen = manifest.remarks is None and not dataset.pixel_digests
+        if manifest.overlap is None or unseen:
             manifest = _complete(dataset, home, splits, manifest)
     return _packed(dataset, home, splits, manifest)
-
-
-def _source(dataset: Dataset) -> str | None:
-    """The state of the original files and, for a class of the user's own, of the code that reads.
-
-    None for data sets of this package whose name says it all.
-    """
-    state = dataset.source_digest()
-    facts, _ = code_of(dataset.own_settings, type(dataset))
-    return digest([state, facts]) if facts else state
 
 
 def _packed(
@@ -77,25 +72,59 @@ def _packed(
 ) -> Packed:
     assert manifest.overlap is not None, "it was counted"
     check_overlap(dataset, manifest.overlap, len(splits["test"]), where=str(home))
-    return Packed(splits["train"], splits["test"], manifest.fingerprint, manifest.overlap)
+    return Packed(
+        splits["train"],
+        splits["test"],
+        manifest.fingerprint,
+        manifest.overlap,
+        tuple(manifest.remarks or ()),
+    )
+
+
+def _home(dataset: Dataset, data_dir: Path) -> Path:
+    """Where a data set is packed, whatever ``resolve`` has filled in since."""
+    return data_dir / (dataset.directory or dataset.packed_as)
 
 
 def _has_manifest(home: Path) -> bool:
     return (home / MANIFEST).exists()
 
 
+def _source(dataset: Dataset) -> str | None:
+    """The state of the original files and, for a class of one's own, of the code that reads them.
+
+    None for data sets of this package whose name says it all.
+    """
+    files = dataset.source_digest()
+    facts, _ = code_of(dataset.own_settings, type(dataset))
+    return digest([files, facts]) if facts else files
+
+
 def _current(home: Path, source: str | None) -> Manifest | None:
-    """The manifest of a complete pack of the original files as they are now."""
+    """The manifest of a complete pack of the original files and code as they are now."""
     manifest = read_manifest(home) if is_complete(home) else None
     return manifest if manifest and manifest.source == source else None
 
 
 def _map(dataset: Dataset, home: Path, num_classes: int) -> dict[str, Examples]:
-    splits = {split: map_split(split_path(home, split), num_classes) for split in SPLITS}
+    names = dataset.class_names()
+    splits = {split: map_split(split_path(home, split), num_classes, names) for split in SPLITS}
     for split, examples in splits.items():
         check_form(dataset, split, examples, where=str(split_path(home, split)))
     check_alike(splits, where=str(home))
+    check_classes(splits, where=str(home))
     return splits
+
+
+def _look_into(
+    dataset: Dataset, splits: Mapping[str, Examples], where: str
+) -> tuple[int, list[str]]:
+    """The overlap of the splits and what else is to be known, each told once, here."""
+    remarks = look_into(dataset, splits, where)
+    overlap = count_overlap(dataset, splits, where)
+    for remark in remarks:
+        log.warning("%s: %s", where, remark)
+    return overlap, remarks
 
 
 def _describe(
@@ -104,7 +133,7 @@ def _describe(
     """The manifest of mapped files, after a check of all that is known about them."""
     for split, examples in splits.items():
         check_known(dataset, split, examples, where=str(split_path(home, split)))
-    return describe(home, splits, source, count_overlap(dataset, splits, where=str(home)))
+    return describe(home, splits, source, *_look_into(dataset, splits, where=str(home)))
 
 
 def _complete(
@@ -115,7 +144,8 @@ def _complete(
     Raises DataError where it does not tell the truth either.
     """
     complete = _describe(dataset, home, splits, manifest.source)
-    if replace(complete, overlap=None) != manifest:
+    known = replace(complete, overlap=manifest.overlap, remarks=manifest.remarks)
+    if known != manifest or manifest.overlap not in (None, complete.overlap):
         raise DataError(f"{home / MANIFEST} tells of other contents: delete it and run again")
     try:
         if read_manifest(home) == manifest:  # no other run has packed the data anew meanwhile
@@ -125,11 +155,11 @@ def _complete(
     return complete
 
 
-def _adopt(dataset: Dataset, home: Path) -> Packed:
+def _adopt(dataset: Dataset, home: Path, source: str | None) -> Packed:
     """Use packed files of unknown origin, after a check of all that is known about them."""
     assert dataset.num_classes is not None, "a named data set knows its classes"
     splits = _map(dataset, home, dataset.num_classes)
-    manifest = _describe(dataset, home, splits, source=None)
+    manifest = _describe(dataset, home, splits, source)
     try:
         write_manifest(home, manifest)
         log.info("%s: checked the packed files found there and wrote %s", home, MANIFEST)
@@ -142,7 +172,7 @@ def _adopt(dataset: Dataset, home: Path) -> Packed:
 
 def _pack(dataset: Dataset, data_dir: Path, source: str | None) -> Manifest:
     """Read the original files and write the packed ones, unless another process just did."""
-    home = data_dir / dataset.packed_as
+    home = _home(dataset, data_dir)
     data_dir.mkdir(parents=True, exist_ok=True)
     partial, lock = _beside(home)
     with locks.held(lock, f"{dataset.name} is being packed"):
@@ -158,10 +188,13 @@ def _pack(dataset: Dataset, data_dir: Path, source: str | None) -> Manifest:
                 check_form(dataset, split, examples, where=f"{dataset.name} ({split})")
                 check_known(dataset, split, examples, where=f"{dataset.name} ({split})")
             check_alike(splits, where=dataset.name)
-            overlap = count_overlap(dataset, splits, where=dataset.name)
+            named = dataset.class_names()
+            splits = {split: replace(one, names=named) for split, one in splits.items()}
+            check_classes(splits, where=dataset.name)
+            overlap, remarks = _look_into(dataset, splits, where=dataset.name)
             for split, examples in splits.items():
                 write_split(split_path(partial, split), examples)
-            manifest = describe(partial, splits, source, overlap)
+            manifest = describe(partial, splits, source, overlap, remarks)
             _install(partial, home, manifest)
         finally:
             shutil.rmtree(partial, ignore_errors=True)

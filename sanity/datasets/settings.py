@@ -34,6 +34,7 @@ def resolve(dataset: Dataset, data_dir: Path) -> Dataset:
         return dataset
     packed = open_packed(dataset, data_dir)
     check_sizes(dataset, len(packed.train))
+    _check_padding(dataset, packed.train.images.shape[1])
     mean, std = dataset.mean, dataset.std
     if mean is None or std is None:
         measured = moments(packed.train.images, dataset.pixel_max)
@@ -46,6 +47,7 @@ def resolve(dataset: Dataset, data_dir: Path) -> Dataset:
         mean=mean,
         std=std,
         fingerprint=None if dataset.named else packed.fingerprint,
+        directory=dataset.packed_as,
     )
 
 
@@ -96,7 +98,12 @@ def _checked(dataset: Dataset) -> Dataset:
     dataset = replace(
         dataset, mean=_channel_values(dataset, "mean"), std=_channel_values(dataset, "std")
     )
+    if not all(0 <= value <= 1 for value in dataset.mean or []):
+        raise ConfigError(f"dataset.mean={dataset.mean}: must be shares of pixel_max, from 0 to 1")
     _check_positive(dataset.std or [], f"dataset.std={dataset.std}: must be above 0")
+    if not all(value <= 1 for value in dataset.std or []):
+        raise ConfigError(f"dataset.std={dataset.std}: must be shares of pixel_max, 1 or less")
+    _check_padding(dataset, dataset.image_size)
     check_sizes(dataset, dataset.sizes.get("train"))
     return dataset
 
@@ -114,6 +121,15 @@ def _channel_values(dataset: Dataset, name: str) -> list[float] | None:
             f"dataset.{name}={given}: must be a list of numbers, one a channel ({dataset.channels})"
         )
     return values
+
+
+def _check_padding(dataset: Dataset, image_size: int | None) -> None:
+    """A crop must show something of the image; None where its size is not known yet."""
+    if image_size is not None and dataset.crop_padding >= image_size:
+        raise ConfigError(
+            f"dataset.crop_padding={dataset.crop_padding}: must be less than the {image_size} "
+            "pixels of an image's side"
+        )
 
 
 def _check_positive(std: Iterable[float], message: str) -> None:

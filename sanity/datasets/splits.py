@@ -1,10 +1,13 @@
 """Training, validation and test examples of a run."""
 
+from dataclasses import replace
+
 import torch
 
 from sanity.datasets.base import Dataset, Examples, Packed
+from sanity.datasets.contents import missing
 from sanity.datasets.order import stratified
-from sanity.errors import ConfigError
+from sanity.errors import ConfigError, listed
 from sanity.streams import generator
 
 Splits = tuple[Examples, Examples | None, Examples]
@@ -41,9 +44,44 @@ def check_sizes(dataset: Dataset, train_size: int | None) -> None:
         raise ConfigError(f"dataset.validation_size={size}: must be 0 or more{most}")
 
 
+def lost_classes(packed: Packed, dataset: Dataset, splits: Splits) -> list[str]:
+    """What ``limit`` and ``validation_size`` leave no image of, a line a split.
+
+    Raises ConfigError where all that is left to train with, or to test with, is of one class: then
+    one answer is always right.
+    """
+    train, validation, test = splits
+    whole = {"training": packed.train, "validation": packed.train, "test": packed.test}
+    lines = []
+    for name, examples in (("training", train), ("validation", validation), ("test", test)):
+        if examples is None:
+            continue
+        known = set(missing(whole[name]))
+        lost = [label for label in missing(examples) if label not in known]
+        settings = _settings(dataset, name)
+        if len(examples.labels.unique()) < 2 and name != "validation" and lost:
+            raise ConfigError(
+                f"{settings}: the {name} images that are left are all of class "
+                f"{examples.class_name(int(examples.labels[0]))}; there must be two classes or more"
+            )
+        if lost:
+            lines.append(
+                f"{settings} leaves no {name} image of {len(lost):,} of {examples.num_classes:,} "
+                f"classes: {listed(lost, 5)}"
+            )
+    return lines
+
+
+def _settings(dataset: Dataset, name: str) -> str:
+    """The settings that decide how many images there are for training, validation or testing."""
+    sizes = {"validation_size": name != "test", "limit": name != "validation"}
+    given = {size: getattr(dataset, size) for size, counts in sizes.items() if counts}
+    return " ".join(f"dataset.{size}={value}" for size, value in given.items() if value)
+
+
 def _pick(examples: Examples, which: torch.Tensor) -> Examples:
-    return Examples(examples.images[which], examples.labels[which], examples.num_classes)
+    return replace(examples, images=examples.images[which], labels=examples.labels[which])
 
 
 def _first(examples: Examples, count: int | None) -> Examples:
-    return Examples(examples.images[:count], examples.labels[:count], examples.num_classes)
+    return replace(examples, images=examples.images[:count], labels=examples.labels[:count])

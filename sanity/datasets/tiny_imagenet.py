@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from sanity.datasets.archive import AGAIN, FILE_BYTES, is_archive, open_archive
 from sanity.datasets.base import Dataset, Examples
+from sanity.datasets.decoding import Form
 from sanity.datasets.fetch import fetch
 from sanity.datasets.foreign import files_below, read_file
 from sanity.datasets.images import read_images
@@ -42,10 +43,9 @@ class TinyImagenet(Dataset):
         with _open_original(data_dir / "raw" / "tiny_imagenet") as original:
             splits = list_splits(original)
             classes = 1 + max(label for _, label in splits["train"])
-            return {
-                split: read_images(files, original.load, 3, None, classes, f"{self.name} {split}")
-                for split, files in splits.items()
-            }
+            # As they have always been read: their key is their name.
+            form = Form(self.channels, upright=False)
+            return read_images(splits, original.load, form, classes, self.name)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
 """The data a pruner scores by: how many class-balanced batches, and which examples are in them."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
-from sanity.errors import ConfigError
+from sanity.errors import ConfigError, listed
 from sanity.layers import Blueprint
 
 
@@ -41,22 +43,28 @@ def deal(
     samples_per_class: int,
     batches: int,
     generator: torch.Generator,
+    class_name: Callable[[int], str] = str,
 ) -> list[Tensor]:
     """Draw ``samples_per_class`` examples of each class, without repeats, into balanced batches.
 
     Every batch is an index tensor into ``labels`` with samples_per_class / batches examples of
-    each class. Raises ConfigError where a class has too few examples, or shares are not equal.
+    each class. Raises ConfigError where classes have too few examples, which it names by
+    ``class_name``, or shares are not equal.
     """
     checked_batches(batches, batches, samples_per_class)
     order = torch.randperm(len(labels), generator=generator)
     shuffled = labels[order]
-    hands = []
-    for label in range(num_classes):
-        members = order[shuffled == label]
-        if len(members) < samples_per_class:
-            raise ConfigError(
-                f"pruner.samples_per_class={samples_per_class}: pruning sees only {len(members)} "
-                f"examples of class {label}; choose at most that many"
-            )
-        hands.append(members[:samples_per_class].view(batches, -1))
+    counts = torch.bincount(labels, minlength=num_classes).tolist()
+    few = [f"{class_name(i)} ({n})" for i, n in enumerate(counts) if n < samples_per_class]
+    if few:
+        fewest = min(counts)
+        advice = f"choose at most {fewest}" if fewest else "images of each are needed"
+        raise ConfigError(
+            f"pruner.samples_per_class={samples_per_class}: pruning sees fewer examples of "
+            f"{len(few)} of the {num_classes} classes: {listed(few)}; {advice}"
+        )
+    hands = [
+        order[shuffled == label][:samples_per_class].view(batches, -1)
+        for label in range(num_classes)
+    ]
     return list(torch.cat(hands, dim=1))

@@ -14,6 +14,7 @@ def caveats(runs: Sequence[Run], cells: Sequence[Cell]) -> list[str]:
     """A line for each thing to know; none where there is none."""
     return [
         *_overlaps(runs),
+        *_remarks(runs),
         *_sparsities(runs),
         *_ties(cells),
         *_guessing(runs, cells),
@@ -34,6 +35,12 @@ def _overlaps(runs: Sequence[Run]) -> list[str]:
         for name, count in found.items()
         if count
     ]
+
+
+def _remarks(runs: Sequence[Run]) -> list[str]:
+    """What else was noticed about the data, once for all runs that say it of a data set."""
+    told = ((run.choices["dataset"], remark) for run in runs for remark in run.data_remarks)
+    return [f"{name}: {remark}" for name, remark in dict.fromkeys(told)]
 
 
 def _sparsities(runs: Sequence[Run]) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sanity import remarks
-from sanity.errors import ConfigError, SanityError
+from sanity.errors import ConfigError, SanityError, as_line
 from sanity.files import printable
 from sanity.record import SCHEMA
 from sanity.remarks import Guessing
@@ -38,6 +38,7 @@ class Run:
     overlap: int = 0
     identity: Mapping[str, str] = field(default_factory=dict)
     guessing: Guessing | None = None
+    data_remarks: tuple[str, ...] = ()
 
     @property
     def accuracy(self) -> float | None:
@@ -83,7 +84,7 @@ class Run:
     def remarks(self) -> list[str]:
         """What to know of it before believing its numbers."""
         chance = self.guessing.remark(self.accuracy) if self.guessing else ""
-        return [*remarks.of_ticket(self.ticket), *([chance] if chance else [])]
+        return [*self.data_remarks, *remarks.of_ticket(self.ticket), *([chance] if chance else [])]
 
 
 @dataclass(frozen=True)
@@ -180,7 +181,14 @@ def _run(directory: Path, content: Mapping[str, Any]) -> Run:
         overlap=int((content.get("data") or {}).get("overlap", 0)),
         identity={str(name): str(value) for name, value in content.get("identity", {}).items()},
         guessing=remarks.guessing(content),
+        data_remarks=_remarks((content.get("data") or {}).get("remarks", [])),
     )
+
+
+def _remarks(content: Any) -> tuple[str, ...]:
+    if not isinstance(content, list) or not all(isinstance(text, str) for text in content):
+        raise ValueError("data.remarks are no texts")
+    return tuple(map(as_line, content))
 
 
 def _ticket(content: Mapping[str, Any] | None, asked: float | None) -> Mapping[str, Any] | None:

@@ -1,5 +1,6 @@
 """The images of a run: opened when first needed, corrupted where a data check says so."""
 
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -7,11 +8,13 @@ from pathlib import Path
 import torch
 
 from sanity.checks.base import Check, DataCheck, Effect
-from sanity.datasets import open_packed, split
+from sanity.datasets import lost_classes, open_packed, split
 from sanity.datasets.base import Dataset, Examples, Packed
 from sanity.streams import generator
 from sanity.training.images import Images
 from sanity.training.loop import Splits
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -60,13 +63,26 @@ class Data:
             "largest_class": int(labels.bincount().max()),
         }
 
+    @property
+    def remarks(self) -> list[str]:
+        """What a reader of the results should know of the data."""
+        lost = lost_classes(self._packed, self.dataset, self._examples)
+        return [*self._packed.remarks, *lost]
+
+    def class_name(self, label: int) -> str:
+        """What a class is called where it is spoken of."""
+        return self._packed.train.class_name(label)
+
     @cached_property
     def _packed(self) -> Packed:
         return open_packed(self.dataset, self.data_dir)
 
     @cached_property
     def _examples(self) -> tuple[Examples, Examples | None, Examples]:
-        return split(self._packed, self.dataset, self.seed)
+        splits = split(self._packed, self.dataset, self.seed)
+        for line in lost_classes(self._packed, self.dataset, splits):
+            log.warning("%s", line)
+        return splits
 
     @cached_property
     def _corrupted(self) -> tuple[Examples, Effect]:

@@ -151,6 +151,7 @@ class Lab:
                 "cpu_share": round(cpu / wall, 4),
             },
             **self.data.facts,
+            "remarks": self.data.remarks,
         }
 
 

@@ -212,7 +212,8 @@ def _batches(lab: Lab, method: Method) -> list[Batch]:
     assert num_classes is not None, "resolved when the parts were built"
     random = generator(lab.seed, "scoring")
     count = pruner.scoring_batches(lab.parts.blueprint, num_classes)
-    hands = deal(images.labels.cpu(), num_classes, pruner.samples_per_class, count, random)
+    labels, name = images.labels.cpu(), lab.data.class_name
+    hands = deal(labels, num_classes, pruner.samples_per_class, count, random, name)
     return [images.augmented(hand, random) for hand in hands]
 
 

@@ -48,7 +48,10 @@ def test_files_without_a_manifest_are_adopted(tmp_path: Path) -> None:
         ({"images": torch.zeros(20, 16, dtype=torch.uint8)}, r"are no \[N, H, W, C\]"),
         ({"labels": torch.arange(20)}, "labels run from 0 to 19, not within the 2 classes"),
         ({"labels": torch.arange(20) % 2 - 1}, "labels run from -1 to 0"),
-        ({"labels": torch.zeros(20, dtype=torch.int64)}, "only 1 of 2 classes occur"),
+        (
+            {"labels": torch.zeros(20, dtype=torch.int64)},
+            "only 1 of 2 classes occur .*; there is none of 1",
+        ),
     ],
 )
 def test_files_of_the_wrong_form_are_not_adopted(
@@ -57,7 +60,7 @@ def test_files_of_the_wrong_form_are_not_adopted(
     write_by_hand(tmp_path / "toy", **changes)
     with pytest.raises(DataError, match=message) as caught:
         open_packed(Toy(), tmp_path)
-    assert str(tmp_path / "toy" / "train.safetensors") in str(caught.value)
+    assert str(tmp_path / "toy") in str(caught.value)
     assert_is_a_line(caught.value)
     assert not (tmp_path / "toy" / "manifest.json").exists()
 

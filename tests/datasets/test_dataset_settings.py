@@ -21,7 +21,7 @@ from sanity.errors import ConfigError
 
 CONF = Path(__file__).parents[2] / "conf" / "dataset"
 OPTIONS = sorted(CONF.glob("*.yaml"))
-NOT_SETTINGS = {"fingerprint"}
+NOT_SETTINGS = {"fingerprint", "directory", "code"}
 
 
 @pytest.mark.parametrize("path", OPTIONS, ids=lambda path: path.stem)
@@ -116,6 +116,9 @@ def test_the_identity_is_frozen() -> None:
         (Cifar10(std=[1, 1, float("nan")]), r"dataset.std=.*: must be a list of numbers"),
         (Cifar10(mean=0.5), r"dataset.mean=0.5: must be a list"),  # type: ignore[arg-type]
         (Cifar10(mean=["a", "b", "c"]), r"dataset.mean=.*: must be a list"),  # type: ignore[list-item]
+        (Cifar10(mean=[125.3, 123, 113.9]), r"dataset.mean=.*: must be shares of pixel_max"),
+        (Cifar10(std=[63, 62.1, 66.7]), r"dataset.std=.*: must be shares of pixel_max"),
+        (Cifar10(crop_padding=32), r"dataset.crop_padding=32: must be less than the 32 pixels"),
         (Cifar10(crop_padding=-1), r"dataset.crop_padding=-1: must be 0 or more"),
         (Cifar10(validation_size=50_000), r"dataset.validation_size=50000: .* the 50000 training"),
         (Cifar10(limit=0), r"dataset.limit=0: must be 2 or more"),
@@ -139,8 +142,12 @@ def test_settings_that_only_the_contents_refuse(tmp_path: Path) -> None:
         resolve(replace(folder, validation_size=10), tmp_path)
     with pytest.raises(ConfigError, match=r"dataset.channels=4: must be 1 \(grey\) or 3"):
         resolve(replace(folder, channels=4), tmp_path)
-    for image in (tmp_path / "pets" / "train").rglob("*.png"):
-        image.write_bytes(png(flat(7, 6)))
+    with pytest.raises(ConfigError, match=r"dataset.crop_padding=6: .* less than the 6 pixels"):
+        resolve(replace(folder, crop_padding=6), tmp_path)
+    for shade, image in enumerate((tmp_path / "pets" / "train").rglob("*.png")):
+        red = flat(shade, 6)
+        red[..., 0] = 7
+        image.write_bytes(png(red))
     with pytest.raises(ConfigError, match=r"one colour: set dataset.std"):
         resolve(folder, tmp_path)
 

@@ -14,8 +14,9 @@ from dataset_originals import flat, png, write_folder, write_tree
 from PIL import Image
 
 from sanity.datasets import folder, images, open_packed
-from sanity.datasets.folder import Folder, list_tree
-from sanity.datasets.images import decode
+from sanity.datasets.decoding import Decoded, Form, decode
+from sanity.datasets.folder import Folder
+from sanity.datasets.tree import list_tree
 from sanity.errors import ConfigError, DataError
 
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n%%EndComments\nshowpage\n"
@@ -91,14 +92,14 @@ def test_what_an_image_costs_is_known_before_it_is_decoded(monkeypatch: pytest.M
 
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", load)
     with pytest.raises(ValueError, match="scale it down"):
-        decode(claiming(8000, 8000), 3, None)
+        decode(claiming(8000, 8000), Form(3))
 
 
 def test_images_that_do_not_fit_into_memory_are_one_clear_line(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     absurd = np.broadcast_to(np.uint8(0), (10**7, 10**7, 3))
-    monkeypatch.setattr(images, "decode", lambda *_: absurd)
+    monkeypatch.setattr(images, "decode", lambda *_: Decoded(absurd, set()))
     assert "pets train: 10 images of 10000000x10000000 pixels do not fit into memory" in refusal(
         root
     )
@@ -114,9 +115,11 @@ def test_a_file_of_absurd_size_is_not_read(root: Path) -> None:
 def test_pipes_devices_and_directories_are_no_images(root: Path) -> None:
     os.mkfifo(root / "train" / "cat" / "pipe.png")
     (root / "train" / "cat" / "null.png").symlink_to(os.devnull)
-    (root / "train" / "cat" / "gone.png").symlink_to(root / "nowhere")
     (root / "train" / "cat" / "directory.png").mkdir()
     assert accepted(root) == 20
+    assert list_tree(root).remarks["train"] == [
+        "files left out of the training images: .txt (2), no plain file (2)"
+    ]
 
 
 def test_a_pipe_that_takes_an_images_place_is_not_waited_for(
@@ -192,7 +195,7 @@ def test_a_folder_that_cannot_be_read_is_named_and_not_left_out(
             raise PermissionError(13, "Permission denied", str(path))
         return scan(path)
 
-    monkeypatch.setattr("sanity.datasets.foreign.os.scandir", forbidden)
+    monkeypatch.setattr("os.scandir", forbidden)
     assert refusal(root) == f"{root}/train/cat/more cannot be read (Permission denied)"
 
 
@@ -213,4 +216,9 @@ def test_a_deep_tree_is_read(root: Path) -> None:
 def test_splits_of_different_sizes_are_refused(root: Path) -> None:
     for path in (root / "test").rglob("*.png"):
         path.write_bytes(png(flat(9, 8)))
-    assert "training images are [6, 6] and test images [8, 8]" in refusal(root)
+    found = refusal(root)
+    odd, usual = f"8x8 pixels (10, such as {root}/test/cat/0.png)", "6x6 pixels (10, such as "
+    assert found.startswith("10 files cannot be used: images have ")
+    assert odd in found
+    assert usual in found
+    assert found.endswith("must be squares of one size: set dataset.image_size to resize them")

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from sanity.datasets import images
-from sanity.datasets.images import FORMATS, decode
+from sanity.datasets import decoding
+from sanity.datasets.decoding import FORMATS, Form, decode
 
 COLOUR = Image.fromarray(random_pixels(5, 4, 3))
 EXIF = b"Exif\0\0II*\0\x08\0\0\0\0\0"
@@ -45,21 +45,21 @@ VALID = [saved(*kind) for kind in KINDS]
 def check(content: bytes, channels: int, image_size: int | None) -> None:
     with watching.only_below():
         try:
-            pixels = decode(content, channels, image_size)
+            pixels = decode(content, Form(channels, image_size, "white")).pixels
         except ValueError as error:
             assert_is_a_line(error, "not a readable image (")
             return
     assert pixels.dtype == np.uint8
     assert pixels.ndim == 3
     assert pixels.shape[2] == channels
-    assert pixels.shape[0] * pixels.shape[1] <= images.PIXELS
+    assert pixels.shape[0] * pixels.shape[1] <= decoding.PIXELS
     assert image_size is None or pixels.shape[:2] == (image_size, image_size)
 
 
 @pytest.mark.parametrize("content", VALID)
 def test_every_form_is_decoded(content: bytes) -> None:
-    assert decode(content, 3, None).shape[2] == 3
-    assert decode(content, 1, 2).shape == (2, 2, 1)
+    assert decode(content, Form(3, None, "white")).pixels.shape[2] == 3
+    assert decode(content, Form(1, 2, "white")).pixels.shape == (2, 2, 1)
 
 
 @settings(max_examples=watching.examples(600), deadline=None)

@@ -24,10 +24,10 @@ from dataset_originals import (
 from sanity.datasets import cifar10, fetch, open_packed, tiny_imagenet
 from sanity.datasets.cifar10 import Cifar10
 from sanity.datasets.cifar100 import Cifar100
+from sanity.datasets.decoding import Form, decode
 from sanity.datasets.digits import Digits
 from sanity.datasets.fashion_mnist import FashionMnist, parse_idx
 from sanity.datasets.folder import Folder
-from sanity.datasets.images import decode
 from sanity.datasets.order import fixed_order
 from sanity.datasets.tiny_imagenet import TinyImagenet
 from sanity.errors import ConfigError, DataError
@@ -269,7 +269,10 @@ def test_a_flipped_bit_in_the_archive_is_noticed(tmp_path: Path) -> None:
         ({"val/val_annotations.txt": b"val_0.JPEG\tn9\t0"}, "gives val_0.JPEG a class without"),
         ({"val/images/val_1.JPEG": None}, "names val_1.JPEG, which is not among its images"),
         ({"val/images/val_1.JPEG": b"?"}, "val_1.JPEG: not a readable image"),
-        ({"val/images/val_1.JPEG": png(flat(3, 63))}, "has 63x63 pixels"),
+        (
+            {"val/images/val_1.JPEG": png(flat(3, 63))},
+            r"63x63 pixels \(1, such as val/images/val_1.JPEG\)",
+        ),
     ],
 )
 def test_what_is_wrong_with_tiny_imagenet_is_said(
@@ -300,7 +303,7 @@ def test_folder_images_are_resized_and_turned_grey(tmp_path: Path) -> None:
     write_folder(tmp_path / "pets")
     wide = np.concatenate([flat(0, 30), flat(200, 30), flat(0, 30)], axis=1)
     write_tree(tmp_path / "pets" / "train" / "dog", {"wide.png": png(wide)})
-    with pytest.raises(DataError, match=r"wide.png has 90x30 pixels .*set dataset.image_size"):
+    with pytest.raises(DataError, match=r"90x30 pixels \(1, .*wide.png\).*set dataset.image_size"):
         Folder(path=str(tmp_path / "pets")).read(tmp_path)
     read = Folder(path=str(tmp_path / "pets"), image_size=10, channels=1).read(tmp_path)
     assert read["train"].images.shape == (11, 10, 10, 1)
@@ -344,5 +347,5 @@ def test_a_class_without_images_and_an_unreadable_image_are_named(tmp_path: Path
 @pytest.mark.parametrize("channels", [1, 3])
 def test_decoding_keeps_pixels(channels: int) -> None:
     pixels = random_pixels(5, 5) if channels == 1 else random_pixels(5, 5, 3)
-    assert np.array_equal(decode(png(pixels), channels, None).squeeze(), pixels)
-    assert decode(png(pixels), 4 - channels, None).shape == (5, 5, 4 - channels)
+    assert np.array_equal(decode(png(pixels), Form(channels)).pixels.squeeze(), pixels)
+    assert decode(png(pixels), Form(4 - channels)).pixels.shape == (5, 5, 4 - channels)
