@@ -39,6 +39,9 @@ from sanity.identity import code_of
 
 log = logging.getLogger(__name__)
 
+ADOPTED = "adopted"
+"""In place of a source: packed files that somebody put there, whatever code would have read."""
+
 
 def open_packed(dataset: Dataset, data_dir: Path) -> Packed:
     """The data set's splits, mapped and verified; packs it first where that was not done yet.
@@ -55,7 +58,7 @@ def open_packed(dataset: Dataset, data_dir: Path) -> Packed:
         if dataset.fingerprint not in (None, manifest and manifest.fingerprint):
             raise DataError(f"{dataset.name}: its files have changed since this run began")
         if manifest is None and dataset.named and is_complete(home) and not _has_manifest(home):
-            return _adopt(dataset, home, source)
+            return _adopt(dataset, home, None if source is None else ADOPTED)
         if manifest is None:
             manifest = _pack(dataset, data_dir, source)
         verify(home, manifest)
@@ -103,7 +106,7 @@ def _source(dataset: Dataset) -> str | None:
 def _current(home: Path, source: str | None) -> Manifest | None:
     """The manifest of a complete pack of the original files and code as they are now."""
     manifest = read_manifest(home) if is_complete(home) else None
-    return manifest if manifest and manifest.source == source else None
+    return manifest if manifest and manifest.source in (source, ADOPTED) else None
 
 
 def _map(dataset: Dataset, home: Path, num_classes: int) -> dict[str, Examples]:

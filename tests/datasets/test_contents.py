@@ -14,7 +14,7 @@ from dataset_originals import Toy, flat, png, toy_examples, write_folder, write_
 from safetensors.torch import save_file
 from torch import Tensor
 
-from sanity.datasets import lost_classes, open_packed, split
+from sanity.datasets import lost_classes, open_packed, packing, split
 from sanity.datasets.base import Examples
 from sanity.datasets.contents import look_into
 from sanity.datasets.folder import Folder
@@ -296,8 +296,13 @@ OWN = (
 )
 
 
-def test_packed_files_that_somebody_put_there_stay_whatever_the_code(tmp_path: Path) -> None:
+def test_packed_files_that_somebody_put_there_stay_whatever_the_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place("adopted", tmp_path / "toy", {"train": toy_examples(20), "test": toy_examples(10)})
-    first = open_packed(Toy(code="one"), tmp_path)
-    assert open_packed(Toy(code="two"), tmp_path).fingerprint == first.fingerprint
-    assert not (tmp_path / "log").exists()
+    first = open_packed(Toy(), tmp_path)
+    manifest = json.loads((tmp_path / "toy" / "manifest.json").read_text())
+    assert manifest["source"] == packing.ADOPTED
+    monkeypatch.setattr(packing, "_source", lambda dataset: "of edited code")
+    monkeypatch.setattr(Toy, "read", None)
+    assert open_packed(Toy(), tmp_path).fingerprint == first.fingerprint
