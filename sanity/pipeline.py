@@ -10,7 +10,7 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from sanity import device, masks, summary, trackers
+from sanity import device, masks, summary, trackers, unread
 from sanity.config import make_importable
 from sanity.errors import SanityError, StoreError, TrainingError
 from sanity.parts import Parts, build
@@ -75,11 +75,15 @@ def _run(
     record = Record(directory, _plain(cfg), _choices(cfg), _sweep(cfg))
     outcome = Outcome()
     try:
-        shown_by = trackers.build(cfg)
-        criteria.of(cfg)  # a report will ask, when nothing can be mended any more
-        parts = build(cfg)
-        record.content["config"] = _plain(cfg)
-        validate(parts)
+        composed = unread.composition_of_run(cfg)
+        if planned is None:  # of a planned job, the plan has seen to it
+            unread.refuse_unread(composed)
+        with unread.locating(composed):
+            shown_by = trackers.build(cfg)
+            criteria.of(cfg)  # a report will ask, when nothing can be mended any more
+            parts = build(cfg)
+            record.content["config"] = _plain(cfg)
+            validate(parts)
         lab = _open(parts, record, planned, last)
         trackers.say_where(shown_by, _sweep(cfg))
         record.listener = Audience(shown_by, Ledger(lab.store.root / SHOWN))

@@ -29,10 +29,20 @@ class SanitySweeper(Sweeper):
     hydra_context: HydraContext
     launcher: Launcher
 
+    def __init__(self, **unread: Any) -> None:
+        self.unread = unread
+
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
         """Hydra's part: the configuration, and the launcher that it asks for."""
+        from sanity.errors import ConfigError
+
+        for name in self.unread:
+            raise ConfigError(
+                f"hydra.sweeper.{name}: no such setting; a grid is typed, as in seed=0,1 with -m, "
+                "or stands in a file's sweep.grid"
+            )
         self.hydra_context, self.config = hydra_context, config
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
