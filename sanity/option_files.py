@@ -20,7 +20,7 @@ from sanity.config import PROJECT
 from sanity.errors import ConfigError
 
 HEADER = "# @package _global_"
-VALID = re.compile(r"\s*#+\s*@package\s+_global_\s*")
+VALID = re.compile(r"\s*#\s*@package +_global_\s*")  # to Hydra
 
 Key = tuple[str, ...]
 """A setting's place: ``("training", "lr")``. Keys of a grid contain dots themselves."""

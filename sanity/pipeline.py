@@ -11,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from sanity import device, masks, summary, trackers, unread
+from sanity.composition import Composition, composition_of_run
 from sanity.config import make_importable
 from sanity.errors import SanityError, StoreError, TrainingError
 from sanity.parts import Parts, build
@@ -75,9 +76,9 @@ def _run(
     record = Record(directory, _plain(cfg), _choices(cfg), _sweep(cfg))
     outcome = Outcome()
     try:
-        composed = unread.composition_of_run(cfg)
-        if planned is None:  # of a planned job, the plan has seen to it
-            unread.refuse_unread(composed)
+        # Of a planned job, the plan has seen to what nobody reads.
+        composed = composition_of_run(cfg) if planned is None else Composition({})
+        unread.refuse_unread(composed)
         with unread.locating(composed):
             shown_by = trackers.build(cfg)
             criteria.of(cfg)  # a report will ask, when nothing can be mended any more

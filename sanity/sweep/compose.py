@@ -21,10 +21,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sanity import unread
 from sanity.cli import explain
+from sanity.composition import Composition, composition
 from sanity.errors import ConfigError
 from sanity.option_files import OptionFile, composed_from
 from sanity.sweep.grid import quoted
-from sanity.unread import Composition
 
 REFERENCE = re.compile(r"\$\{([\w.:/@]+)\}")
 
@@ -95,7 +95,7 @@ class Composer:
             self._files[chosen] = composed_from(cfg.hydra, self._loader)
         with open_dict(cfg):
             hydra = cfg.pop("hydra")
-        found = unread.composition(cfg, hydra, self._files[chosen], swept=False)
+        found = composition(cfg, hydra, self._files[chosen], swept=False)
         unread.refuse_unread(found, self._mentions)
         return Composed(cfg, choices, found)
 

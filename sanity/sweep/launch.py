@@ -12,6 +12,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from sanity import unread
+from sanity.composition import composition
 from sanity.config import make_importable
 from sanity.errors import ConfigError, SweepError
 from sanity.option_files import composed_from, typed_in
@@ -105,7 +106,7 @@ def _refuse_unread(config: DictConfig, loader: ConfigLoader) -> None:
     """What the sweep itself has to read, before what its jobs have."""
     files = composed_from(config.hydra, loader)
     values = OmegaConf.masked_copy(config, [str(name) for name in config if name != "hydra"])
-    unread.refuse_unread(unread.composition(values, config.hydra, files, swept=True))
+    unread.refuse_unread(composition(values, config.hydra, files, swept=True))
 
 
 def _refuse_swept_sweeps(arguments: Sequence[str], loader: ConfigLoader) -> None:
