@@ -143,7 +143,7 @@ def _added_to_hydra(node: Any, place: Key) -> Iterator[tuple[Key, Any]]:
 
 def hydra_names(node: DictConfig) -> set[str]:
     """The settings of one of Hydra's nodes, and at its top those of its groups."""
-    kind = OmegaConf.get_type(node)
+    kind: Any = OmegaConf.get_type(node)
     groups = node.runtime.choices if kind is HydraConf else ()
     return {field.name for field in fields(kind)} | {
         str(group).removeprefix("hydra/") for group in groups if str(group).startswith("hydra/")

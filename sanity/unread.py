@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from hydra.types import RunMode
-from omegaconf import OmegaConf
 
 from sanity import option_files
 from sanity.composition import (
@@ -88,7 +87,9 @@ def _explained(found: Composition, key: Key) -> str:
 def _unknown(found: Composition, key: Key, *, typed: bool) -> str:
     """The line for a key that is not known, with the one like it."""
     if key[0] == "hydra":
-        node = OmegaConf.select(found.hydra, ".".join(key[1:-1])) if key[1:-1] else found.hydra
+        node: Any = found.hydra
+        for name in key[1:-1]:
+            node = node[name]
         return unknown_setting(".".join(key[:-1]), key[-1], hydra_names(node))
     if key[0] == "sweep":
         return unknown_setting("sweep", key[1], (*OF_RUNS, *OF_SWEEPS))
