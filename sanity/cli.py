@@ -27,7 +27,8 @@ from omegaconf.errors import OmegaConfBaseException
 from sanity import patterns, pending
 from sanity.config import PROJECT, unknown_setting
 from sanity.errors import ConfigError, SanityError, as_line, one_line
-from sanity.files import DISK_ERRORS
+from sanity.files import DISK_ERRORS, reason
+from sanity.miswritten import explain_file, own_directories
 from sanity.signals import Terminated, raise_on_signals
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,8 @@ KILLED = 128  # and the signal's number, as shells report it: 130 for Ctrl-C, 14
 def start(main: Callable[[], Any]) -> None:
     """Run a Hydra main function; a known problem ends in one line and exit code 1 or 2."""
     sys.argv[1:] = arranged([patterns.escaped(text) for text in sys.argv[1:]])
+    if len(own := own_directories(sys.argv[1:])) > 1:
+        _leave(f"--config-dir: is given {len(own)} times, and only the last would be read", 2)
     sys.path.append(str(PROJECT / "sweeps"))  # where Hydra finds our sweeper and launchers
     raise_on_signals()
     if WANTS_TRACEBACKS:
@@ -60,7 +63,7 @@ def start(main: Callable[[], Any]) -> None:
         _leave(f"{error}; the same command goes on where it stopped", KILLED + error.signum)
     except Exception as error:
         if (disk := _disk_error(error)) is not None:
-            _leave(f"{disk.filename or 'the run directory'}: {disk.strerror}", 1)
+            _leave(f"{disk.filename or 'the run directory'}: {reason(disk)}", 1)
         if not _is_composing(error):
             raise
         _leave(explain(error, sys.argv[1:]), 2)
@@ -93,7 +96,7 @@ def job(function: Callable[[DictConfig], Any], cfg: DictConfig) -> Any:
 
     In a multirun it is the sweeper's to report, with those of all other jobs.
     """
-    if HydraConfig.get().mode == RunMode.RUN and cfg.sweep.plan:
+    if HydraConfig.get().mode == RunMode.RUN and OmegaConf.select(cfg, "sweep.plan"):
         _leave("sweep.plan=true: needs a sweep; choose one with sweep=..., or use -m", 2)
     try:
         return function(cfg)
@@ -134,6 +137,8 @@ def explain(error: Exception, arguments: Sequence[str]) -> str:
     """One line for what Hydra, OmegaConf or YAML did not accept, with what was probably meant."""
     if isinstance(error, OverrideParseException):
         return _unreadable(error.override)
+    if (line := explain_file(error, arguments)) is not None:
+        return line
     if not isinstance(error, HydraException | OmegaConfBaseException):
         return _misused(arguments) or f"the configuration cannot be composed: {one_line(error)}"
     key = re.match(r"Could not override '([\w./@-]+)'", str(error))

@@ -7,11 +7,14 @@ from pathlib import Path
 
 from sanity.config import PROJECT, absolute
 from sanity.errors import ConfigError, SanityError, as_line
+from sanity.files import reason
+from sanity.variables import refuse_misspelled
 
 
 def answer(program: str, act: Callable[[], int]) -> int:
     """The exit code of ``act``; a known problem is one line, and 2 for settings or 1."""
     try:
+        refuse_misspelled(os.environ)
         return act()
     except SanityError as error:
         complain(program, error)
@@ -20,7 +23,7 @@ def answer(program: str, act: Callable[[], int]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        complain(program, f"{error.filename}: {error.strerror}")
+        complain(program, f"{error.filename}: {reason(error)}")
         return 1
     except KeyboardInterrupt:
         return 130

@@ -5,6 +5,7 @@ run unless the caller has named it as well.
 """
 
 import functools
+import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,6 +113,8 @@ def _network(
             f"{path}: its network is {as_line(target)}, which is not of this package; if you know "
             "that code and trust it, name its module: load(path, own=...)"
         )
+    if not module.startswith("sanity."):
+        _refuse_unimportable(path, target)
     try:
         values = conformed("arch", values, class_of("arch", values, nn.Module))
         factory = functools.partial(build, "arch", values)
@@ -123,6 +126,20 @@ def _network(
     except (ConfigError, RuntimeError, AttributeError) as error:
         raise _damaged(path, one_line(error)) from error
     return network
+
+
+def _refuse_unimportable(path: Path, target: str) -> None:
+    """Raise StoreError where the caller's own code, not the record, is what keeps it unread."""
+    module, _, name = target.rpartition(".")
+    try:
+        found = hasattr(importlib.import_module(module), name)
+    except (Exception, SystemExit) as error:  # another's module may fail in any way
+        raise StoreError(
+            f"{path}: its network is {target}, and importing {module} failed ({one_line(error)}); "
+            "the directory of that module must be on Python's path (sys.path, PYTHONPATH)"
+        ) from error
+    if not found:
+        raise StoreError(f"{path}: its network is {target}, but {module} has no {name} any more")
 
 
 def _damaged(path: Path, why: str) -> StoreError:

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from sanity.files import reason
+
 log = logging.getLogger(__name__)
 
 POLL = 0.2  # seconds between two looks at a lock that another process holds
@@ -74,7 +76,7 @@ def why_not(error: OSError) -> str:
     """What the system says of a lock that cannot be taken, in words that help."""
     if error.errno in NO_LOCKS:
         return "its file system has no locks (flock): mount it with them, or choose another"
-    return error.strerror or str(error)
+    return reason(error)
 
 
 def note(path: Path) -> None:

@@ -10,7 +10,8 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from sanity import device, masks, summary, trackers
+from sanity import device, masks, summary, trackers, unread
+from sanity.composition import Composition, composition_of_run
 from sanity.config import make_importable
 from sanity.errors import SanityError, StoreError, TrainingError
 from sanity.parts import Parts, build
@@ -75,12 +76,16 @@ def _run(
     record = Record(directory, _plain(cfg), _choices(cfg), _sweep(cfg))
     outcome = Outcome()
     try:
-        shown_by = trackers.build(cfg)
-        criteria.of(cfg)  # a report will ask, when nothing can be mended any more
-        parts = build(cfg)
-        record.content["config"] = _plain(cfg)
-        record.content["identity"] = _identity(parts)
-        validate(parts)
+        # Of a planned job, the plan has seen to what nobody reads.
+        composed = composition_of_run(cfg) if planned is None else Composition({})
+        unread.refuse_unread(composed)
+        with unread.locating(composed):
+            shown_by = trackers.build(cfg)
+            criteria.of(cfg)  # a report will ask, when nothing can be mended any more
+            parts = build(cfg)
+            record.content["config"] = _plain(cfg)
+            record.content["identity"] = _identity(parts)
+            validate(parts)
         lab = _open(parts, record, planned, last)
         trackers.say_where(shown_by, _sweep(cfg))
         record.listener = Audience(shown_by, Ledger(lab.store.root / SHOWN))

@@ -17,7 +17,7 @@ from filelock import Timeout
 
 from sanity import __version__, locks, remarks
 from sanity.errors import StoreError
-from sanity.files import sweep_up, write_json
+from sanity.files import reason, sweep_up, write_json
 from sanity.layers import Blueprint
 from sanity.masks import Mask, kept
 from sanity.store import Entry
@@ -201,7 +201,7 @@ class Record:
             yield
         except OSError as error:
             raise StoreError(
-                f"the run's directory {self.directory} cannot be written ({error.strerror})"
+                f"the run's directory {self.directory} cannot be written ({reason(error)})"
             ) from error
 
 

@@ -8,14 +8,18 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from unittest import mock
 
+import hydra
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from sanity import cli, trackers
+from sanity.composition import composition_of_run
 from sanity.config import PROJECT
 from sanity.parts import build
 from sanity.stats import criteria
+from sanity.unread import locating, refuse_unread
 from sanity.validation import validate
 
 ROOM = 4 * 2**30  # bytes that a configuration may take beside what is there already
@@ -42,6 +46,26 @@ def complaint(*overrides: str, options: Sequence[str] = ()) -> str | None:
             check(compose("config", [*options, *overrides]))
 
     return _said(main, overrides)
+
+
+def command(*arguments: str, function: Callable[[DictConfig], None] | None = None) -> str | None:
+    """The same of a whole command line, options included, as Hydra takes it; plans are printed."""
+
+    def of_run(cfg: DictConfig) -> None:
+        composed = composition_of_run(cfg)
+        refuse_unread(composed)
+        with locating(composed):
+            (function or check)(cfg)
+
+    def main() -> None:
+        GlobalHydra.instance().clear()
+        hydra_main = hydra.main(
+            version_base="1.3", config_path=str(PROJECT / "conf"), config_name="config"
+        )
+        hydra_main(lambda cfg: cli.job(of_run, cfg))()
+
+    with mock.patch.object(HydraConfig.instance(), "cfg", None):
+        return _said(main, arguments)
 
 
 def _said(main: Callable[[], None], arguments: Sequence[str]) -> str | None:

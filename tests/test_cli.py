@@ -162,3 +162,12 @@ def _wait_for_epoch(directory: Path, stage: str) -> Path:
                 return path
         time.sleep(0.05)
     raise AssertionError(f"{stage} never reached an epoch")
+
+
+def test_a_link_to_a_directory_that_was_purged_is_called_that(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "purged")
+    for setting in ("data_dir=link", "store_dir=link", "hydra.run.dir=link/run"):
+        done = call(tmp_path, *TINY, setting)
+        assert done.returncode == 1
+        assert len(done.stderr.splitlines()) == 1
+        assert f"a link to {tmp_path}/purged, which is not there" in done.stderr

@@ -199,3 +199,21 @@ def test_an_entry_that_holds_no_ticket_is_one_line(run: Run, holds_tensors: bool
     seal(entry, "train_ticket", key, {}, {}, 0.0)
     with pytest.raises(StoreError, match=rf"{key}: holds no ticket of .*record\.json \("):
         load(path)
+
+
+def test_a_network_of_ones_own_that_is_not_on_the_path_is_no_damage(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "a_net.py").write_text(OWN)
+    with monkeypatch.context() as on_path:
+        on_path.syspath_prepend(str(mine))
+        path = Path(run("pruner=magnitude", "arch._target_=a_net.Net")["directory"]) / "record.json"
+        (mine / "a_net.py").write_text("")
+        forget(mine)
+        with pytest.raises(StoreError, match=r"a_net\.Net, but a_net has no Net any more$"):
+            load(path, own="a_net")
+    forget(mine)
+    with pytest.raises(StoreError, match=r"importing a_net failed .*must be on Python's path"):
+        load(path, own="a_net")

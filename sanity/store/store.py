@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 
 from sanity import locks
 from sanity.errors import StoreError
-from sanity.files import DISK_ERRORS, fsync_directory
+from sanity.files import DISK_ERRORS, fsync_directory, reason
 from sanity.store import notes
 from sanity.store.entries import Entry, FormatError, seal, verified
 from sanity.store.keys import is_key, key_of
@@ -135,7 +135,7 @@ class Store:
                 shutil.rmtree(stale, ignore_errors=True)
             partial = Path(tempfile.mkdtemp(dir=home, prefix="result-"))
         except OSError as error:
-            raise StoreError(f"store_dir={self.root}: {error.strerror}") from error
+            raise StoreError(f"store_dir={self.root}: {reason(error)}") from error
         try:
             start = time.perf_counter()
             facts = compute(Work(partial, home / "checkpoints"))

@@ -19,8 +19,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from sanity import unread
 from sanity.cli import explain
+from sanity.composition import Composition, composition
 from sanity.errors import ConfigError
+from sanity.option_files import OptionFile, composed_from
 from sanity.sweep.grid import quoted
 
 READS_SEED = re.compile(r"\{[^{}]*\bseed\b[^{}]*\}")
@@ -29,10 +32,11 @@ REFERENCE = re.compile(r"\$\{([\w.:/@]+)\}")
 
 @dataclass(frozen=True)
 class Composed:
-    """A job's configuration (without Hydra's own) and the options chosen in each group."""
+    """A job's configuration (without Hydra's own), the options chosen in each group, and whence."""
 
     cfg: DictConfig
     choices: dict[Any, Any]
+    found: Composition
 
     @cached_property
     def names_seed(self) -> bool:
@@ -43,17 +47,28 @@ class Composed:
 class Composer:
     """Composes jobs as Hydra would, from the primary configuration ``name``.
 
-    ``common`` are overrides that every job has, Hydra's own included.
+    ``common`` are overrides that every job has, Hydra's own included; ``mentions`` are settings of
+    the sweep as a whole, which may refer to those of its jobs.
     """
 
-    def __init__(self, loader: ConfigLoader, name: str | None, common: Sequence[str]) -> None:
+    def __init__(
+        self,
+        loader: ConfigLoader,
+        name: str | None,
+        common: Sequence[str],
+        mentions: Sequence[str] = (),
+    ) -> None:
         self._loader, self._name, self._common = loader, name, list(common)
+        self._mentions = mentions
+        self._files: dict[tuple[Any, ...], tuple[OptionFile, ...]] = {}
         self._parser = OverridesParser.create(config_loader=loader)
         self._parsed: dict[str, Override] = {}
         self._kinds: dict[tuple[str, ...], Composed] = {}
 
     def __call__(self, overrides: Sequence[str]) -> Composed:
         """The configuration of a job; raises Hydra's errors for what cannot be composed.
+
+        Raises ConfigError for a setting that nobody reads.
 
         It is good until the next call, which may return the same object with other values.
         """
@@ -80,10 +95,15 @@ class Composer:
         except Exception as error:  # what else Hydra says to values that it was not made for
             raise ConfigError(explain(error, overrides)) from error
         choices = OmegaConf.to_container(cfg.hydra.runtime.choices)
-        with open_dict(cfg):
-            del cfg["hydra"]
         assert isinstance(choices, dict)
-        return Composed(cfg, choices)
+        chosen = tuple(choices.items())
+        if chosen not in self._files:
+            self._files[chosen] = composed_from(cfg.hydra, self._loader)
+        with open_dict(cfg):
+            hydra = cfg.pop("hydra")
+        found = composition(cfg, hydra, self._files[chosen], swept=False)
+        unread.refuse_unread(found, self._mentions)
+        return Composed(cfg, choices, found)
 
     def _values(self, overrides: Sequence[str]) -> list[str]:
         """Those that set a value that is there, rather than choosing an option.

@@ -13,8 +13,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from sanity import unread
+from sanity.composition import composition
 from sanity.config import make_importable
 from sanity.errors import ConfigError, SweepError
+from sanity.option_files import composed_from, typed_in
 from sanity.sweep import book as books
 from sanity.sweep import snapshot
 from sanity.sweep.book import Book
@@ -32,6 +35,8 @@ OF_THE_SWEEP = (
 
 def plan(config: DictConfig, loader: ConfigLoader, arguments: Sequence[str]) -> Plan:
     """The plan of the grid that ``sweep`` and the command line's ``arguments`` ask for."""
+    _refuse_unread(config, loader)
+    _refuse_swept_sweeps(arguments, loader)
     own = [text for text in arguments if _key(text).split(".")[0] != "sweep"]
     for name in ("store_dir", "data_dir"):
         if len(expand(None, [text for text in own if _key(text) == name], _parser(loader))) > 1:
@@ -56,7 +61,7 @@ def plan_jobs(
     template = OmegaConf.to_container(config.hydra.sweep, resolve=False)
     assert isinstance(template, dict)
     common = [*_common(config), *_places(config)]
-    composer = Composer(loader, config.hydra.job.config_name, common)
+    composer = Composer(loader, config.hydra.job.config_name, common, typed_in(config.hydra))
     planner = Planner(composer, str(template["subdir"]))
     return planner(title, jobs, controls)
 
@@ -121,6 +126,25 @@ def sweep_directory(config: DictConfig) -> Path:
 def _plain(config: DictConfig, key: str) -> Any:
     node = OmegaConf.select(config, key)
     return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+
+
+def _refuse_unread(config: DictConfig, loader: ConfigLoader) -> None:
+    """What the sweep itself has to read, before what its jobs have."""
+    files = composed_from(config.hydra, loader)
+    values = OmegaConf.masked_copy(config, [str(name) for name in config if name != "hydra"])
+    unread.refuse_unread(composition(values, config.hydra, files, swept=True))
+
+
+def _refuse_swept_sweeps(arguments: Sequence[str], loader: ConfigLoader) -> None:
+    """Raise ConfigError for several values of a setting that a sweep has once."""
+    for text in arguments:
+        if (
+            _key(text).split(".")[0] == "sweep"
+            and _parser(loader).parse_override(text).is_sweep_override()
+        ):
+            raise ConfigError(
+                f"{text}: a command is one sweep, with one value of this; a list is written [a,b]"
+            )
 
 
 def _refuse_lost_settings(config: DictConfig, loader: ConfigLoader) -> None:

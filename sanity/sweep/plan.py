@@ -19,6 +19,7 @@ from sanity.parts import Parts, build
 from sanity.stats import criteria
 from sanity.sweep.compose import Composer, directory_of
 from sanity.sweep.keys import Stage, stages_of
+from sanity.unread import locating
 from sanity.validation import validate
 
 READ_FROM_IMAGES = ("dataset.num_classes", "dataset.image_size")
@@ -169,7 +170,8 @@ class Planner:
             rest = tuple(overrides)
             composed = self._composer(rest)
         if rest not in self._parts:
-            self._parts[rest] = _build(composed.cfg)
+            with locating(composed.found):
+                self._parts[rest] = _build(composed.cfg)
         parts = self._parts[rest]
         seed = int(seeds[-1].split("=")[1]) if seeds else parts.settings.seed
         parts = dataclasses.replace(parts, settings=dataclasses.replace(parts.settings, seed=seed))

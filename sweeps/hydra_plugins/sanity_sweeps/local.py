@@ -1,7 +1,10 @@
 """hydra/launcher=local: all cores, or all GPUs, of this machine."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
 
 from .base import BookLauncher
 
@@ -15,8 +18,19 @@ if TYPE_CHECKING:
 class LocalLauncher(BookLauncher):
     """Runs ``n_jobs`` jobs at a time by joblib's workers (null: one a GPU, or one a core)."""
 
-    def __init__(self, n_jobs: int | None = None) -> None:
-        self.n_jobs = n_jobs
+    def __init__(self, n_jobs: int | None = None, **unread: Any) -> None:
+        self.n_jobs, self.unread = n_jobs, unread
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Refuse before anything is planned what the launcher does not know."""
+        from sanity.config import unknown_setting
+        from sanity.errors import ConfigError
+
+        for name in self.unread:
+            raise ConfigError(unknown_setting("hydra.launcher", name, ["n_jobs"]))
+        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def capacity(self) -> "Capacity":
         """A worker a GPU, or a core, and each its share of the machine's cores."""

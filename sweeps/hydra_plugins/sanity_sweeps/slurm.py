@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hydra.types import HydraContext, TaskFunction
-from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
+from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf, SlurmQueueConf
 from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLauncher as Submitit
 from omegaconf import DictConfig, OmegaConf
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 OURS = ("wait", "stage", "array_parallelism", "max_submit", "max_num_timeout")
 COMMON = set(OmegaConf.structured(BaseQueueConf).keys())
+KNOWN = {*OURS, *OmegaConf.structured(SlurmQueueConf).keys()}
 
 
 class SlurmLauncher(BookLauncher, Submitit):
@@ -43,6 +44,8 @@ class SlurmLauncher(BookLauncher, Submitit):
             self, hydra_context=hydra_context, task_function=task_function, config=config
         )
         check(self.params)
+        for group in ("", ".stage"):
+            self._refuse_unknown(group)
         check_directory(sweep_directory(config))
         if not config.sweep.plan:
             cluster.require()
@@ -55,6 +58,20 @@ class SlurmLauncher(BookLauncher, Submitit):
         chosen = "cuda" if gpus else "cpu"
         device = chosen if self.config.device == "auto" else kind_of(self.config.device)
         return Capacity(self.params["array_parallelism"], self.params["cpus_per_task"] or 1, device)
+
+    def _refuse_unknown(self, group: str) -> None:
+        from submitit.slurm.slurm import SlurmExecutor
+
+        from sanity.config import unknown_setting
+        from sanity.errors import ConfigError
+
+        known = KNOWN | SlurmExecutor._valid_parameters()
+        for name in (self.params["stage"] or {}) if group else self.params:
+            if name not in known:
+                raise ConfigError(
+                    unknown_setting(f"hydra.launcher{group}", name, known)
+                    + ", or give it to sbatch in additional_parameters"
+                )
 
     def start(self, book: "Book", jobs: "Sequence[Job]") -> None:
         """Submit what is missing; jobs of which all is in the store are run here, in seconds."""

@@ -30,12 +30,21 @@ class SanitySweeper(Sweeper):
     hydra_context: HydraContext
     launcher: Launcher
 
+    def __init__(self, **unread: Any) -> None:
+        self.unread = unread
+
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
         """Hydra's part: the configuration, and the launcher that it asks for."""
+        from sanity.errors import ConfigError
         from sanity.sweep.job import Planned
 
+        for name in self.unread:
+            raise ConfigError(
+                f"hydra.sweeper.{name}: no such setting; a grid is typed, as in seed=0,1 with -m, "
+                "or stands in a file's sweep.grid"
+            )
         self.hydra_context, self.config = hydra_context, config
         self._task = Planned(task_function)
         self.launcher = Plugins.instance().instantiate_launcher(
