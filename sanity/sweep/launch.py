@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from sanity.config import make_importable
 from sanity.errors import ConfigError, SweepError
+from sanity.files import write_atomically
 from sanity.sweep import book as books
 from sanity.sweep.book import Book
 from sanity.sweep.compose import Composer
@@ -86,7 +87,7 @@ def open_book(config: DictConfig, plan: Plan) -> Book:
         created=books.now(),
     )
     book.write()
-    OmegaConf.save(config, directory / "multirun.yaml")
+    write_atomically(directory / "multirun.yaml", OmegaConf.to_yaml(config))
     with open_dict(config):
         config.hydra.sweep.dir = str(directory)
     return book
