@@ -47,7 +47,11 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     handle, temporary = sharing.temporary_file(path)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            # A path may hold what is no letter, as bytes that the file system has all the same.
+            binary = (
+                content.encode(errors="backslashreplace") if isinstance(content, str) else content
+            )
+            file.write(binary)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -118,7 +118,7 @@ def has_key() -> bool:
         return True
     try:
         entries = netrc.netrc(_netrc()).hosts
-    except (OSError, netrc.NetrcParseError):
+    except (OSError, ValueError, netrc.NetrcParseError):
         return False
     found = {host for host, entry in entries.items() if entry[2]}
     return bool(found) and not found.isdisjoint(_hosts())
