@@ -7,10 +7,12 @@ from pathlib import Path
 
 from sanity.config import PROJECT, absolute
 from sanity.errors import ConfigError, SanityError, as_line
+from sanity.output import take_any_text
 
 
 def answer(program: str, act: Callable[[], int]) -> int:
     """The exit code of ``act``; a known problem is one line, and 2 for settings or 1."""
+    take_any_text()
     try:
         return act()
     except SanityError as error:

@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sanity.config import make_importable
 from sanity.errors import ConfigError, SweepError
+from sanity.files import write_atomically
 from sanity.sweep import book as books
 from sanity.sweep import snapshot
 from sanity.sweep.book import Book
@@ -89,7 +90,7 @@ def open_book(config: DictConfig, plan: Plan) -> Book:
         created=books.now(),
     )
     book.write()
-    OmegaConf.save(config, directory / "multirun.yaml")
+    write_atomically(directory / "multirun.yaml", OmegaConf.to_yaml(config))
     with open_dict(config):
         config.hydra.sweep.dir = str(directory)
     return book
