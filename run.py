@@ -8,7 +8,7 @@ python run.py --help                              every choice and setting
 import hydra
 from omegaconf import DictConfig
 
-from sanity import cli
+from sanity import cli, output
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
@@ -20,4 +20,5 @@ def main(cfg: DictConfig) -> float | None:
 
 
 if __name__ == "__main__":
+    output.take_any_text()
     cli.start(main)

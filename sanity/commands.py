@@ -8,11 +8,13 @@ from pathlib import Path
 from sanity.config import PROJECT, absolute
 from sanity.errors import ConfigError, SanityError, as_line
 from sanity.files import reason
+from sanity.output import take_any_text
 from sanity.variables import refuse_misspelled
 
 
 def answer(program: str, act: Callable[[], int]) -> int:
     """The exit code of ``act``; a known problem is one line, and 2 for settings or 1."""
+    take_any_text()
     try:
         refuse_misspelled(os.environ)
         return act()

@@ -18,12 +18,16 @@ from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sanity.files import printable
+from sanity.output import take_any_text
 
 
 class _Stderr:
     """What is complained about; once nobody can read it any more, training goes on all the same."""
 
-    encoding = "utf-8"
+    @property
+    def encoding(self) -> str:
+        """That of stderr as it is now: bars are drawn with what it has."""
+        return getattr(self._real, "encoding", None) or "utf-8"
 
     def write(self, text: str) -> int:
         """Write to stderr as it is now, which may be a pipe or a terminal that was closed."""
@@ -62,12 +66,13 @@ class Out(Console):
     """stdout, on which settings and paths are shown as they are."""
 
     def __init__(self, width: int | None = None) -> None:
+        take_any_text()
         # They may hold brackets and colons: nothing of them is markup.
         super().__init__(width=width, markup=False, emoji=False)
 
     def on_broken_pipe(self) -> None:
         """Who read it has seen enough: an OSError like any other, and no end of the program."""
-        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - until the program ends
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - until the program ends
         raise BrokenPipeError
 
 
@@ -84,6 +89,7 @@ class LogHandler(RichHandler):
     """Plain log lines that do not tear a progress bar apart (used by Hydra's job logging)."""
 
     def __init__(self, level: int | str = logging.NOTSET) -> None:
+        take_any_text()
         super().__init__(
             level,
             console=err,

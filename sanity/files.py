@@ -6,10 +6,11 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from sanity import sharing
 
 UNPRINTABLE = re.compile("[^\\t\\n\\x20-\\x7e\\xa0-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 DISK_ERRORS = {
@@ -51,17 +52,19 @@ def read_json(path: Path) -> Any:
 
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Write ``content`` so that a reader, or a crash, sees either the old file or the new one."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    handle, temporary = sharing.temporary_file(path)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            # A path may hold what is no letter, as bytes that the file system has all the same.
+            binary = (
+                content.encode(errors="backslashreplace") if isinstance(content, str) else content
+            )
+            file.write(binary)
             file.flush()
             os.fsync(file.fileno())
-        # mkstemp makes private files; results are shared like any other file of the user's.
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(path)
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -119,9 +122,3 @@ def near(path: Path) -> str:
     """A path as one would type it from here."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from sanity import sharing
 from sanity.files import reason
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,8 @@ def lock_at(path: Path) -> FileLock:
     """The lock of the file ``path``, not taken yet; taking it raises OSError or Timeout."""
     # Where there is no flock, the library's other way is a file that says who is there: of a
     # process killed on another host it would say so for ever.
+    if sharing.is_shared(path.parent):  # taking a lock takes writing its file
+        return FileLock(path, fallback_to_soft=False, mode=0o664)
     return FileLock(path, fallback_to_soft=False)
 
 
@@ -52,7 +55,7 @@ def refuse_without_locks(path: Path) -> None:
 
     Some network file systems answer that a lock is taken, and let the next one take it too.
     """
-    with path.open("ab") as one, path.open("ab") as other, suppress(BlockingIOError):
+    with sharing.append(path) as one, sharing.append(path) as other, suppress(BlockingIOError):
         # Whoever is kept out, be it by another process that tries the same, has the proof.
         fcntl.flock(one, fcntl.LOCK_EX | fcntl.LOCK_NB)
         fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -76,7 +79,12 @@ def why_not(error: OSError) -> str:
     """What the system says of a lock that cannot be taken, in words that help."""
     if error.errno in NO_LOCKS:
         return "its file system has no locks (flock): mount it with them, or choose another"
-    return reason(error)
+    said = reason(error)
+    if error.errno in (errno.EACCES, errno.EPERM) and isinstance(error.filename, str):
+        path = Path(error.filename)
+        if whose := sharing.owner(path if path.exists() else path.parent):
+            said = f"{said}: {path} belongs to {whose}"
+    return said
 
 
 def note(path: Path) -> None:

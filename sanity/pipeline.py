@@ -101,7 +101,7 @@ def _run(
     record.complete()
     with suppress(StoreError):  # what was noted on the way names them all
         Note(lab.store.root, directory).replace(record.results)
-    with suppress(OSError):  # a terminal that was closed
+    with suppress(OSError, ValueError):  # of a terminal that was closed, a stream that is odd
         summary.show(record)
     return record.objective
 

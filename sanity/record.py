@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from filelock import Timeout
 
-from sanity import __version__, locks, remarks
+from sanity import __version__, locks, remarks, sharing
 from sanity.errors import StoreError
 from sanity.files import reason, sweep_up, write_json
 from sanity.layers import Blueprint
@@ -110,7 +110,7 @@ class Record:
 
     def add_epoch(self, stage: str, figures: dict[str, Any]) -> None:
         """Append an epoch's figures to ``metrics.jsonl``, where they can be watched live."""
-        with self._writing(), self._metrics.open("a", encoding="utf-8") as file:
+        with self._writing(), sharing.append(self._metrics) as file:
             file.write(json.dumps({"stage": stage, **figures}) + "\n")
         if self.listener:
             self.listener.epoch(stage, figures)
@@ -221,8 +221,10 @@ def claim(directory: Path, *, wait: bool = False) -> Iterator[None]:
     With ``wait`` it waits for the other: a worker that has outlived its sweep is at the same job.
     The lock file stays; the lock itself ends with its process, however that ends.
     """
-    lock = locks.lock_at(directory / LOCK)
     try:
+        if not (directory / LOCK).exists():
+            _share(directory)
+        lock = locks.lock_at(directory / LOCK)
         lock.acquire(timeout=-1 if wait else PATIENCE)
     except Timeout:
         raise StoreError(f"another run is at work in {directory}") from None
@@ -236,6 +238,18 @@ def claim(directory: Path, *, wait: bool = False) -> Iterator[None]:
     finally:
         locks.unnote(directory / LOCK)
         lock.release()
+
+
+def _share(directory: Path) -> None:
+    """Let the group share a new run's directory where what it lies in is the group's.
+
+    Hydra has made it, and written its own files into it.
+    """
+    for path in (directory, *directory.glob("*.log"), directory / ".hydra"):
+        if path.exists():
+            sharing.follow(path)
+    for path in (directory / ".hydra").glob("*.yaml"):
+        sharing.follow(path)
 
 
 def is_running(directory: Path) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+from sanity import sharing
 from sanity.console import QUIET, err
 from sanity.errors import DataError, as_line
 
@@ -32,7 +33,7 @@ def fetch(url: str, path: Path, md5: str, by_hand: str) -> None:
     if path.is_file() and _md5(path) == md5:
         return
     state = "damaged" if path.exists() else "missing"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    sharing.make_directory(path.parent)
     partial = path.with_name(f"{path.name}.part")
     log.info("downloading %s", url)
     try:
@@ -41,6 +42,7 @@ def fetch(url: str, path: Path, md5: str, by_hand: str) -> None:
             raise DataError(
                 f"{url} arrived damaged (its md5 is {arrived}, not {md5}): try again, or {by_hand}"
             )
+        sharing.follow(partial)
         partial.replace(path)
     except _UnreachableError as error:
         raise DataError(

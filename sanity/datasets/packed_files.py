@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from sanity import sharing
 from sanity.datasets.base import Examples
 from sanity.datasets.foreign import read_file
 from sanity.errors import DataError, as_line
@@ -71,8 +72,7 @@ def write_split(path: Path, examples: Examples) -> None:
     """Write one split and wait until it is on the disk."""
     tensors = {"images": examples.images.contiguous(), "labels": examples.labels.contiguous()}
     save_file(tensors, path)
-    # safetensors makes private files; packed data is as readable as the directory it lies in.
-    path.chmod(path.parent.stat().st_mode & 0o666)
+    sharing.publish(path)  # safetensors makes private files
     with path.open("rb") as file:
         os.fsync(file.fileno())
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from filelock import Timeout
 from safetensors import SafetensorError
 
-from sanity import locks
+from sanity import locks, sharing
 from sanity.datasets.base import Dataset, Examples, Packed
 from sanity.datasets.contents import check_classes, look_into
 from sanity.datasets.form import check_alike, check_form, check_known
@@ -176,14 +176,14 @@ def _adopt(dataset: Dataset, home: Path, source: str | None) -> Packed:
 def _pack(dataset: Dataset, data_dir: Path, source: str | None) -> Manifest:
     """Read the original files and write the packed ones, unless another process just did."""
     home = _home(dataset, data_dir)
-    data_dir.mkdir(parents=True, exist_ok=True)
+    sharing.make_directory(data_dir)
     partial, lock = _beside(home)
     with locks.held(lock, f"{dataset.name} is being packed"):
         done = _current(home, source)
         if done:
             return done
         shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
-        partial.mkdir()
+        sharing.make_directory(partial)
         try:
             log.info("packing %s into %s", dataset.name, home)
             splits = dataset.read(data_dir)
@@ -207,7 +207,7 @@ def _pack(dataset: Dataset, data_dir: Path, source: str | None) -> Manifest:
 def _install(partial: Path, home: Path, manifest: Manifest) -> None:
     """Move finished files to where they belong, the manifest last."""
     write_manifest(partial, manifest)
-    home.mkdir(exist_ok=True)
+    sharing.make_directory(home)
     (home / MANIFEST).unlink(missing_ok=True)
     for split in SPLITS:
         split_path(partial, split).replace(split_path(home, split))

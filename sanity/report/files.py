@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from sanity import sharing
 from sanity.errors import SanityError
 from sanity.files import write_atomically
 from sanity.report import pages, tidy
@@ -21,7 +22,7 @@ def write(report: Report, directory: Path, *, best: bool = False) -> Path:
     sections = draw(report)
     figures = directory / pages.FIGURES
     try:
-        figures.mkdir(parents=True, exist_ok=True)
+        sharing.make_directory(figures)
         panels = [panel for section in sections.values() for panel in section.panels]
         for panel in panels:
             write_atomically(figures / f"{panel.name}.svg", canvas.standalone(panel))

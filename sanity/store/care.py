@@ -2,8 +2,6 @@
 
 import os
 import re
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +13,7 @@ from typing import Literal
 
 from filelock import Timeout
 
-from sanity import locks
+from sanity import locks, sharing
 from sanity.store.entries import MANIFEST, FormatError, read_manifest, verified
 from sanity.store.keys import is_key
 from sanity.store.notes import Name, changing
@@ -122,25 +120,29 @@ def remove(
     failed: list[tuple[Item, str]] = []
     trash = store.root / TRASH
     with locks.held(store.root / ".locks" / "clean.lock", "the store is being cleaned"):
-        trash.mkdir(exist_ok=True)
+        sharing.make_directory(trash)
         for start in range(0, len(items), BATCH):
-            place = Path(tempfile.mkdtemp(dir=trash))
+            place = sharing.temporary_directory(trash)
             with changing(store.root):
                 now = users()
+                taken: dict[int, Item] = {}
                 for number, item in enumerate(unused(items[start : start + BATCH], now)):
                     try:
                         _set_aside(store, item, place / str(number))
+                        taken[number] = item
                         removed.append(item)
                     except (FileNotFoundError, Timeout):  # it is gone, or being computed
                         pass
                     except OSError as error:
-                        failed.append((item, error.strerror or str(error)))
+                        failed.append((item, locks.why_not(error)))
                 for note in now.stale:
                     note.unlink(missing_ok=True)
-            for left in _children(place):
-                _delete(left)
+            for number, item in taken.items():
+                if why := sharing.remove(place / str(number)):
+                    removed.remove(item)
+                    failed.append((item, why))
                 done()
-        _delete(trash)  # with what a clean has left that was killed
+        sharing.remove(trash)  # with what a clean has left that was killed
     return removed, failed
 
 
@@ -151,13 +153,6 @@ def _set_aside(store: Store, item: Item, place: Path) -> None:
         return
     with locks.lock_at(store.lock_of(*item.name)).acquire(timeout=0):
         item.path.rename(place)
-
-
-def _delete(path: Path) -> None:
-    if path.is_symlink():
-        path.unlink()
-    else:
-        shutil.rmtree(path, ignore_errors=True)
 
 
 def _children(directory: Path) -> list[Path]:

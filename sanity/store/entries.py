@@ -10,6 +10,7 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from sanity import sharing
 from sanity.files import digest, read_json, sha256, write_json
 from sanity.store.keys import FORMAT
 
@@ -57,7 +58,7 @@ def seal(
     """Write the manifest that makes an entry of the files in ``directory``."""
     files = {}
     for path in sorted(directory.iterdir()):
-        path.chmod(0o644)  # safetensors makes private files; a store may be shared
+        sharing.publish(path)  # safetensors makes private files
         with path.open("rb") as file:
             os.fsync(file.fileno())
         files[path.name] = {"sha256": sha256(path), "bytes": path.stat().st_size}

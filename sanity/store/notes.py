@@ -5,19 +5,23 @@ that list too. Whatever else asks for a result notes that in ``.runs/`` beforeha
 interrupted has no record of what it was about to use.
 """
 
+import functools
 import json
+import logging
 import os
 import socket
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from sanity import locks
+from sanity import locks, sharing
 from sanity.errors import StoreError
 from sanity.files import digest, read_json, sweep_up, write_atomically, write_json
 
 RUNS, SWEEPS = ".runs", ".sweeps"
 EARLIER = "earlier.json"
+
+log = logging.getLogger(__name__)
 
 Name = tuple[str, str]
 """Stage and key of a result."""
@@ -31,11 +35,18 @@ def changing(root: Path) -> Iterator[None]:
     """
     with ExitStack() as stack:
         try:
-            (root / ".locks").mkdir(parents=True, exist_ok=True)
+            sharing.make_directory(root / ".locks")
             stack.enter_context(locks.held(root / ".locks" / "users.lock", "the store is changed"))
         except OSError as error:
             raise StoreError(f"store_dir={root}: cannot lock ({locks.why_not(error)})") from None
         yield
+
+
+@functools.cache
+def hint_at_sharing(root: Path) -> None:
+    """Say, once, how a store is shared that seems to be meant for it, and is not."""
+    if advice := sharing.hint(root, ".locks", ".work", RUNS, SWEEPS):
+        log.info("hint: %s", advice)
 
 
 def begin(root: Path) -> None:
@@ -46,7 +57,7 @@ def begin(root: Path) -> None:
     if (root / RUNS / EARLIER).exists():
         return
     with changing(root):
-        (root / RUNS).mkdir(exist_ok=True)
+        sharing.make_directory(root / RUNS)
         sweep_up(root / RUNS / EARLIER)
         if not (root / RUNS / EARLIER).exists():
             write_json(root / RUNS / EARLIER, _present(root))
@@ -81,8 +92,8 @@ class Note:
     def add(self, stage: str, key: str) -> None:
         """Note a result before it is used; raises StoreError where that cannot be written."""
         with changing(self.root), self._writing():
-            self.path.parent.mkdir(exist_ok=True)
-            with self.path.open("a", encoding="utf-8") as file:
+            sharing.make_directory(self.path.parent)
+            with sharing.append(self.path) as file:
                 # The first line break ends what a killed run may have left half-written.
                 file.write(f"\n{self._line((stage, key))}\n")
                 file.flush()

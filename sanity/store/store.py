@@ -20,9 +20,9 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from sanity import locks
+from sanity import locks, sharing
 from sanity.errors import StoreError
-from sanity.files import DISK_ERRORS, fsync_directory, reason
+from sanity.files import DISK_ERRORS, fsync_directory
 from sanity.store import notes
 from sanity.store.entries import Entry, FormatError, seal, verified
 from sanity.store.keys import is_key, key_of
@@ -54,7 +54,7 @@ class Store:
     def open(self) -> None:
         """Create the store where it is missing; raises StoreError where it cannot be written."""
         try:
-            (self.root / ".locks").mkdir(parents=True, exist_ok=True)
+            sharing.make_directory(self.root / ".locks")
             with tempfile.TemporaryFile(dir=self.root):
                 pass
             locks.refuse_without_locks(self.root / ".locks" / "probe.lock")
@@ -66,6 +66,7 @@ class Store:
             ) from None
         if mode & modes.S_IWOTH:
             _warn_of_strangers(self.root)
+        notes.hint_at_sharing(self.root)
 
     def get(self, stage: str, key: str) -> Entry | None:
         """The entry of this key, verified, or None; a damaged one is moved out of the way.
@@ -129,13 +130,13 @@ class Store:
     def _create(self, stage: str, key: str, settings: Mapping[str, Any], compute: Compute) -> Entry:
         parent, home = self.root / stage, self.work_of(stage, key)
         try:
-            parent.mkdir(exist_ok=True)
-            home.mkdir(parents=True, exist_ok=True)
+            sharing.make_directory(parent)
+            sharing.make_directory(home)
             for stale in home.glob("result-*"):  # whoever holds the lock may clear it
-                shutil.rmtree(stale, ignore_errors=True)
-            partial = Path(tempfile.mkdtemp(dir=home, prefix="result-"))
+                _remove(stale)
+            partial = sharing.temporary_directory(home, "result-")
         except OSError as error:
-            raise StoreError(f"store_dir={self.root}: {reason(error)}") from error
+            raise StoreError(f"store_dir={self.root}: {locks.why_not(error)}") from error
         try:
             start = time.perf_counter()
             facts = compute(Work(partial, home / "checkpoints"))
@@ -158,7 +159,6 @@ class Store:
 
         There is one only where locks do not hold between the hosts that share the store.
         """
-        partial.chmod(0o755)
         target = self.path_of(stage, key)
         try:
             partial.rename(target)
@@ -175,7 +175,7 @@ class Store:
     def _clear_work(self, stage: str, key: str) -> None:
         """Remove what led to an entry that is there: also what a killed run had no time to."""
         with suppress(StoreError), self.locked(stage, key):
-            shutil.rmtree(self.work_of(stage, key), ignore_errors=True)
+            _remove(self.work_of(stage, key))
 
     def _move_aside(self, stage: str, key: str, reason: str) -> None:
         """Make room for a damaged entry's successor, unless another run saw it first."""
@@ -199,6 +199,17 @@ def _warn_of_strangers(root: Path) -> None:
     log.warning(
         "anyone may write to store_dir=%s, and so choose your results: chmod o-w %s", root, root
     )
+
+
+def _remove(leftover: Path) -> None:
+    """Remove what an earlier run has left; where that is not ours to remove, say whose it is."""
+    if why := sharing.remove(leftover):
+        _tell_of_leftover(leftover, why)
+
+
+@functools.cache
+def _tell_of_leftover(leftover: Path, why: str) -> None:
+    log.warning("%s: left by an earlier run, cannot be removed (%s)", leftover, why)
 
 
 def _remove_empty(*directories: Path) -> None:

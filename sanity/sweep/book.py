@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sanity import locks
+from sanity import locks, sharing
 from sanity.errors import SweepError
 from sanity.files import read_json, sweep_up, write_json
-from sanity.store.notes import SWEEPS, changing, sweep_note
+from sanity.store.notes import SWEEPS, changing, hint_at_sharing, sweep_note
 from sanity.sweep import reading
 from sanity.sweep.keys import Stage
 from sanity.sweep.plan import Job, Plan
@@ -71,7 +71,7 @@ class Book:
 
     def write(self) -> None:
         """Write ``sweep.json``, and note in the store where this sweep lies."""
-        self.directory.mkdir(parents=True, exist_ok=True)
+        sharing.make_directory(self.directory)
         content = {
             "schema": reading.SCHEMA,
             "title": self.plan.title,
@@ -91,6 +91,7 @@ class Book:
             sweep_up(self.directory / NAME)
             write_json(self.directory / NAME, content)
             self._tell_store()
+        hint_at_sharing(self.store_dir)
 
     def _tell_store(self) -> None:
         """Note where this sweep lies, and what it will use: also of a host that cannot see it."""
@@ -103,7 +104,7 @@ class Book:
             "title": self.plan.title,
             "stages": sorted(stages),
         }
-        note.parent.mkdir(parents=True, exist_ok=True)
+        sharing.make_directory(note.parent)
         sweep_up(note)
         write_json(note, content)
 
@@ -137,9 +138,9 @@ class Book:
 
     def note_submissions(self, submissions: Sequence[Submission]) -> None:
         """Append submissions to the book."""
-        self.cluster_directory.mkdir(parents=True, exist_ok=True)
+        sharing.make_directory(self.cluster_directory)
         lines = [json.dumps(dataclasses.asdict(one)) for one in submissions]
-        with self._submissions.open("a", encoding="utf-8") as file:
+        with sharing.append(self._submissions) as file:
             # The first line break ends what a killed parent may have left half-written.
             file.write("".join(f"\n{line}" for line in lines) + "\n")
 

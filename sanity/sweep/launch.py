@@ -17,6 +17,7 @@ from sanity import unread
 from sanity.composition import composition
 from sanity.config import make_importable
 from sanity.errors import ConfigError, SweepError
+from sanity.files import write_atomically
 from sanity.option_files import composed_from, typed_in
 from sanity.sweep import book as books
 from sanity.sweep import snapshot
@@ -94,7 +95,7 @@ def open_book(config: DictConfig, plan: Plan) -> Book:
         created=books.now(),
     )
     book.write()
-    OmegaConf.save(config, directory / "multirun.yaml")
+    write_atomically(directory / "multirun.yaml", OmegaConf.to_yaml(config))
     with open_dict(config):
         config.hydra.sweep.dir = str(directory)
     return book

@@ -18,7 +18,7 @@ from filelock import Timeout
 from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from sanity import locks
+from sanity import locks, sharing
 from sanity.signals import Terminated
 from sanity.sweep.book import Book
 from sanity.sweep.job import Task, of_job, of_stage, run_quietly
@@ -56,7 +56,7 @@ def run_jobs(
     """
     queue, most = _Queue(book, jobs), workers
     slots = book.directory / ".slots"
-    slots.mkdir(exist_ok=True)
+    sharing.make_directory(slots)
     names = [devices[number % len(devices)] for number in range(workers)] if devices else []
     while queue.waiting:
         lost = _run(queue, workers, functools.partial(_work, slots, names), progress)
@@ -196,6 +196,7 @@ def _submit(pool: ProcessPoolExecutor, work: Callable[[Task], bool], task: Task)
 def _work(slots: Path, devices: Sequence[str], task: Task) -> bool:
     """In a worker: run ``task`` on a device that no other worker of the sweep is using."""
     try:
+        sharing.make_directory(task.directory)
         with device(slots, devices) as chosen:
             return run_quietly(task, chosen)
     except Terminated:  # this worker alone was told to stop: its job has ended, and says so

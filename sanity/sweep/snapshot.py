@@ -8,13 +8,13 @@ import hashlib
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from hydra.core.config_loader import ConfigLoader
 
+from sanity import sharing
 from sanity.config import HOME, PROJECT
 from sanity.identity import sources
 from sanity.identity.folders import CODE, FOREIGN
@@ -78,22 +78,21 @@ def take(directory: Path, config_dir: Path | None, modules: Iterable[Located]) -
         return Snapshot(target, None, tuple(first))
     if config_dir.resolve() in _on_pythonpath():
         first.append(target / OWN)
-    (target / OWN).mkdir(exist_ok=True)
+    sharing.make_directory(target / OWN)
     return Snapshot(target, target / OWN, tuple(first))
 
 
 def _write(target: Path, contents: dict[str, bytes], links: dict[str, Path]) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
+    sharing.make_directory(target.parent)
     for left in target.parent.glob(".partial-*"):  # by a parent that was killed
         shutil.rmtree(left, ignore_errors=True)
-    partial = Path(tempfile.mkdtemp(dir=target.parent, prefix=".partial-"))
+    partial = sharing.temporary_directory(target.parent, ".partial-")
     for name, content in contents.items():
-        (partial / name).parent.mkdir(parents=True, exist_ok=True)
+        sharing.make_directory((partial / name).parent)
         (partial / name).write_bytes(content)
     for name, path in links.items():
-        (partial / name).parent.mkdir(parents=True, exist_ok=True)
+        sharing.make_directory((partial / name).parent)
         (partial / name).symlink_to(path.absolute())
-    partial.chmod(0o755)
     partial.rename(target)
 
 

@@ -8,31 +8,42 @@ from omegaconf import DictConfig, OmegaConf
 from sanity.components import component, plain
 from sanity.errors import ConfigError
 from sanity.trackers.base import Tracker
+from sanity.trackers.guard import said_by, standing_aside
 
 log = logging.getLogger(__name__)
 
 _said: set[str] = set()
 
 
-def build(cfg: DictConfig) -> list[Tracker]:
-    """The trackers that the group ``tracker`` chooses, checked; raises ConfigError."""
+def build(cfg: DictConfig, *, required: bool = False) -> list[Tracker]:
+    """The trackers that the group ``tracker`` chooses, checked; raises ConfigError.
+
+    A setting that is wrong is refused. A tracker that fails by itself (its module, its
+    constructor, its check) is left out with a warning, unless it is ``required``.
+    """
     chosen = OmegaConf.select(cfg, "tracker")
     if chosen is None:
         return []
     if not isinstance(chosen, DictConfig):
         raise ConfigError(f"tracker={chosen}: must be one of its options, or none; see --help")
-    found = []
+    found: list[Tracker] = []
     for name in chosen:
         group = f"tracker.{name!s}"
-        tracker = component(group, plain(cfg, group), Tracker)
-        tracker.check()
-        found.append(tracker)
-    return [tracker for tracker in found if tracker.active]
+        values = plain(cfg, group)
+        who, then = f"tracker.{name!s}", "the run goes on without it"
+        with standing_aside(who, then, refuses=True, required=required):
+            tracker = component(group, values, Tracker)
+            tracker.check()
+            if tracker.active:
+                found.append(tracker)
+    return found
 
 
 def say_where(trackers: Sequence[Tracker], group: str | None) -> None:
     """One line a tracker of where to look, once a process."""
-    for line in (tracker.where(group) for tracker in trackers):
-        if line not in _said:
-            _said.add(line)
-            log.info("%s", line)
+    for tracker in trackers:
+        with standing_aside(said_by(tracker), "the run goes on", refuses=True):
+            line = tracker.where(group)
+            if line not in _said:
+                _said.add(line)
+                log.info("%s", line)

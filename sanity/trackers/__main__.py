@@ -64,7 +64,8 @@ def dashboard(options: argparse.Namespace) -> int:
     """Create or update the project's W&B workspace."""
     from sanity.trackers import dashboard as dashboards
 
-    os.environ.pop("WANDB_MODE", None)  # it is of runs; a dashboard is always the server's
+    for name in ("WANDB_MODE", "WANDB_DISABLED"):  # of runs; a dashboard is always the server's
+        os.environ.pop(name, None)
     settings = [one for one in _trackers(options.overrides) if isinstance(one, Wandb)]
     if not settings:
         raise ConfigError("dashboard: is one of W&B's; choose tracker=wandb")
@@ -96,7 +97,7 @@ def _own(content: dict[str, Any], own_too: bool) -> list[Tracker]:
             )
     if "wandb" in settings:
         settings["wandb"]["mode"] = os.environ.get("WANDB_MODE") or "auto"
-    return trackers.build(DictConfig({"tracker": settings}))
+    return trackers.build(DictConfig({"tracker": settings}), required=True)
 
 
 def _trackers(overrides: Sequence[str], config_dir: Path | None = None) -> list[Tracker]:
@@ -106,7 +107,7 @@ def _trackers(overrides: Sequence[str], config_dir: Path | None = None) -> list[
         own = [f"hydra.searchpath=[{config_dir.absolute().as_uri()}]"]
     try:
         with initialize_config_dir(str(PROJECT / "conf"), version_base="1.3"):
-            return trackers.build(compose("config", [*own, *overrides]))
+            return trackers.build(compose("config", [*own, *overrides]), required=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error, overrides)) from None
 

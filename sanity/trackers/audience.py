@@ -5,13 +5,14 @@ import logging
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from copy import deepcopy
 from queue import SimpleQueue
 from typing import Any
 
 from sanity import pending
-from sanity.errors import one_line
 from sanity.trackers.base import Curve, Ending, Problem, Tracker, Training
+from sanity.trackers.guard import said_by, standing_aside, told
 from sanity.trackers.ledger import Claim, Ledger
 from sanity.trackers.training import TICKET, conclude, describe, is_shown
 
@@ -27,10 +28,8 @@ def _never_raises(method: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(method)
     def guarded(*args: Any) -> None:
-        try:
+        with standing_aside("trackers", LATER.removeprefix("; ")):
             method(*args)
-        except Exception as error:
-            log.warning("trackers: %s%s", one_line(error) or type(error).__name__, LATER)
 
     return guarded
 
@@ -51,7 +50,10 @@ class Audience:
         advice: str = LATER,
     ) -> None:
         """``anew``: show again what was shown before; ``advice`` ends a warning of a failure."""
-        self._tellers = [Teller(tracker, ledger, advice) for tracker in trackers]
+        self._tellers: list[Teller] = []
+        for tracker in trackers:
+            with standing_aside(said_by(tracker), "the run goes on without it"):
+                self._tellers.append(Teller(tracker, ledger, advice))
         self._epochs: dict[str, list[Figures]] = defaultdict(list)
         self._open: dict[str, Training] = {}
         self._anew = anew
@@ -125,7 +127,7 @@ class Teller:
         self._thread: threading.Thread | None = None
         self._curves: dict[str, tuple[Curve, Claim]] = {}
         self.failed = False
-        self.label, self.patience = tracker.name, tracker.patience
+        self.label, self.patience = said_by(tracker), float(tracker.patience)
 
     def open(self, training: Training) -> None:
         """Start a curve, or go on with it."""
@@ -172,10 +174,11 @@ class Teller:
         while (what := self._queue.get()) is not None:
             try:
                 what()
-            except Exception as error:  # whatever a tracker does, the run goes on
+            except BaseException as error:  # whatever a tracker does, the run goes on
                 self._warn(error)
         for _, claim in self._curves.values():
-            claim.release()
+            with suppress(OSError):
+                claim.release()
 
     def _start(self, training: Training, *, anew: bool, wait: float = 0.0) -> None:
         claim = self._ledger.claim(self._tracker, training, anew=anew, wait=wait)
@@ -208,12 +211,12 @@ class Teller:
             else:
                 claim.release()
 
-    def _warn(self, error: Exception) -> None:
+    def _warn(self, error: BaseException) -> None:
+        text = str(error) if isinstance(error, Problem) else told(error)
         if self.failed:
-            log.debug("%s: %s", self.label, error)
+            log.debug("%s: %s", self.label, text)
             return
         self.failed = True
-        text = str(error) if isinstance(error, Problem) else one_line(error)
         says_what_to_do = isinstance(error, Problem) and self._advice == LATER
         advice = "; the run goes on" if says_what_to_do else self._advice
-        log.warning("%s: %s%s", self.label, text or type(error).__name__, advice)
+        log.warning("%s: %s%s", self.label, text, advice)

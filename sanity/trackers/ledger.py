@@ -6,6 +6,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from sanity import sharing
 from sanity.files import digest, write_json
 from sanity.locks import lock_at
 from sanity.trackers.base import Tracker, Training
@@ -54,9 +55,10 @@ class Ledger:
             return Claim()
         directory = self.directory / f"{tracker.name}-{digest(tracker.place)[:12]}"
         name = tracker.subject(training)
-        note, lock = directory / f"{name}.json", lock_at(directory / f"{name}.lock")
+        note = directory / f"{name}.json"
         try:
-            directory.mkdir(parents=True, exist_ok=True)
+            sharing.make_directory(directory)
+            lock = lock_at(directory / f"{name}.lock")
             lock.acquire(timeout=wait)
         except Timeout:
             return None

@@ -26,6 +26,7 @@ from sanity.trackers.wandb_session import has_key, service, session, short
 log = logging.getLogger(__name__)
 
 MODES = ("auto", "online", "offline", "disabled")
+FALSE = ("", "0", "f", "false", "n", "no", "off")  # of WANDB_DISABLED, which wandb has given up
 ALIASES = {"run": "online", "dryrun": "offline"}  # as wandb itself still has them
 LONGEST, LONGEST_TAG = 128, 64  # letters, as the server has them
 FLUSH = 5.0  # seconds after which figures are on the disk, also if the process is killed
@@ -73,6 +74,7 @@ class Wandb(Tracker):
     def online(self) -> bool:
         """Whether to try the server."""
         wanted = self.mode in ("auto", "online") and not session.unreachable
+        session.directory = self.directory
         return wanted and has_key()  # without one, wandb would ask for it
 
     def where(self, group: str | None) -> str:
@@ -89,6 +91,8 @@ class Wandb(Tracker):
         """Raise ConfigError for a setting that is wrong."""
         # A variable that is exported empty is as good as none, for wandb as for us.
         self.mode = ALIASES.get(self.mode, self.mode) or "auto"
+        if self.mode == "auto" and os.environ.get("WANDB_DISABLED", "").lower() not in FALSE:
+            self.mode = "disabled"
         self.project, self.entity = self.project or "sanity", self.entity or None
         self.dir = self.dir or str(PROJECT)
         if self.mode not in MODES:
@@ -135,6 +139,7 @@ class Wandb(Tracker):
     def _prepare(self) -> None:
         # What an offline run stages for `wandb sync` lies beside it, not in somebody's home.
         os.environ.setdefault("WANDB_DATA_DIR", str(self.directory))
+        session.directory = self.directory
         session.prepare()
 
     def _reach(self, training: Training) -> Any:

@@ -3,6 +3,7 @@
 import logging
 import netrc
 import os
+import tempfile
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,8 +23,11 @@ service = threading.RLock()
 class Session:
     """State of wandb in this process; wandb itself speaks to it, as to a logger.
 
-    ``agent`` is what a W&B agent has told this process of the run that it is to be.
+    ``agent`` is what a W&B agent has told this process of the run that it is to be, ``directory``
+    where runs are kept.
     """
+
+    directory: Path | None = None
 
     unreachable: bool = False
     prepared: bool = False
@@ -37,9 +41,10 @@ class Session:
 
         self.hear_agent()
         if not self.prepared:
+            make_room(self.directory or Path(tempfile.gettempdir()))
             quiet = wandb.Settings(silent=True)
-            wandb.setup(quiet)
             wandb.termsetup(quiet, self)
+            wandb.setup(quiet)
             self.prepared = True
 
     def hear_agent(self) -> dict[str, str]:
@@ -80,13 +85,40 @@ class Session:
 session = Session()
 
 
+def make_room(directory: Path) -> None:
+    """See that wandb has a home, and a cache that it may write to, if need be in ``directory``.
+
+    It does not start without the first: a user without an entry or HOME has none. Without the
+    second, its process writes its log to our stderr.
+    """
+    if os.path.expanduser("~") == "~":  # noqa: PTH111
+        os.environ["HOME"] = str(directory)
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111
+    own = os.environ.get("WANDB_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or home / ".cache"
+    places = (Path(own), directory / ".cache", Path(tempfile.gettempdir()))
+    cache = next((place for place in places if _takes_logs(place)), None)
+    if cache is not None and cache != places[0]:
+        os.environ["WANDB_CACHE_DIR"] = str(cache)
+
+
+def _takes_logs(cache: Path) -> bool:
+    try:
+        logs = cache / "wandb" / "logs"
+        logs.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=logs) as file:
+            file.write(b" ")
+    except OSError:
+        return False
+    return True
+
+
 def has_key() -> bool:
     """Whether credentials are configured for the server: in the environment or in a netrc file."""
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
     try:
         entries = netrc.netrc(_netrc()).hosts
-    except (OSError, netrc.NetrcParseError):
+    except (OSError, ValueError, netrc.NetrcParseError):
         return False
     found = {host for host, entry in entries.items() if entry[2]}
     return bool(found) and not found.isdisjoint(_hosts())
@@ -95,7 +127,9 @@ def has_key() -> bool:
 def _netrc() -> Path:
     """The one file in which wandb looks for a key."""
     given = os.environ.get("NETRC")
-    places = [Path(text).expanduser() for text in ([given] if given else ["~/.netrc", "~/_netrc"])]
+    # Unlike pathlib's, this leaves "~" alone where nobody knows a home: there is no such file then.
+    names = [given] if given else ["~/.netrc", "~/_netrc"]
+    places = [Path(os.path.expanduser(name)) for name in names]  # noqa: PTH111
     return next((place for place in places if place.exists()), places[0])
 
 

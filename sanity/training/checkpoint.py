@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from sanity import sharing
 from sanity.files import digest, fsync_directory, write_atomically, write_json
 
 log = logging.getLogger(__name__)
@@ -136,7 +137,7 @@ class Checkpoints:
     def _write(self, name: str, tensors: Mapping[str, Tensor]) -> str:
         """Write ``<name>.safetensors``; its digest, of what was meant to be written."""
         content = save({key: tensor.contiguous() for key, tensor in tensors.items()})
-        self.directory.mkdir(parents=True, exist_ok=True)
+        sharing.make_directory(self.directory)
         write_atomically(self.directory / f"{name}.safetensors", content)
         return hashlib.sha256(content).hexdigest()
 

@@ -191,7 +191,7 @@ def test_anybodys_store_is_warned_of_once(tmp_path: Path, caplog: pytest.LogCapt
         Store(tmp_path / "public").open()
     assert caplog.text.count("anyone may write to store_dir=") == 1
     caplog.clear()
-    (tmp_path / "public").chmod(0o775)
+    (tmp_path / "public").chmod(0o755)
     store_module.store._warn_of_strangers.cache_clear()
     Store(tmp_path / "public").open()
     assert caplog.text == ""
