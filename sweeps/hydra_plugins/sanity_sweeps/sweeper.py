@@ -40,7 +40,7 @@ class SanitySweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Plan the grid, run what is missing of it, and report what came out."""
-        from sanity import trackers
+        from sanity import shutdown, trackers
         from sanity.console import echo
         from sanity.report.conclude import conclude
         from sanity.sweep import launch, show
@@ -52,6 +52,7 @@ class SanitySweeper(Sweeper):
             store_dir = launch.absolute(self.config.store_dir)
             echo(show.jobs(plan, SHOWN), show.plan(plan, cost_of(plan, store_dir)))
             return None
+        shutdown.work_begins()
         book = launch.open_book(self.config, plan)
         echo(show.jobs_line(plan), *show.left_out(plan))
         trackers.say_where(trackers.build(self.config), book.name)
