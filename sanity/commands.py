@@ -1,17 +1,21 @@
 """What the commands ``python -m sanity.x`` have in common: their manners, and the default store."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from sanity import shutdown
 from sanity.config import PROJECT, absolute
 from sanity.errors import ConfigError, SanityError, as_line
+from sanity.signals import Terminated
 
 
 def answer(program: str, act: Callable[[], int]) -> int:
     """The exit code of ``act``; a known problem is one line, and 2 for settings or 1."""
     try:
+        shutdown.work_begins()
         return act()
     except SanityError as error:
         complain(program, error)
@@ -22,8 +26,11 @@ def answer(program: str, act: Callable[[], int]) -> int:
     except OSError as error:
         complain(program, f"{error.filename}: {error.strerror}")
         return 1
-    except KeyboardInterrupt:
-        return 130
+    except (KeyboardInterrupt, Terminated) as error:
+        ended = shutdown.of(program)
+        return ended.say(ended.cause(error) or signal.SIGINT)
+    finally:
+        shutdown.work_ends()
 
 
 def complain(program: str, problem: object) -> None:
