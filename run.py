@@ -5,6 +5,11 @@ python run.py pruner=snip sanity_check=rearrange  does SNIP need the positions i
 python run.py --help                              every choice and setting
 """
 
+if __name__ == "__main__":  # before all that takes time: Ctrl-C ends it in one line from here on
+    from sanity import shutdown
+
+    shutdown.begin("run.py")
+
 import hydra
 from omegaconf import DictConfig
 

@@ -1,14 +1,17 @@
 """What the commands ``python -m sanity.x`` have in common: their manners, and the default store."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from sanity import shutdown
 from sanity.config import PROJECT, absolute
 from sanity.errors import ConfigError, SanityError, as_line
 from sanity.files import reason
 from sanity.output import take_any_text
+from sanity.signals import Terminated
 from sanity.variables import refuse_misspelled
 
 
@@ -17,6 +20,7 @@ def answer(program: str, act: Callable[[], int]) -> int:
     take_any_text()
     try:
         refuse_misspelled(os.environ)
+        shutdown.work_begins()
         return act()
     except SanityError as error:
         complain(program, error)
@@ -27,8 +31,11 @@ def answer(program: str, act: Callable[[], int]) -> int:
     except OSError as error:
         complain(program, f"{error.filename}: {reason(error)}")
         return 1
-    except KeyboardInterrupt:
-        return 130
+    except (KeyboardInterrupt, Terminated) as error:
+        ended = shutdown.of(program)
+        return ended.say(ended.cause(error) or signal.SIGINT)
+    finally:
+        shutdown.work_ends()
 
 
 def complain(program: str, problem: object) -> None:

@@ -55,6 +55,11 @@ def _in_defaults_list(text: str, arguments: Sequence[str]) -> str | None:
                 f"{found['file']}.yaml: its defaults list looks for {group} below {folder}; write "
                 f"'- override /{group}: {option}'"
             )
+        if f"'{group}@" in text:
+            return (
+                f"{found['file']}.yaml: lacks '{HEADER}' as its first line, without which its "
+                f"defaults list cannot override {group}"
+            )
     if missing and (path := _elsewhere(missing["group"], missing["name"], arguments)):
         right = f"{missing['group']}/{missing['name']}.yaml"
         return f"{one_line(ValueError(text))}; {path} would have to be {right} in that directory"

@@ -9,7 +9,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any
 
 # Of a terminal that is closed both the shell and the system tell, so that SIGHUP may come twice.
 URGENT = frozenset({signal.SIGINT, signal.SIGTERM})
@@ -29,16 +29,6 @@ class Terminated(BaseException):
 
     def __str__(self) -> str:
         return f"stopped by {signal.Signals(self.signum).name}"
-
-
-def raise_on_signals() -> None:
-    """Let SIGTERM, SIGHUP and SIGUSR2 raise Terminated, unless somebody else has plans for them.
-
-    A SLURM job has; nohup ignores SIGHUP.
-    """
-    for signum in KILLING:
-        if _in_main_thread() and signal.getsignal(signum) == signal.SIG_DFL:
-            signal.signal(signum, _terminate)
 
 
 class Held:
@@ -96,10 +86,6 @@ def hold() -> Iterator[Held]:
             signal.signal(number, handler)
         if not ending:
             held.deliver()
-
-
-def _terminate(signum: int, frame: Any) -> NoReturn:
-    raise Terminated(signum)
 
 
 def _in_main_thread() -> bool:

@@ -98,7 +98,7 @@ def _as_a_command(arguments: Sequence[str]) -> Iterator[None]:
         mock.patch.object(sys, "argv", ["run.py", *arguments]),
         mock.patch.object(sys, "path", list(sys.path)),
         mock.patch.dict("os.environ"),
-        mock.patch.object(cli, "raise_on_signals"),
+        mock.patch.object(cli.shutdown, "begin"),
         mock.patch("logging.raiseExceptions", True),
     ):
         yield

@@ -8,6 +8,11 @@ Of one DIR, report.html, report.md, results.csv and figures/ are written into it
 report/ here.
 """
 
+if __name__ == "__main__":  # before all that takes time: Ctrl-C ends it in one line from here on
+    from sanity import shutdown
+
+    shutdown.begin("sanity.report")
+
 import argparse
 import json
 import sys

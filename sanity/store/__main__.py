@@ -7,6 +7,11 @@ python -m sanity.store clean [DIR ...]      show what no run or sweep refers to;
 DIR is where to look for records besides the places that the store knows of, such as outputs.
 """
 
+if __name__ == "__main__":  # before all that takes time: Ctrl-C ends it in one line from here on
+    from sanity import shutdown
+
+    shutdown.begin("sanity.store")
+
 import argparse
 import json
 import sys

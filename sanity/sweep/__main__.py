@@ -8,6 +8,11 @@ python -m sanity.sweep cancel [SWEEP]       end its jobs on the cluster
 SWEEP is a sweep's directory; without it, the latest sweep is meant.
 """
 
+if __name__ == "__main__":  # before all that takes time: Ctrl-C ends it in one line from here on
+    from sanity import shutdown
+
+    shutdown.begin("sanity.sweep")
+
 import argparse
 import json
 import sys

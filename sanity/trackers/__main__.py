@@ -7,6 +7,11 @@ Settings are those of run.py, such as tracker=tensorboard or tracker.wandb.proje
 any, a run is sent to the tracker that it had, or else to W&B.
 """
 
+if __name__ == "__main__":  # before all that takes time: Ctrl-C ends it in one line from here on
+    from sanity import shutdown
+
+    shutdown.begin("sanity.trackers")
+
 import argparse
 import json
 import logging

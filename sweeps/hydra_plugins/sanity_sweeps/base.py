@@ -47,6 +47,7 @@ class BookLauncher(Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """What sweepers of others (Optuna, Ax, ...) call, batch by batch."""
+        from sanity import shutdown
         from sanity.errors import ConfigError
         from sanity.files import digest
         from sanity.sweep import launch
@@ -59,6 +60,7 @@ class BookLauncher(Launcher):
         if config.sweep.name is None:  # but for trackers all batches are one
             config.sweep.name = f"sweep-{digest(str(config.hydra.sweep.dir))[:6]}"
         config.hydra.sweep.dir = str(Path(config.hydra.sweep.dir) / f"batch_{initial_job_idx}")
+        shutdown.work_begins()
         book = launch.open_book(config, plan)
         with book.locked():
             jobs = [state.job for state in look(book) if state.word != "done"]

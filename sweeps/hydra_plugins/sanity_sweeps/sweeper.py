@@ -53,7 +53,7 @@ class SanitySweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Plan the grid, run what is missing of it, and report what came out."""
-        from sanity import trackers
+        from sanity import shutdown, trackers
         from sanity.console import echo
         from sanity.report.conclude import conclude
         from sanity.sweep import launch, show
@@ -66,6 +66,7 @@ class SanitySweeper(Sweeper):
             cost = cost_of(plan, store_dir, self._capacity())
             echo(show.jobs(plan, SHOWN), show.plan(plan, cost))
             return None
+        shutdown.work_begins()
         book = launch.open_book(self.config, plan)
         echo(show.jobs_line(plan), *show.left_out(plan))
         chosen = {text for job in plan.jobs for text in job.overrides if "tracker=" in text}
