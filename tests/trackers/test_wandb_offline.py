@@ -47,6 +47,7 @@ def test_no_secret_leaves_the_machine(tmp_path: Path) -> None:
         tmp_path,
         "pruner=random",
         "+mine.api_key=hush",
+        "hydra.help.footer=${mine.api_key}",  # or nobody reads it
         WANDB_API_KEY="f" * 40,
         WANDB_MODE="offline",
     )

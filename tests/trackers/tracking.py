@@ -33,9 +33,9 @@ def environment(place: Path, **more: str) -> dict[str, str]:
 
 
 def command(place: Path, *overrides: str) -> list[str]:
-    """A tiny run in ``place``/run."""
-    run = f"hydra.run.dir={place / 'run'}"
-    return [sys.executable, str(PROJECT / "run.py"), *TINY, run, *overrides]
+    """A tiny run in ``place``/run; a sweep lies where sweeps do."""
+    where = [] if "-m" in overrides else [f"hydra.run.dir={place / 'run'}"]
+    return [sys.executable, str(PROJECT / "run.py"), *TINY, *where, *overrides]
 
 
 def call(place: Path, *overrides: str, **more: str) -> subprocess.CompletedProcess[str]:
