@@ -11,7 +11,6 @@ from pathlib import Path
 import processes
 import pytest
 
-from sanity import cli
 from sanity.config import PROJECT
 
 TINY = ("arch.widths=[4,8,8]", "training=smoke", "dataset.limit=160", "ratio.sparsity=0.8")
@@ -93,19 +92,6 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert done.returncode == 2
     assert done.stderr.splitlines() == [done.stderr.strip()], done.stderr
     assert done.stderr.startswith(f"run.py: {message}")
-
-
-@pytest.mark.parametrize(
-    ("typed", "arranged"),
-    [
-        ("a=1 -m b=2", "-m a=1 b=2"),
-        ("a=1 --config-dir x=y b=2 --cfg job", "--config-dir x=y --cfg job a=1 b=2"),
-        ("~a +b=1 lt", "~a +b=1 lt"),
-        ("--config-dir=mine a=1", "--config-dir=mine a=1"),
-    ],
-)
-def test_options_may_stand_among_overrides(typed: str, arranged: str) -> None:
-    assert cli.arranged(typed.split()) == arranged.split()
 
 
 def test_a_data_directory_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from slow_network import SlowNetwork
 
 from sanity import pipeline
 from sanity.config import PROJECT
-from sanity.signals import HELD, Terminated, hold, raise_on_signals
+from sanity.signals import HELD, Terminated, hold
 from sanity.training import loop
 
 SLOW = (*TINY, "pruner=lt", "training.epochs=24", "threads=1")
@@ -174,21 +174,6 @@ def test_elsewhere_than_in_the_main_thread_nothing_is_held() -> None:
     thread.start()
     thread.join()
     assert found == [[], signal.getsignal(signal.SIGINT)]
-
-
-@pytest.mark.parametrize("name", KILLING)
-def test_what_would_kill_unwinds_the_program_unless_somebody_handles_it(
-    handle: Callable[[str, Any], None], name: str
-) -> None:
-    for one in KILLING:
-        handle(one, signal.SIG_DFL)
-    raise_on_signals()
-    with pytest.raises(Terminated, match=f"stopped by {name}"):
-        send(name)
-    for handler in (signal.SIG_IGN, signal.default_int_handler):
-        signal.signal(getattr(signal, name), handler)
-        raise_on_signals()
-        assert signal.getsignal(getattr(signal, name)) == handler
 
 
 def checkpoints(store: Path) -> list[Path]:

@@ -24,7 +24,7 @@ from sanity.cli import explain
 from sanity.composition import Composition, composition
 from sanity.errors import ConfigError
 from sanity.option_files import OptionFile, composed_from
-from sanity.sweep.grid import quoted
+from sanity.overrides import quoted
 
 READS_SEED = re.compile(r"\{[^{}]*\bseed\b[^{}]*\}")
 REFERENCE = re.compile(r"\$\{([\w.:/@]+)\}")

@@ -10,7 +10,6 @@ import dataclasses
 import itertools
 import math
 import random
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +18,7 @@ from hydra.core.override_parser.types import Override, RangeSweep
 
 from sanity import patterns
 from sanity.errors import ConfigError, one_line
+from sanity.overrides import quoted
 
 OF_AN_ARM = ("pruner", "ratio", "rewind", "sanity_check")
 OF_THE_CELL = "ratio.sparsity"  # the one of their settings that controls share with the rest
@@ -28,9 +28,6 @@ Axes = dict[str, list[str]]
 
 MOST = 100_000
 """Combinations of a grid; the plan of so many takes minutes, their store hundreds of gigabytes."""
-
-SAFE = re.compile(r"(?!(null|true|false|inf|nan)$)[a-z_/][\w.+/:@%-]*", re.ASCII | re.IGNORECASE)
-"""Texts that Hydra takes for texts without quotes; ``1_2`` and ``1e3`` are numbers to it."""
 
 
 def expand(grid: Any, arguments: Sequence[str], parser: OverridesParser) -> list[list[str]]:
@@ -73,15 +70,6 @@ def _combinations(products: Sequence[Axes]) -> list[list[str]]:
         for combination in itertools.product(*product.values()):
             jobs.setdefault(frozenset(combination), list(combination))
     return list(jobs.values())
-
-
-def quoted(value: str) -> str:
-    """``value`` as Hydra's grammar wants it on the right of an ``=``."""
-    if SAFE.fullmatch(value):
-        return value
-    escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)
-    trailing = len(escaped) - len(escaped.rstrip("\\"))
-    return f"'{escaped}{chr(92) * trailing}'"
 
 
 def _read(where: str, grid: Any, parser: OverridesParser) -> Iterator[Axes]:

@@ -23,8 +23,8 @@ from omegaconf import DictConfig
 from sanity import cli, pending
 from sanity.cli import FULL_ERROR
 from sanity.config import HOME, PROJECT
+from sanity.overrides import quoted
 from sanity.sweep.book import Book
-from sanity.sweep.grid import quoted
 from sanity.sweep.plan import Job, Needed
 
 OUTPUT = "output.log"

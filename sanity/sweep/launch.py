@@ -19,11 +19,12 @@ from sanity.config import make_importable
 from sanity.errors import ConfigError, SweepError
 from sanity.files import write_atomically
 from sanity.option_files import composed_from, typed_in
+from sanity.overrides import quoted
 from sanity.sweep import book as books
 from sanity.sweep import snapshot
 from sanity.sweep.book import Book
 from sanity.sweep.compose import Composer
-from sanity.sweep.grid import expand, expand_controls, quoted
+from sanity.sweep.grid import expand, expand_controls
 from sanity.sweep.plan import Plan, Planner
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from sanity.errors import ConfigError
-from sanity.sweep.grid import expand, quoted
+from sanity.overrides import quoted
+from sanity.sweep.grid import expand
 
 PARSER = OverridesParser.create()
 PRINTABLE = st.text(st.characters(exclude_categories=("C", "Zl", "Zp"), include_characters=" "))

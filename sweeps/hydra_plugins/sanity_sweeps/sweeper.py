@@ -96,10 +96,10 @@ class SanitySweeper(Sweeper):
         return own(self.config.device, self.config.threads)
 
     def _start(self, book: "Book", jobs: "Sequence[Job]") -> None:
+        from sanity.overrides import quoted
         from sanity.sweep.compose import in_directory
         from sanity.sweep.cost import cost_of
         from sanity.sweep.follow import without_cluster
-        from sanity.sweep.grid import quoted
         from sanity.sweep.job import keys_of
 
         book.forget_failures(jobs)
