@@ -11,6 +11,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from sanity.errors import ConfigError
@@ -80,9 +81,17 @@ def read_settings(cfg: DictConfig) -> Settings:
 def absolute(name: str, path: str) -> Path:
     """The setting ``name`` as an absolute path; raises ConfigError for a home that is unknown."""
     try:
-        return Path(path).expanduser().absolute()
+        return typed_from() / Path(path).expanduser()
     except RuntimeError:
         raise ConfigError(f"{name}={path}: there is no user of that name") from None
+
+
+def typed_from() -> Path:
+    """The directory that relative paths mean: where the command was given.
+
+    Under ``hydra.job.chdir`` each run works in a directory of its own.
+    """
+    return Path(HydraConfig.get().runtime.cwd) if HydraConfig.initialized() else Path.cwd()
 
 
 def conform(group: str, schema: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from sanity import device, masks, summary, trackers, unread
 from sanity.composition import Composition, composition_of_run
 from sanity.config import make_importable
+from sanity.cores import cores
 from sanity.errors import SanityError, StoreError, TrainingError
 from sanity.parts import Parts, build
 from sanity.record import Record, claim
@@ -147,8 +149,8 @@ def refuse_dead(lab: Lab, pruned: Entry) -> None:
 
 def _open(parts: Parts, record: Record, planned: Mapping[str, str] | None, last: str | None) -> Lab:
     settings = parts.settings
-    if settings.threads is not None:
-        torch.set_num_threads(settings.threads)
+    threads = settings.threads or min(torch.get_num_threads(), cores())
+    torch.set_num_threads(threads)  # torch itself knows nothing of a cgroup's quota
     device.use_exact_arithmetic()
     store = Store(Path(settings.store_dir))
     store.open()
@@ -191,7 +193,10 @@ def _reason(error: BaseException) -> str:
 
 
 def _run_directory() -> Path:
-    return Path(HydraConfig.get().runtime.output_dir)
+    """Hydra's; where it was not Hydra that called, one like it below the working directory."""
+    if HydraConfig.initialized():
+        return Path(HydraConfig.get().runtime.output_dir)
+    return Path("outputs", f"{datetime.now():%Y-%m-%d/%H-%M-%S-%f}").absolute()
 
 
 def _choices(cfg: DictConfig) -> dict[str, str]:

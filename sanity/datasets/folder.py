@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
+from sanity.config import typed_from
 from sanity.datasets.base import Dataset, Examples
 from sanity.datasets.decoding import REVISION, Form
 from sanity.datasets.foreign import read_file
@@ -46,9 +47,9 @@ class Folder(Dataset):
     def root(self) -> Path:
         """The tree's absolute path."""
         try:
-            return Path(self.path).expanduser().absolute()
+            return typed_from() / Path(self.path).expanduser()
         except RuntimeError:  # ~ of a user whom nobody knows: there is no such directory
-            return Path(self.path).absolute()
+            return typed_from() / self.path
 
     @property
     def packed_as(self) -> str:

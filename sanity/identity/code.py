@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sanity.config import typed_from
 from sanity.errors import ChangedError, ConfigError
 from sanity.files import sha256
 from sanity.identity import reach, sources
@@ -136,7 +137,7 @@ def _places(text: str, beside: Iterable[Path]) -> list[Path]:
     if not looks_like_one or text.endswith((".py", "/", ".")):
         return []
     path = _home(text)
-    return [place / path for place in (Path.cwd(), *sorted(beside))]
+    return [place / path for place in (typed_from(), *sorted(beside))]
 
 
 def _named(values: Any, name: str = "") -> list[tuple[str, Path]]:
@@ -147,7 +148,11 @@ def _named(values: Any, name: str = "") -> list[tuple[str, Path]]:
         inner = [(f"{name}[{index}]", value) for index, value in enumerate(values)]
     else:
         path = _home(values) if isinstance(values, str) and values else None
-        return [(name, path.absolute())] if path is not None and _is_file(path) else []
+        return (
+            [(name, typed_from() / path)]
+            if path is not None and _is_file(typed_from() / path)
+            else []
+        )
     return [found for key, value in inner for found in _named(value, key)]
 
 

@@ -19,6 +19,7 @@ from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from sanity import locks, sharing
+from sanity.cores import cores
 from sanity.signals import Terminated
 from sanity.sweep.book import Book
 from sanity.sweep.job import Task, of_job, of_stage, run_quietly
@@ -38,11 +39,6 @@ def devices() -> list[str]:
     import torch
 
     return [f"cuda:{index}" for index in range(torch.cuda.device_count())]
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def run_jobs(

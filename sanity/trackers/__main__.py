@@ -33,13 +33,14 @@ from sanity.commands import answer
 from sanity.config import PROJECT
 from sanity.console import LogHandler
 from sanity.errors import ConfigError
+from sanity.overrides import quoted
 from sanity.trackers.base import Tracker
 from sanity.trackers.wandb import Wandb
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line asks for; returns the exit code."""
-    options = _parser().parse_args(arguments)
+    options = _arranged(_parser(), arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[LogHandler()])
     return answer("sanity.trackers", lambda: int(options.command(options)))
 
@@ -48,8 +49,8 @@ def send(options: argparse.Namespace) -> int:
     """Show finished runs from their records."""
     from sanity.trackers.send import send as send_runs
 
-    overrides = [text for text in options.what if "=" in text]
-    places = [Path(text) for text in options.what if "=" not in text]
+    places = [Path(text) for text in options.what if "=" not in text or Path(text).exists()]
+    overrides = [text for text in options.what if Path(text) not in places]
     if not places:
         raise ConfigError("send: needs the directory of a run or a sweep")
     default = _trackers(overrides, options.config_dir)
@@ -109,12 +110,25 @@ def _trackers(overrides: Sequence[str], config_dir: Path | None = None) -> list[
     own = []
     if config_dir is not None:
         sys.path.append(str(config_dir.absolute()))
-        own = [f"hydra.searchpath=[{config_dir.absolute().as_uri()}]"]
+        place = f"file://{config_dir.absolute()}"  # as Hydra reads it: nothing is decoded
+        own = [f"hydra.searchpath=[{quoted(place)}]"]
     try:
         with initialize_config_dir(str(PROJECT / "conf"), version_base="1.3"):
             return trackers.build(compose("config", [*own, *overrides]), required=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error, overrides)) from None
+
+
+def _arranged(
+    parser: argparse.ArgumentParser, arguments: Sequence[str] | None
+) -> argparse.Namespace:
+    """The command line's options; argparse leaves over what stands on both sides of an option."""
+    options, more = parser.parse_known_args(arguments)
+    if any(text.startswith("-") for text in more):
+        parser.error(f"unrecognized arguments: {' '.join(more)}")
+    given = options.what if "what" in options else options.overrides
+    given += more
+    return options
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -34,14 +34,14 @@ class LocalLauncher(BookLauncher):
 
     def capacity(self) -> "Capacity":
         """A worker a GPU, or a core, and each its share of the machine's cores."""
+        from sanity.cores import cores
         from sanity.errors import ConfigError
-        from sanity.sweep import local
         from sanity.sweep.pace import Capacity, kind_of
 
         if self.n_jobs is not None and (not isinstance(self.n_jobs, int) or self.n_jobs < 1):
             raise ConfigError(f"hydra.launcher.n_jobs={self.n_jobs}: must be 1 or more, or null")
-        workers = self.n_jobs or len(self._devices()) or local.cores()
-        threads = self.config.threads or max(1, local.cores() // workers)
+        workers = self.n_jobs or len(self._devices()) or cores()
+        threads = self.config.threads or max(1, cores() // workers)
         return Capacity(workers, threads, kind_of(self.config.device))
 
     def _devices(self) -> list[str]:

@@ -1,0 +1,59 @@
+"""How many cores this process may use: of the machine, its affinity, and its cgroup's quota."""
+
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+MOUNT = Path("/sys/fs/cgroup")
+OWN = Path("/proc/self/cgroup")
+
+
+def cores() -> int:
+    """The cores that this process may use, at least one; a quota of 1.5 cores counts as one."""
+    bound = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    return max(1, math.floor(min(bound, quota())))
+
+
+def quota(own: Path = OWN, mount: Path = MOUNT) -> float:
+    """The cores that cgroups (version 1 or 2) grant, the least on the way up; infinity if all.
+
+    ``own`` says in which groups this process is. In a container these may be named as the host
+    sees them: then what is mounted is the container's own.
+    """
+    granted = [math.inf]
+    try:
+        lines = own.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):  # no Linux
+        return math.inf
+    for line in lines:
+        number, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if number == "0" and not controllers:
+            granted += [_share(group / "cpu.max") for group in _upwards(mount, path)]
+        elif "cpu" in controllers.split(","):
+            for name in (controllers, "cpu"):
+                granted += [
+                    _share(group / "cpu.cfs_quota_us", group / "cpu.cfs_period_us")
+                    for group in _upwards(mount / name, path)
+                ]
+    return min(granted)
+
+
+def _upwards(mount: Path, path: str) -> Iterator[Path]:
+    """A group's directory and those around it, up to what is mounted."""
+    parts = [part for part in path.split("/") if part not in ("", "..")]
+    for count in range(len(parts), -1, -1):
+        yield mount.joinpath(*parts[:count])
+
+
+def _share(*files: Path) -> float:
+    """What the files say: a quota and its period in microseconds; ``max`` or -1 for all."""
+    try:
+        words = [word for file in files for word in file.read_text(encoding="utf-8").split()]
+        granted, period = float(words[0].replace("max", "-1")), float(words[1])
+    except (OSError, ValueError, IndexError):  # nothing is said there
+        return math.inf
+    return granted / period if granted > 0 and period > 0 else math.inf
