@@ -65,6 +65,8 @@ def execute(arguments: list[str], cwd: str, env: dict[str, str]) -> None:
     os.environ.clear()
     os.environ.update(env)
     import_module("numpy").random.seed()  # Python's own is seeded anew by each fork
+    named = [path for path in env.get("PYTHONPATH", "").split(os.pathsep) if path]
+    sys.path[1:1] = [path for path in named if path not in sys.path]
     if arguments[:2] == ["-W", "error"]:
         arguments = arguments[2:]
         sys.warnoptions.insert(0, "error")

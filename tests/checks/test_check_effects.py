@@ -98,7 +98,7 @@ def test_half_dataset_counts_like_the_reference() -> None:
 
 def test_half_dataset_refuses_to_lose_a_class() -> None:
     with pytest.raises(
-        ConfigError, match=r"sanity_check\.fraction=0\.005: leaves 5 .* class 5 \(5"
+        ConfigError, match=r"sanity_check\.fraction=0\.005: leaves 5 .* of 5 classes \(5"
     ):
         HalfDataset(fraction=0.005).corrupt(examples(), generator())
 

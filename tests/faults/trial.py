@@ -22,7 +22,7 @@ from sanity.config import PROJECT
 from sanity.store import Store
 from sanity.store.care import inventory, verify
 
-SPEED = {"images_per_second", "seconds", "created", "digest"}
+SPEED = {"images_per_second", "seconds", "created", "digest", "effort"}
 PLACES = {"store_dir", "data_dir"}
 DISTURBED = Path(__file__).with_name("disturbed.py")
 PATIENCE = 30.0  # seconds for processes to end whose parent was killed

@@ -47,7 +47,7 @@ def test_a_battery_for_your_own_pruner_ends_with_its_report(
     page = (tmp_path / "sweep" / "report.html").read_text()
     for words in ("Battery: what does this pruner use?", "mine 80%", "rearranged", "new weights"):
         assert words in page
-    assert "python run.py --config-dir mine" in page
+    assert f"python run.py --config-dir={tmp_path / 'mine'}" in page
     assert "sweep=battery pruner=mine ratio.sparsity=0.8 seed=0,1" in page
     capsys.readouterr()
     assert main([str(tmp_path / "sweep"), "--format", "json"]) == 0
