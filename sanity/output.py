@@ -6,8 +6,8 @@ import sys
 ASCII = "sanity.ascii"
 """The name of the error handler."""
 
-# What our tables and bars are drawn with.
-PLAIN = {"█": "#", "±": "+-", "×": "x", "–": "-", "−": "-", "…": "..."}
+# What our tables and bars are drawn with: a letter for a letter, or columns would not stand.
+PLAIN = {"█": "#", "±": "~", "×": "x", "–": "-", "−": "-", "…": "."}
 PLAIN |= {"▲": "^", "▼": "v", "◇": "o", "●": "*"}
 
 

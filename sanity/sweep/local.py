@@ -20,6 +20,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from sanity import locks, sharing
 from sanity.cores import cores
+from sanity.errors import SweepError
 from sanity.signals import Terminated
 from sanity.sweep.book import Book
 from sanity.sweep.job import Task, of_job, of_stage, run_quietly
@@ -75,12 +76,7 @@ def _run(
     queue: "_Queue", workers: int, work: Callable[[Task], bool], progress: Progress
 ) -> list[int | str]:
     """Run what is in the queue, until it is empty or a worker is killed; returns what that hit."""
-    pool = ProcessPoolExecutor(
-        workers,
-        env=_thread_limits(max(1, cores() // workers)),
-        initializer=_end_with,
-        initargs=(os.getpid(),),
-    )
+    pool = _pool(workers)
     running: dict[Future[bool], int | str] = {}
     lost: list[int | str] = []
     try:
@@ -103,6 +99,23 @@ def _run(
         _stop(pool, running)
         raise
     return lost
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
+    """Worker processes; raises SweepError where the system has no semaphores for their queue."""
+    try:
+        return ProcessPoolExecutor(
+            workers,
+            env=_thread_limits(max(1, cores() // workers)),
+            initializer=_end_with,
+            initargs=(os.getpid(),),
+        )
+    except OSError as error:
+        raise SweepError(
+            f"hydra/launcher=local: its workers share a queue in /dev/shm, and there is none to be "
+            f"had ({error.strerror or error}): make /dev/shm writable, or leave the launcher out "
+            "to run one job after another"
+        ) from error
 
 
 class _Queue:

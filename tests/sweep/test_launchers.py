@@ -311,3 +311,26 @@ def test_a_device_is_held_by_one_job_at_a_time(tmp_path: Path) -> None:
         assert free == "cuda:1"
     with local.device(tmp_path, []) as none:
         assert none is None
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
+@pytest.mark.parametrize(
+    ("option", "reason"),
+    [("ro", "Read-only file system"), ("size=4k", "No space left on device")],
+)
+def test_a_machine_without_shared_memory_is_told(tmp_path: Path, option: str, reason: str) -> None:
+    run = " ".join(command("-m", *TINY, "pruner=random", "until=prune", "seed=0,1", *LOCAL))
+    script = f"mount -t tmpfs -o {option} tmpfs /dev/shm && exec {run}"
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", script],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "mount" in done.stderr.split(":")[0]:
+        pytest.skip("file systems may not be mounted here")
+    assert done.returncode == 1
+    assert done.stderr.startswith("run.py: hydra/launcher=local: its workers share a queue in")
+    assert f"({reason})" in done.stderr
