@@ -309,7 +309,7 @@ def test_a_run_that_is_killed_goes_on_as_if_it_had_not_been(
         assert process.returncode == 128 + getattr(signal, name)
         message = f"run.py: stopped by {name}; the same command goes on where it stopped"
         told = [line for line in errors.splitlines() if not line.startswith("packing ")]
-        assert told == [message]
+        assert told[-1:] == [message]
         assert record_of(broken)["reason"] == f"stopped by {name}"
     assert checkpoints(store)
     network.hurry()
@@ -339,4 +339,4 @@ def test_ctrl_c_twice_ends_a_run_at_once(tmp_path: Path) -> None:
     assert time.monotonic() - begin < 10
     assert process.returncode == 130
     told = [line for line in errors.splitlines() if not line.startswith("packing ")]
-    assert told == ["run.py: interrupted; the same command goes on where it stopped"]
+    assert told[-1:] == ["run.py: interrupted; the same command goes on where it stopped"]

@@ -41,9 +41,7 @@ def test_the_draw_depends_on_the_generator_alone() -> None:
 
 def test_a_class_with_too_few_examples_is_named() -> None:
     few = torch.cat([torch.zeros(12), torch.ones(3)]).long()
-    with pytest.raises(
-        ConfigError, match=r"pruner\.samples_per_class=10: .* 3 examples of class 1"
-    ):
+    with pytest.raises(ConfigError, match=r"pruner\.samples_per_class=10: .* 1 \(3\)"):
         deal(few, 2, 10, 1, generator())
 
 
