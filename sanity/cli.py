@@ -21,9 +21,9 @@ from omegaconf.errors import OmegaConfBaseException
 from sanity import patterns, pending, shutdown
 from sanity.arguments import arranged
 from sanity.config import PROJECT
-from sanity.errors import ConfigError, SanityError, as_line
+from sanity.errors import ConfigError, SanityError, as_line, reason
 from sanity.explain import explain
-from sanity.files import DISK_ERRORS, reason
+from sanity.files import DISK_ERRORS
 from sanity.miswritten import own_directories
 from sanity.signals import Terminated
 
@@ -38,7 +38,7 @@ KNOWN = (SanityError, HydraException, OmegaConfBaseException)
 def start(main: Callable[[], Any]) -> None:
     """Run a Hydra main function; a known problem ends in one line and exit code 1 or 2."""
     shutdown.begin(PROGRAM)
-    sys.path.append(str(PROJECT / "sweeps"))  # where Hydra finds our sweeper, launchers and grids
+    sys.path.append(str(PROJECT / "sweeps"))  # where Hydra finds our sweeper and launchers
     if len(own := own_directories(sys.argv[1:])) > 1:
         _leave(f"--config-dir: is given {len(own)} times, and only the last would be read", 2)
     try:

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from sanity import shutdown
 from sanity.config import PROJECT, absolute
-from sanity.errors import ConfigError, SanityError, as_line
-from sanity.files import reason
+from sanity.errors import ConfigError, SanityError, as_line, reason
 from sanity.output import take_any_text
 from sanity.signals import Terminated
 from sanity.variables import refuse_misspelled

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection
 from itertools import islice
+from pathlib import Path
 
 
 class SanityError(Exception):
@@ -39,6 +40,14 @@ class ChangedError(SanityError):
 
 class CheckError(SanityError):
     """A sanity check that changed nothing, so that its result would mean nothing."""
+
+
+def reason(error: OSError) -> str:
+    """What the system says, in words that help: of a link to nothing it says that it exists."""
+    path = Path(error.filename) if isinstance(error.filename, str) else None
+    if isinstance(error, FileExistsError) and path and path.is_symlink() and not path.exists():
+        return f"a link to {path.readlink()}, which is not there; create that, or remove the link"
+    return error.strerror or str(error)
 
 
 LONGEST = 2000  # letters of a line that anybody reads

@@ -62,7 +62,7 @@ def _is_option(value: Any) -> bool:
 
 
 def _groups() -> list[str]:
-    return ["sweep", *(path.name for path in (PROJECT / "conf").iterdir() if path.is_dir())]
+    return [path.name for path in (PROJECT / "conf").iterdir() if path.is_dir()]
 
 
 def _known_keys(parents: Sequence[str], arguments: Sequence[str]) -> list[str]:

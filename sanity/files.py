@@ -20,14 +20,6 @@ DISK_ERRORS = {
 """What the system says of a full, read-only, failing, vanished or forbidden disk."""
 
 
-def reason(error: OSError) -> str:
-    """What the system says, in words that help: of a link to nothing it says that it exists."""
-    path = Path(error.filename) if isinstance(error.filename, str) else None
-    if isinstance(error, FileExistsError) and path and path.is_symlink() and not path.exists():
-        return f"a link to {path.readlink()}, which is not there; create that, or remove the link"
-    return error.strerror or str(error)
-
-
 def sha256(path: Path) -> str:
     """The hex digest of a file's contents."""
     with path.open("rb") as file:

@@ -16,7 +16,7 @@ from torch import nn
 
 from sanity.archs.build import skeleton
 from sanity.components import Values, build, class_of, conformed, is_dotted
-from sanity.errors import ConfigError, StoreError, as_line, one_line
+from sanity.errors import ConfigError, StoreError, as_line, one_line, reason
 from sanity.files import read_json
 from sanity.masks import Mask
 from sanity.record import SCHEMA
@@ -63,7 +63,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         record = read_json(path)
     except OSError as error:
-        raise StoreError(f"{path}: cannot be read ({error.strerror})") from error
+        raise StoreError(f"{path}: cannot be read ({reason(error)})") from error
     except ValueError as error:
         raise _damaged(path, one_line(error)) from error
     if not isinstance(record, dict) or "schema" not in record:
@@ -92,7 +92,7 @@ def _entry(path: Path, store: Store, record: dict[str, Any], name: str) -> Entry
     try:
         entry = store.get(name, key)
     except OSError as error:  # of a directory with a name that no directory can have
-        raise _damaged(path, f"config.store_dir is {store.root}: {error.strerror}") from error
+        raise _damaged(path, f"config.store_dir is {store.root}: {reason(error)}") from error
     if entry is None:
         missing = as_line(str(store.root / name / key))
         raise StoreError(f"{missing}: missing; the same command computes it anew")

@@ -16,7 +16,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from sanity import sharing
-from sanity.files import reason
+from sanity.errors import reason
 
 log = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ import torch
 from filelock import Timeout
 
 from sanity import __version__, locks, remarks, sharing
-from sanity.errors import StoreError
-from sanity.files import reason, sweep_up, write_json
+from sanity.errors import StoreError, reason
+from sanity.files import sweep_up, write_json
 from sanity.layers import Blueprint
 from sanity.masks import Mask, kept
 from sanity.store import Entry

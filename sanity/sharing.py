@@ -17,6 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
+from sanity.errors import reason
+
 OF_GROUP = stat.S_ISGID | stat.S_IWGRP
 
 
@@ -103,7 +105,7 @@ def remove(path: Path) -> str:
         shutil.rmtree(path, ignore_errors=True)  # what can be
         closed = [one for one in [path, *path.rglob("*")] if not os.access(one, os.W_OK)]
         whose = f": {closed[0]} belongs to {owner(closed[0])}" if closed else ""
-        return f"{error.strerror or error}{whose}"
+        return f"{reason(error)}{whose}"
 
 
 def owner(path: Path) -> str:

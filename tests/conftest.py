@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
-from sanity.config import PROJECT
+from sanity.config import HOME, PROJECT
 
 # A network of 2,504 prunable weights, two epochs on 160 digits: a run takes half a second.
 TINY = (
@@ -38,8 +39,18 @@ def _one_thread() -> None:
 
 
 @pytest.fixture(autouse=True)
+def _nothing_stays() -> Iterator[None]:
+    """Where a test lets modules come from ends with it: commands that others start inherit it."""
+    path, names = list(sys.path), ("PYTHONPATH", HOME)
+    before = [os.environ.get(name) for name in names]
+    yield
+    sys.path[:] = path
+    assert [os.environ.get(name) for name in names] == before
+
+
+@pytest.fixture(autouse=True)
 def _private_directories(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    _nothing_stays: None, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing a test does reaches the user's data or results; digits are packed once."""
     monkeypatch.setenv("SANITY_STORE_DIR", str(tmp_path_factory.mktemp("store")))

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from sanity.errors import DataError, as_line
+from sanity.errors import DataError, as_line, reason
 from sanity.layers import prunable_weights
 
 MOST = 4 << 30  # bytes of a file; VGG-19 with the momentum of its training has 160 million
@@ -94,7 +94,7 @@ def _read(path: Path) -> Any:
     except DataError:
         raise
     except OSError as error:
-        raise DataError(f"{as_line(path)}: cannot be read: {error.strerror or error}") from None
+        raise DataError(f"{as_line(path)}: cannot be read: {reason(error)}") from None
     except pickle.UnpicklingError as error:
         forbidden = re.search(r"GLOBAL ([\w.]+)", str(error))
         if forbidden is None:

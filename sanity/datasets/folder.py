@@ -16,7 +16,7 @@ from sanity.datasets.foreign import read_file
 from sanity.datasets.images import read_images
 from sanity.datasets.order import fixed_order
 from sanity.datasets.tree import Tree, list_classes, list_tree
-from sanity.errors import ConfigError, DataError, as_line
+from sanity.errors import ConfigError, DataError, as_line, reason
 
 FILE_BYTES = 256 << 20  # of one image file; more than PIXELS in colour take uncompressed
 
@@ -115,7 +115,7 @@ def _disk_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise DataError(f"{as_line(error.filename)} cannot be read ({error.strerror})") from None
+        raise DataError(f"{as_line(error.filename)} cannot be read ({reason(error)})") from None
 
 
 def _shuffled(files: list[tuple[str, int]]) -> list[tuple[str, int]]:

@@ -10,7 +10,7 @@ import torch
 from sanity.console import bar
 from sanity.datasets.base import SPLIT_NAMES, Examples
 from sanity.datasets.decoding import TRAITS, Decoded, Form, decode
-from sanity.errors import DataError, as_line, listed
+from sanity.errors import DataError, as_line, listed, reason
 
 Files = Sequence[tuple[str, int]]
 """(name, class) pairs."""
@@ -113,7 +113,7 @@ def _decoded(
         try:
             yield name, decode(load(name), form)
         except OSError as error:
-            finds.bad.setdefault(as_line(error.strerror or error), []).append(name)
+            finds.bad.setdefault(as_line(reason(error)), []).append(name)
         except ValueError as error:
             finds.bad.setdefault(as_line(error), []).append(name)
         if len(finds) >= ENOUGH:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sanity import locks
-from sanity.errors import SanityError, SweepError
+from sanity.errors import SanityError, SweepError, reason
 from sanity.files import walk
 from sanity.report.runs import RECORD, Absent, Run, read
 from sanity.sweep import book as books
@@ -56,7 +56,7 @@ def _directories(place: Path, unreadable: list[str]) -> Iterator[tuple[Path, set
 
     def refused(error: OSError) -> None:
         if place.exists():
-            unreadable.append(f"{error.filename}: cannot be read ({error.strerror})")
+            unreadable.append(f"{error.filename}: cannot be read ({reason(error)})")
 
     if place.name == RECORD:
         place = place.parent

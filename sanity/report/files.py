@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sanity import sharing
-from sanity.errors import SanityError
+from sanity.errors import SanityError, reason
 from sanity.files import write_atomically
 from sanity.report import pages, tidy
 from sanity.report.figures import canvas
@@ -20,19 +20,23 @@ def write(report: Report, directory: Path, *, best: bool = False) -> Path:
     Each file is whole or the one of before. Raises SanityError where it cannot be written.
     """
     sections = draw(report)
-    figures = directory / pages.FIGURES
+    panels = [panel for section in sections.values() for panel in section.panels]
+    figures = {f"{panel.name}.svg": canvas.standalone(panel) for panel in panels}
+    pages_and_table = {
+        CSV: tidy.frame(report).to_csv(index=False),
+        MARKDOWN: pages.markdown(report, sections, best=best),
+        HTML: pages.html(report, sections, best=best),
+    }
     try:
-        sharing.make_directory(figures)
-        panels = [panel for section in sections.values() for panel in section.panels]
-        for panel in panels:
-            write_atomically(figures / f"{panel.name}.svg", canvas.standalone(panel))
-        _remove_others(figures, {f"{panel.name}.svg" for panel in panels})
-        write_atomically(directory / CSV, tidy.frame(report).to_csv(index=False))
-        write_atomically(directory / MARKDOWN, pages.markdown(report, sections, best=best))
-        write_atomically(directory / HTML, pages.html(report, sections, best=best))
+        sharing.make_directory(directory / pages.FIGURES)
+        for name, text in figures.items():
+            write_atomically(directory / pages.FIGURES / name, text)
+        _remove_others(directory / pages.FIGURES, set(figures))
+        for name, text in pages_and_table.items():
+            write_atomically(directory / name, text)
     except OSError as error:
         raise SanityError(
-            f"the report cannot be written to {directory} ({error.strerror}); choose another "
+            f"the report cannot be written to {directory} ({reason(error)}); choose another "
             "directory with --output"
         ) from error
     return directory / HTML

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sanity import remarks
-from sanity.errors import ConfigError, SanityError, as_line
+from sanity.errors import ConfigError, SanityError, as_line, reason
 from sanity.files import printable
 from sanity.record import SCHEMA
 from sanity.remarks import Guessing
@@ -122,7 +122,7 @@ def read(path: Path) -> Run | Absent:
             return Absent(path.parent, str(content["status"]), str(content.get("reason", "")))
         return _run(path.parent, content)
     except OSError as error:
-        raise SanityError(f"{path}: cannot be read ({error.strerror})") from error
+        raise SanityError(f"{path}: cannot be read ({reason(error)})") from error
     except ConfigError as error:
         raise SanityError(f"{path}: is damaged ({error})") from error
     except KeyError as error:

@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from sanity import locks, sharing
-from sanity.errors import StoreError
+from sanity.errors import StoreError, reason
 from sanity.files import digest, read_json, sweep_up, write_atomically, write_json
 
 RUNS, SWEEPS = ".runs", ".sweeps"
@@ -116,7 +116,7 @@ class Note:
             yield
         except OSError as error:
             raise StoreError(
-                f"store_dir={self.root}: cannot note what the run uses ({error.strerror})"
+                f"store_dir={self.root}: cannot note what the run uses ({reason(error)})"
             ) from error
 
 

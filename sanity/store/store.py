@@ -21,7 +21,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from sanity import locks, sharing
-from sanity.errors import StoreError
+from sanity.errors import StoreError, reason
 from sanity.files import DISK_ERRORS, fsync_directory
 from sanity.store import notes
 from sanity.store.entries import Entry, FormatError, seal, verified
@@ -83,10 +83,10 @@ class Store:
         except FormatError as error:  # by another version's hand: nothing is wrong with it
             raise StoreError(f"{path}: {error}") from None
         except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError) as error:
-            reason = str(error) or type(error).__name__
+            damage = str(error) or type(error).__name__
         except OSError as error:  # unreadable here, which says nothing about its contents
-            raise StoreError(f"store_dir={self.root}: {path}: {error.strerror}") from error
-        self._move_aside(stage, key, reason)
+            raise StoreError(f"store_dir={self.root}: {path}: {reason(error)}") from error
+        self._move_aside(stage, key, damage)
         return None
 
     def fetch(self, stage: str, settings: Mapping[str, Any], compute: Compute) -> Entry:
@@ -177,7 +177,7 @@ class Store:
         with suppress(StoreError), self.locked(stage, key):
             _remove(self.work_of(stage, key))
 
-    def _move_aside(self, stage: str, key: str, reason: str) -> None:
+    def _move_aside(self, stage: str, key: str, damage: str) -> None:
         """Make room for a damaged entry's successor, unless another run saw it first."""
         path = self.path_of(stage, key)
         aside = path.with_name(f"{key}.damaged-{time.time_ns()}")
@@ -187,10 +187,10 @@ class Store:
             return
         except OSError as error:
             raise StoreError(
-                f"store_dir={self.root}: the stored {stage} {key} is damaged ({reason}) and cannot "
-                f"be moved aside ({error.strerror})"
+                f"store_dir={self.root}: the stored {stage} {key} is damaged ({damage}) and cannot "
+                f"be moved aside ({reason(error)})"
             ) from error
-        log.warning("the stored %s %s is damaged (%s): moved to %s", stage, key, reason, aside)
+        log.warning("the stored %s %s is damaged (%s): moved to %s", stage, key, damage, aside)
 
 
 @functools.cache

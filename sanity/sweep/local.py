@@ -20,7 +20,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from sanity import locks, sharing
 from sanity.cores import cores
-from sanity.errors import SweepError
+from sanity.errors import SweepError, reason
 from sanity.signals import Terminated
 from sanity.sweep.book import Book
 from sanity.sweep.job import Task, of_job, of_stage, run_quietly
@@ -113,7 +113,7 @@ def _pool(workers: int) -> ProcessPoolExecutor:
     except OSError as error:
         raise SweepError(
             f"hydra/launcher=local: its workers share a queue in /dev/shm, and there is none to be "
-            f"had ({error.strerror or error}): make /dev/shm writable, or leave the launcher out "
+            f"had ({reason(error)}): make /dev/shm writable, or leave the launcher out "
             "to run one job after another"
         ) from error
 

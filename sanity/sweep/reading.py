@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sanity.errors import SweepError, as_line
+from sanity.errors import SweepError, as_line, reason
 from sanity.files import printable, read_json
 from sanity.store import is_key
 from sanity.sweep.compose import leads_below
@@ -44,7 +44,7 @@ def sweep(path: Path) -> tuple[Values, Plan]:
     except NotADirectoryError:
         raise SweepError(f"{path.parent}: is no directory") from None
     except OSError as error:
-        raise SweepError(f"{path}: cannot be read ({error.strerror})") from error
+        raise SweepError(f"{path}: cannot be read ({reason(error)})") from error
     except KeyError as error:
         raise SweepError(f"{path}: is damaged (it has no {error})") from error
     except (ValueError, TypeError, RecursionError) as error:

@@ -21,7 +21,7 @@ from sanity.identity.folders import CODE, FOREIGN
 from sanity.identity.sources import Located
 
 PARTS = ("run.py", "conf", "sanity", "sweeps")
-PICTURES = (".png", ".svg", ".md")
+FOR_READERS = ("README.md", "*.png")  # what no code reads
 OWN, LIB = "own", "lib"
 
 
@@ -105,11 +105,9 @@ def _project() -> Iterator[tuple[str, Path]]:
     for part in PARTS:
         root = PROJECT / part
         for path in [root] if root.is_file() else sorted(root.rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts and path.suffix not in PICTURES:
+            is_read = not any(map(path.match, FOR_READERS)) and "__pycache__" not in path.parts
+            if path.is_file() and is_read:
                 yield str(path.relative_to(PROJECT)), path
-    # conf/sweep is a link to sweeps/, which rglob does not follow.
-    for path in sorted((PROJECT / "conf" / "sweep").glob("*.yaml")):
-        yield str(path.relative_to(PROJECT)), path
 
 
 def _own(config_dir: Path | None, modules: Iterable[Located]) -> Iterator[tuple[str, Path]]:

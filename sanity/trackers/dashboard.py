@@ -14,6 +14,7 @@ from wandb_workspaces.workspaces import internal
 
 from sanity.errors import SanityError, one_line
 from sanity.files import digest
+from sanity.trackers import wandb_run
 
 ACCURACY = wr.SummaryMetric("final/test_accuracy")
 PRUNER, CHECK, SPARSITY = wr.Config("pruner"), wr.Config("sanity_check"), wr.Config("sparsity")
@@ -131,8 +132,8 @@ def _sparsity() -> list[Any]:
     return [
         wr.LinePlot(
             title="Accuracy against sparsity, each pruner (mean, range of seeds)",
-            x=wr.Metric("final/sparsity"),
-            y=[wr.Metric("final/test_accuracy")],
+            x=wr.Metric(wandb_run.SPARSITY),
+            y=[wr.Metric(wandb_run.ACCURACY)],
             groupby=PRUNER,
             groupby_aggfunc="mean",
             groupby_rangefunc="minmax",
@@ -173,8 +174,8 @@ def _layers() -> list[Any]:
     return [
         wr.LinePlot(
             title="Density of each layer, by pruner (mean, range of runs)",
-            x=wr.Metric("layer/index"),
-            y=[wr.Metric("layer/density")],
+            x=wr.Metric(wandb_run.LAYER),
+            y=[wr.Metric(wandb_run.DENSITY)],
             groupby=PRUNER,
             groupby_aggfunc="mean",
             groupby_rangefunc="minmax",

@@ -24,6 +24,7 @@ NAMES = {
     "lr": "lr",
     "images_per_second": "images_per_second",
 }
+NO_HYPERPARAMETERS = ("stage", "key", "sweep", "parent")
 FLUSH = 5  # seconds after which figures are on the disk
 
 
@@ -56,20 +57,24 @@ class TensorBoard(Tracker):
     def open(self, training: Training) -> Curve:
         """Start the training's directory anew: a resumed training tells all its epochs again."""
         from torch.utils.tensorboard import SummaryWriter
+        from torch.utils.tensorboard.summary import hparams
 
         path = Path(self.place) / plain(training.group or "") / directory_name(training)
         shutil.rmtree(path, ignore_errors=True)
         writer = SummaryWriter(str(path), flush_secs=FLUSH)
+        # Without the first, an experiment's list of columns: the page makes it of all sessions.
+        _, start, end = hparams(hyperparameters(training.config), {})
+        writer.file_writer.add_summary(start)
         config = json.dumps(training.config, indent=2, default=str)
         writer.add_text("config", "\n".join(f"    {line}" for line in config.splitlines()))
-        return TensorBoardCurve(writer)
+        return TensorBoardCurve(writer, end)
 
 
 class TensorBoardCurve(Curve):
     """One directory of event files."""
 
-    def __init__(self, writer: Any) -> None:
-        self._writer = writer
+    def __init__(self, writer: Any, end: Any) -> None:
+        self._writer, self._end = writer, end
 
     def add(self, figures: Mapping[str, Any]) -> None:
         """Write an epoch's figures; its number is the step."""
@@ -85,7 +90,23 @@ class TensorBoardCurve(Curve):
             lines = [f"| {a} | {b:,} | {c:,} | {d:.2%} |" for a, b, c, d in ending.layers]
             head = ["| layer | total | kept | density |", "|-|-:|-:|-:|"]
             self._writer.add_text("layers", "\n".join([*head, *lines]))
+        if ending.status == "completed":
+            self._writer.file_writer.add_summary(self._end)
         self._writer.close()
+
+
+def hyperparameters(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What the HPARAMS page has columns for: of what the training is made, and how it trains.
+
+    Its results are the last figures of the curves.
+    """
+    training = config.get("settings", {}).get("training") or {}
+    named = {**config} | {f"training.{name}": value for name, value in training.items()}
+    return {
+        name: value
+        for name, value in named.items()
+        if isinstance(value, bool | int | float | str) and name not in NO_HYPERPARAMETERS
+    }
 
 
 def directory_name(training: Training) -> str:

@@ -131,11 +131,10 @@ def _ratio(content: Mapping[str, Any]) -> str:
 
 
 def _name(config: Mapping[str, Any], stage: str) -> str:
-    words = [config["dataset"], config["arch"]]
-    if stage == DENSE:
-        words.append("dense")
-    else:
-        words.append(f"{config['pruner']} x {config['ratio']}")
+    """What differs within a sweep first: lists of runs cut names off at their end."""
+    words = ["dense"]
+    if stage != DENSE:
+        words = [f"{config['pruner']} x {config['ratio']}"]
         if isinstance(config["sparsity"], int | float):
             words.append(f"{100 * config['sparsity']:g}%")
         if config["rewind"] != "init":
@@ -144,7 +143,7 @@ def _name(config: Mapping[str, Any], stage: str) -> str:
         words.append(config["sanity_check"])
     if "round" in config:
         words.append(f"round {config['round']}")
-    return " ".join([*words, f"s{config['seed']}"])
+    return " ".join([*words, f"s{config['seed']}", config["dataset"], config["arch"]])
 
 
 def _tags(config: Mapping[str, Any]) -> tuple[str, ...]:

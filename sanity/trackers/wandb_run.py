@@ -14,6 +14,10 @@ BY_EPOCH = (
     *("train_loss", "train_accuracy", "test_loss", "test_accuracy"),
     *("validation_loss", "validation_accuracy", "lr", "images_per_second", "seconds"),
 )
+SPARSITY, ACCURACY = "vs_sparsity/sparsity", "vs_sparsity/test_accuracy"
+LAYER, DENSITY = "vs_layer/layer", "vs_layer/density"
+"""Rows that are axes of plots. Viewers that sort by name show the curves of training before them:
+a chart of one point tells nothing."""
 EXIT_CODES = {"completed": 0, "failed": 1, "interrupted": 130}
 CLOSING = 2.0  # seconds that the file of an ended run may take to be closed
 
@@ -28,7 +32,8 @@ class WandbCurve(Curve):
         run.define_metric("epoch", hidden=True)
         for name in BY_EPOCH:
             run.define_metric(name, step_metric="epoch", step_sync=False)
-        run.define_metric("layer/density", step_metric="layer/index", step_sync=False)
+        run.define_metric(ACCURACY, step_metric=SPARSITY, step_sync=False)
+        run.define_metric(DENSITY, step_metric=LAYER, step_sync=False)
         self._trouble: Exception | None = None
         self._with_limit(lambda: self._log_artifacts(training.inputs, used=("dense",)))
 
@@ -89,13 +94,14 @@ class WandbCurve(Curve):
             self._run.log(dict(row), step=step, commit=True)
 
     def _log_final(self, ending: Ending) -> None:
-        """The final figures as a row too, so that plots may take them for axes; the layers."""
-        self._run.summary.update(dict(ending.summary))
+        """The summary, and rows of what plots take for axes."""
+        found = ending.summary
+        self._run.summary.update(dict(found))
         first = self._last + 1
-        rows = [dict(ending.summary)]
-        rows += [
-            {"layer/index": i, "layer/density": row[-1]} for i, row in enumerate(ending.layers)
-        ]
+        rows = []
+        if {"final/sparsity", "final/test_accuracy"} <= found.keys():
+            rows.append({SPARSITY: found["final/sparsity"], ACCURACY: found["final/test_accuracy"]})
+        rows += [{LAYER: i, DENSITY: row[-1]} for i, row in enumerate(ending.layers)]
         for step, row in enumerate(rows, start=first):
             self._log(step, row)
         self._last += len(rows)
@@ -111,7 +117,7 @@ class WandbCurve(Curve):
         table = wandb.Table(columns=columns, data=[list(layer) for layer in layers])
         title = "Density (kept / total) of each layer"
         chart = wandb.plot.bar(table, "layer", "density", title=title)
-        self._log(step, {"layers": table, "layer_densities": chart})
+        self._log(step, {"vs_layer_table": table, "vs_layer_chart": chart})
 
     def _with_limit(self, what: Callable[[], Any]) -> None:
         """Do what needs the server; one that does not answer is given a part of the timeout.

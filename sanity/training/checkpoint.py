@@ -20,6 +20,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from sanity import sharing
+from sanity.errors import reason
 from sanity.files import digest, fsync_directory, write_atomically, write_json
 
 log = logging.getLogger(__name__)
@@ -167,7 +168,7 @@ class Checkpoints:
                 log.warning(
                     "checkpoints in %s cannot be written (%s): training goes on without",
                     self.directory,
-                    error.strerror or error,
+                    reason(error),
                 )
             self._warned = True
 

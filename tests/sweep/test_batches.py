@@ -1,6 +1,7 @@
 """Sweepers of others ask our launchers batch by batch: nothing of one batch is lost to the next."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,15 @@ from hydra.types import HydraContext
 from hydra_plugins.sanity_sweeps.local import LocalLauncher
 from planning import configuration, loader_of
 
+from sanity.config import HOME
+
 
 @pytest.mark.slow
-def test_each_batch_has_a_directory_of_its_own(tmp_path: Path) -> None:
+def test_each_batch_has_a_directory_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("PYTHONPATH", HOME):  # what is set for the jobs ends with this test
+        monkeypatch.setenv(name, os.environ.get(name, ""))
     loader = loader_of()
     place = f"hydra.sweep.dir={tmp_path}/study"
     config = configuration(loader, *TINY, "hydra/launcher=local", "device=cpu", place)

@@ -6,6 +6,7 @@ import pytest
 from planning import plan_of
 
 from sanity import console
+from sanity.config import PROJECT
 from sanity.errors import ConfigError
 from sanity.identity import sources
 from sanity.identity.sources import Located
@@ -54,6 +55,19 @@ def test_modules_elsewhere_are_copied_as_they_were_loaded(tmp_path: Path) -> Non
     assert (copies / "single.py").read_text() == "A = 1\n"
     assert (copies / "single.txt").is_symlink()
     assert not (copies / "other.py").exists()
+
+
+def test_a_copy_has_all_that_the_package_reads(tmp_path: Path) -> None:
+    """Templates and tables as well: who starts a command in a job starts it from the copy."""
+    copy = snapshot.take(tmp_path / "code", None, []).code
+    for part in ("conf", "sanity", "sweeps"):
+        read = {
+            path.relative_to(PROJECT)
+            for path in (PROJECT / part).rglob("*.*")
+            if path.is_file() and path.parent.name != "__pycache__"
+            if path.name != "README.md" and path.suffix != ".png"
+        }
+        assert {path.relative_to(copy) for path in (copy / part).rglob("*.*")} >= read
 
 
 def test_brackets_and_colons_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:

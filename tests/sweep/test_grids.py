@@ -2,7 +2,6 @@
 
 import functools
 import re
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,11 +14,12 @@ from sanity.errors import ConfigError
 from sanity.sweep.cost import cost_of
 from sanity.sweep.plan import Plan
 
-FILES = {path.stem: path for path in (PROJECT / "sweeps").glob("*.yaml")}
+FILES = {path.stem: path for path in (PROJECT / "conf" / "sweep").glob("*.yaml")}
 NAMES = sorted(FILES)
 README = (PROJECT / "sweeps" / "README.md").read_text(encoding="utf-8")
 ROW = re.compile(
-    r"^\| \[`(\w+)`\]\((\w+)\.yaml\) \| [^|]+ \| [^|]+ \| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \|$",
+    r"^\| \[`(\w+)`\]\(\.\./conf/sweep/(\w+)\.yaml\) \| [^|]+ \| [^|]+ "
+    r"\| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \|$",
     re.M,
 )
 TABLE = {row[0]: row[1:] for row in ROW.findall(README)}
@@ -205,7 +205,6 @@ def test_the_battery_on_a_cell_of_the_paper() -> None:
 def test_the_battery_is_for_your_own_pruner(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "path", [*sys.path])  # the planner adds to it
     (tmp_path / "pruner").mkdir()
     (tmp_path / "battery_pruner.py").write_text(OWN_PRUNER)
     (tmp_path / "pruner" / "mine.yaml").write_text("_target_: battery_pruner.Own\n")

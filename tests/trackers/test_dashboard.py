@@ -53,8 +53,8 @@ def test_the_panels_answer_the_questions_of_a_sweep() -> None:
     assert named(view, "Each check")["groupBy"] == "sanity_check.value"
     sparsity = named(view, "Accuracy against sparsity")
     assert sparsity["kind"] == "Run History Line Plot"
-    assert sparsity["xAxis"] == "final/sparsity"
-    assert sparsity["metrics"] == ["final/test_accuracy"]
+    assert sparsity["xAxis"] == "vs_sparsity/sparsity"
+    assert sparsity["metrics"] == ["vs_sparsity/test_accuracy"]
     assert (sparsity["groupBy"], sparsity["groupArea"]) == ("pruner.value", "minmax")
     scatter = named(view, "Every run")
     assert scatter["kind"] == "Scatter Plot"
@@ -66,7 +66,7 @@ def test_the_panels_answer_the_questions_of_a_sweep() -> None:
     assert (training["xAxis"], training["metrics"]) == ("epoch", ["test_accuracy"])
     assert training["groupBy"] == "sanity_check.value"
     layers = named(view, "Density of each layer")
-    assert (layers["xAxis"], layers["metrics"]) == ("layer/index", ["layer/density"])
+    assert (layers["xAxis"], layers["metrics"]) == ("vs_layer/layer", ["vs_layer/density"])
     assert layers["groupBy"] == "pruner.value"
     axes = [one["accessor"] for one in named(view, "From settings to accuracy")["columns"]]
     assert axes[0] == "c::pruner.value" or axes[0].endswith("pruner.value")
@@ -83,9 +83,9 @@ def test_filters_are_on_stage_and_sweep() -> None:
 
 
 def test_what_panels_ask_for_is_what_runs_log() -> None:
-    from sanity.trackers.wandb_run import BY_EPOCH
+    from sanity.trackers.wandb_run import ACCURACY, BY_EPOCH, DENSITY, LAYER, SPARSITY
 
-    logged = {"epoch", "layer/index", "layer/density", "final/sparsity", "final/test_accuracy"}
+    logged = {"epoch", LAYER, DENSITY, SPARSITY, ACCURACY}
     for panel in panels(specification("me", "mine")).values():
         if panel["kind"] == "Run History Line Plot":
             assert {panel["xAxis"], *panel["metrics"]} <= logged | set(BY_EPOCH)

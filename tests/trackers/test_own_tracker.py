@@ -20,7 +20,7 @@ def test_the_documented_tracker_runs_beside_tensorboard(tmp_path: Path) -> None:
         tmp_path, "--config-dir", "mine", "tracker=[log,tensorboard]", "pruner=random", "seed=2"
     )
     assert "log: curves.txt" in done.stderr
-    name = "digits resnet8 random x smart 80% s2"
+    name = "random x smart 80% s2 digits resnet8"
     lines = [
         f"{name}: epoch {line['epoch']}: {line['test_accuracy']:.2f}"
         for line in metrics(tmp_path / "run")["train_ticket"]

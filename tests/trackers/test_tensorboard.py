@@ -1,9 +1,11 @@
 """What TensorBoard reads of a run: the paper's four scalars and ours, each epoch once."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from tracking import call, has_line, kill, metrics
 
 THEIRS = {
@@ -34,6 +36,15 @@ def texts(logdir: Path, run: str) -> set[str]:
     return set(found.Runs()[run]["tensors"])
 
 
+def hyperparameters(logdir: Path, run: str) -> dict[str, Any]:
+    """The row of the HPARAMS page."""
+    found = EventMultiplexer().AddRunsFromDirectory(str(logdir))
+    found.Reload()
+    metadata = found.SummaryMetadata(run, "_hparams_/session_start_info")
+    start = HParamsPluginData.FromString(metadata.plugin_data.content).session_start_info
+    return {name: getattr(value, value.WhichOneof("kind")) for name, value in start.hparams.items()}
+
+
 def assert_told(place: Path, run: str, stage: str) -> None:
     lines = metrics(place / "run")[stage]
     shown = curves(place / "tensorboard")[run]
@@ -48,11 +59,15 @@ def test_a_run_is_one_curve_a_training_with_a_readable_name(tmp_path: Path) -> N
     assert "W&B" not in done.stderr
     names = sorted(curves(tmp_path / "tensorboard"))
     assert [name.rsplit("_", 1)[0] for name in names] == [
-        "mine/digits_resnet8_dense_s0",
-        "mine/digits_resnet8_lt_x_global_80%_s0",
+        "mine/dense_s0_digits_resnet8",
+        "mine/lt_x_global_80%_s0_digits_resnet8",
     ]
     for name, stage in zip(names, ("train_dense", "train_ticket"), strict=True):
         assert_told(tmp_path, name, stage)
+    row = hyperparameters(tmp_path / "tensorboard", names[1])
+    assert (row["pruner"], row["ratio"], row["sparsity"], row["seed"]) == ("lt", "global", 0.8, 0)
+    assert (row["training.epochs"], row["dataset"]) == (2, "digits")
+    assert "key" not in row
     shown = texts(tmp_path / "tensorboard", names[1])
     assert {name.removesuffix("/text_summary") for name in shown} == {"config", "summary", "layers"}
 

@@ -24,7 +24,7 @@ def epochs(record: dict[str, Any], stage: str) -> list[dict[str, Any]]:
 def test_a_ticket_bears_the_names_a_person_would_choose(run: Run) -> None:
     record = run("pruner=lt", "sanity_check=rearrange", "seed=3")
     ticket = shown(record, "train_ticket")
-    assert ticket.name == "digits resnet lt x global 80% rearrange s3"
+    assert ticket.name == "lt x global 80% rearrange s3 digits resnet"
     assert ticket.kind == "ticket"
     assert ticket.main
     assert ticket.tags == ("digits", "resnet", "lt", "global", "rearrange")
@@ -56,7 +56,7 @@ def test_a_corrupted_dense_network_says_so(run: Run) -> None:
     record = run("pruner=lt", "sanity_check=random_labels")
     dense = shown(record, "train_dense")
     assert record["stages"]["train_dense"]["perturbed"]
-    assert dense.name == "digits resnet dense random_labels s0"
+    assert dense.name == "dense random_labels s0 digits resnet"
     assert dense.config["sanity_check"] == "random_labels"
     clean = run("pruner=lt", "sanity_check=rearrange")
     assert "perturbed" not in clean["stages"]["train_dense"]
@@ -92,7 +92,7 @@ def test_a_training_that_did_not_end_is_failed_or_interrupted(run: Run) -> None:
 def test_rounds_before_the_last_are_tickets_of_their_own(run: Run) -> None:
     record = run("pruner=imp", "pruner.rounds=2")
     first = shown(record, "train_ticket_1")
-    assert first.name.endswith("round 1 s0")
+    assert first.name.endswith("round 1 s0 digits resnet")
     assert first.config["round"] == 1
     assert "density" not in first.config  # the record's is that of the last round
     assert first.id != shown(record, "train_ticket").id

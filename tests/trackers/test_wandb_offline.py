@@ -29,9 +29,15 @@ def test_an_offline_run_says_what_the_record_says(tmp_path: Path) -> None:
     assert [row["_step"] for row in ticket.rows] == list(range(len(ticket.rows)))
     final, *layers, chart = ticket.rows[2:]
     for name, value in record["metrics"].items():
-        assert final[f"final/{name}"] == value
-    assert chart["layers.nrows"] == len(record["ticket"]["layers"]) == len(layers)
-    densities = [row["layer/density"] for row in layers]
+        assert ticket.summary[f"final/{name}"] == value
+    accuracy = record["metrics"]["test_accuracy"]
+    assert final["vs_sparsity/test_accuracy"] == accuracy
+    assert final["vs_sparsity/sparsity"] == record["ticket"]["sparsity"]
+    assert chart["vs_layer_table.nrows"] == len(record["ticket"]["layers"]) == len(layers)
+    in_viewers = sorted({name for row in ticket.rows for name in row if name[0] != "_"})
+    curves = sorted({name for row in ticket.epochs for name in row})
+    assert in_viewers[: len(curves)] == curves, "charts of one point come last"
+    densities = [row["vs_layer/density"] for row in layers]
     assert densities == [one["kept"] / one["total"] for one in record["ticket"]["layers"]]
     assert ticket.exits == [{"exit_code": 0}]
     assert "mine" in ticket.run["tags"]

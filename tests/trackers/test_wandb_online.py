@@ -62,13 +62,13 @@ def test_online_runs_with_their_lineage(tmp_path: Path, server: Stub) -> None:
     record = json.loads((tmp_path / "run" / "record.json").read_text())
     assert [run.facts["jobType"] for run in (dense, ticket)] == ["dense", "ticket"]
     assert {run.facts["groupName"] for run in (dense, ticket)} == {"mine"}
-    assert ticket.facts["displayName"] == "digits resnet8 lt x global 80% rearrange s0"
+    assert ticket.facts["displayName"] == "lt x global 80% rearrange s0 digits resnet8"
     assert "rearrange" in ticket.facts["tags"]
     assert ticket.settings["parent"] == dense.name
     assert ticket.exit_codes == dense.exit_codes == [0]
     assert ticket.summary["final/dense_test_accuracy"] == record["metrics"]["dense_test_accuracy"]
-    assert any(name.startswith("media/table/layers") for name in ticket.files)
-    assert "layer_densities" in ticket.config["_wandb"]["value"]["visualize"]
+    assert any(name.startswith("media/table/vs_layer_table") for name in ticket.files)
+    assert "vs_layer_chart" in ticket.config["_wandb"]["value"]["visualize"]
     made = {one.type: one for one in server.artifacts.values() if one.type != "run_table"}
     assert made["dense"].made_by == dense.name
     assert made["dense"].used_by == [ticket.name]

@@ -90,6 +90,8 @@ class Offline:
         self.directory = directory
         self.run = next(one["run"] for one in records if one["type"] == "run")
         self.rows = [_row(one["history"]) for one in records if one["type"] == "history"]
+        told = [one["summary"] for one in records if one["type"] == "summary"]
+        self.summary = {name: value for one in told for name, value in one["update"].items()}
         self.exits = [one["exit"] for one in records if one["type"] == "exit"]
         self.text = done.stdout
 
