@@ -18,6 +18,7 @@ from sanity.miswritten import explain_file
 from sanity.overrides import quoted, unreadable
 
 OWN = "--config-dir="
+GRID_OF_HYDRA = "hydra.sweeper.params"
 
 
 def explain(error: Exception, arguments: Sequence[str]) -> str:
@@ -31,6 +32,8 @@ def explain(error: Exception, arguments: Sequence[str]) -> str:
     key = re.match(r"Could not override '([\w./@-]+)'", str(error))
     if key is None:
         return one_line(error)
+    if key[1].startswith(GRID_OF_HYDRA):
+        return f"{key[1]}: a grid is not given here; type it, as seed=1,2, or write sweep.grid"
     *parents, name = key[1].split(".")
     known = _known_keys(parents, arguments)
     if name in known:

@@ -10,6 +10,7 @@ import functools
 import itertools
 import re
 import shlex
+import sys
 from collections.abc import Callable, Iterable
 
 from hydra.core.override_parser.overrides_parser import OverridesParser, create_functions
@@ -21,6 +22,7 @@ from sanity.errors import one_line
 SAFE = re.compile(r"(?!(null|true|false|inf|nan)$)[a-z_/][\w.+/:@%-]*", re.ASCII | re.IGNORECASE)
 """Texts that Hydra takes for texts without quotes; ``1_2`` and ``1e3`` are numbers to it."""
 KEY = re.compile(r"[+~]*[\w$./@:-]*", re.ASCII)
+UNDECODED = re.compile("[\udc80-\udcff]")  # what Python makes of bytes that it cannot decode
 CLOSING = {"(": ")", "[": "]", "{": "}"}
 PIECE = re.compile(  # a text in quotes, an escaped letter, a letter
     r"""(?<![^\s,:=(\[{])('(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")|\\.|.""", re.DOTALL
@@ -54,6 +56,10 @@ def unreadable(override: str) -> str:
     """The line for a setting that cannot be read: what is in the way, where, and what to type."""
     key, equals, value = override.partition("=")
     start = f"{override}: cannot be read"
+    if byte := UNDECODED.search(override):
+        encoding = sys.getfilesystemencoding()
+        cure = "" if encoding == "utf-8" else ", as which Python reads it here; set PYTHONUTF8=1"
+        return f"{start}: byte 0x{ord(byte[0]) - 0xDC00:02x} in it is no {encoding}{cure}"
     if not equals or not key:
         return f"{start}; settings are given as key=value, without blanks around the ="
     name = KEY.match(key)

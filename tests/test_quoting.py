@@ -90,3 +90,8 @@ def test_a_shell_is_given_quotes_within_quotes(text: str) -> None:
 
     (word,) = shlex.split(for_shell("x", text))
     assert value_of(word) == text
+
+
+def test_bytes_that_python_cannot_decode_are_named() -> None:
+    line = unreadable("store_dir=st\udcffr")
+    assert line.endswith(": cannot be read: byte 0xff in it is no utf-8")

@@ -109,6 +109,8 @@ def _own(content: dict[str, Any], own_too: bool) -> list[Tracker]:
 def _trackers(overrides: Sequence[str], config_dir: Path | None = None) -> list[Tracker]:
     own = []
     if config_dir is not None:
+        if not config_dir.is_dir():
+            raise ConfigError(f"--config-dir={config_dir}: no such directory")
         sys.path.append(str(config_dir.absolute()))
         place = f"file://{config_dir.absolute()}"  # as Hydra reads it: nothing is decoded
         own = [f"hydra.searchpath=[{quoted(place)}]"]

@@ -61,7 +61,7 @@ class TensorBoard(Tracker):
 
         path = Path(self.place) / plain(training.group or "") / directory_name(training)
         shutil.rmtree(path, ignore_errors=True)
-        writer = SummaryWriter(str(path), flush_secs=FLUSH)
+        writer: Any = SummaryWriter(str(path), flush_secs=FLUSH)
         # Without the first, an experiment's list of columns: the page makes it of all sessions.
         _, start, end = hparams(hyperparameters(training.config), {})
         writer.file_writer.add_summary(start)
