@@ -1,8 +1,8 @@
 """One run, as the paper tells it: train the dense network, prune it, rewind, train the ticket."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -19,12 +19,12 @@ from sanity.errors import SanityError, StoreError, TrainingError
 from sanity.parts import Parts, build
 from sanity.record import Record, claim
 from sanity.signals import Terminated
-from sanity.stages.lab import Lab, Reached
-from sanity.stages.network import Round, Trained
-from sanity.stages.prune import prune, prune_donor
-from sanity.stages.rewind import rewind
-from sanity.stages.train_dense import train_dense
-from sanity.stages.train_ticket import train_ticket
+from sanity.stages.chain import chain
+from sanity.stages.context import Context
+from sanity.stages.execute import execute
+from sanity.stages.prune import warn
+from sanity.stages.results import mask_of
+from sanity.stages.stage import DONOR, PRUNE, REWIND, TRAIN_DENSE, TRAIN_TICKET, Planned, Stage
 from sanity.stats import criteria
 from sanity.store import Entry, Store, key_of
 from sanity.store.notes import Note
@@ -32,51 +32,31 @@ from sanity.trackers.audience import Audience
 from sanity.trackers.ledger import SHOWN, Ledger
 from sanity.validation import validate
 
+log = logging.getLogger(__name__)
+
+Reached = dict[str, Entry]
+"""What a run has reached so far: the results of its stages by name."""
+
 GROUPS = ("dataset", "arch", "pruner", "ratio", "rewind", "sanity_check")
 
 
-@dataclass
-class Outcome:
-    """What a run has reached so far; stages that it did not need or reach are None."""
-
-    dense: Trained | None = None
-    donor: Entry | None = None
-    pruned: Entry | None = None
-    start: Entry | None = None
-    ticket: Trained | None = None
-
-    @property
-    def reached(self) -> bool:
-        """Whether any stage has a result."""
-        return any((self.dense, self.donor, self.pruned))
-
-
 def run(
-    cfg: DictConfig,
-    directory: Path | None = None,
-    *,
-    planned: Mapping[str, str] | None = None,
-    last: str | None = None,
+    cfg: DictConfig, directory: Path | None = None, planned: Planned | None = None
 ) -> float | None:
     """Run one configuration, leave ``record.json`` in ``directory``, return its accuracy.
 
     The accuracy (percent) is the validation set's where there is one, otherwise the test set's;
     None where ``until`` stops before a ticket is trained. Raises SanityError for what the user
-    can mend; the record then says ``failed`` and why.
-
-    A sweep gives the ``planned`` keys of the stages by name, and the name of the ``last`` stage
-    where only a part of the run is wanted: unlike ``until`` it changes nothing of what the run is.
+    can mend; the record then says ``failed`` and why. ``planned`` is what a sweep expects of it.
     """
     directory = directory or _run_directory()
     with claim(directory, wait=planned is not None):
-        return _run(cfg, directory, planned, last)
+        return _run(cfg, directory, planned)
 
 
-def _run(
-    cfg: DictConfig, directory: Path, planned: Mapping[str, str] | None, last: str | None
-) -> float | None:
+def _run(cfg: DictConfig, directory: Path, planned: Planned | None) -> float | None:
     record = Record(directory, _plain(cfg), _choices(cfg), _sweep(cfg))
-    outcome = Outcome()
+    reached: Reached = {}
     try:
         # Of a planned job, the plan has seen to what nobody reads.
         composed = composition_of_run(cfg) if planned is None else Composition({})
@@ -88,57 +68,56 @@ def _run(
             record.content["config"] = _plain(cfg)
             record.content["identity"] = _identity(parts)
             validate(parts)
-        lab = _open(parts, record, planned, last)
+        stages = chain(parts) if planned is None else planned.of(chain(parts))
+        context = _open(parts, record, planned)
         trackers.say_where(shown_by, _sweep(cfg))
-        record.listener = Audience(shown_by, Ledger(lab.store.root / SHOWN))
-        with suppress(Reached):
-            follow(lab, outcome)
+        record.listener = Audience(shown_by, Ledger(context.store.root / SHOWN))
+        follow(stages, context, reached)
     except BaseException as error:
-        if outcome.reached:
+        if reached:
             with suppress(SanityError, OSError):  # the error at hand is the one to tell
-                _conclude(record, parts, outcome)
+                _conclude(record, parts, reached)
         record.fail(_reason(error))
         raise
-    _conclude(record, parts, outcome)
+    _conclude(record, parts, reached)
     record.complete()
     with suppress(StoreError):  # what was noted on the way names them all
-        Note(lab.store.root, directory).replace(record.results)
+        Note(context.store.root, directory).replace(record.results)
     with suppress(OSError, ValueError):  # of a terminal that was closed, a stream that is odd
         summary.show(record)
     return record.objective
 
 
-def follow(lab: Lab, outcome: Outcome) -> None:
+def follow(stages: Sequence[Stage], context: Context, reached: Reached) -> None:
     """The stages of one run, each taken from the store where its result exists.
 
-    What is reached goes into ``outcome``, so that it is known even if a later stage fails.
+    What is ``reached`` is known even if a later stage fails.
     """
-    parts, until = lab.parts, lab.parts.settings.until
-    if parts.needs_dense:
-        outcome.dense = train_dense(lab)
-    if until == "train_dense" or not parts.pruner.prunes:
-        return
-
-    trained = outcome.dense
-    outcome.donor = prune_donor(lab, trained)
-    rounds = parts.pruner.rounds(parts.ratio.sparsity)
-    for turn in (Round(number, rounds) for number in range(1, rounds + 1)):
-        outcome.pruned = prune(lab, trained, outcome.pruned, outcome.donor, turn)
-        lab.note_mask(outcome.pruned, turn)
-        if turn.last and until == "prune":
-            break
-        outcome.start = rewind(lab, outcome.dense, trained, outcome.pruned, turn)
-        if turn.last and until == "rewind":
-            break
-        refuse_dead(lab, outcome.pruned)
-        trained = train_ticket(lab, outcome.start, outcome.pruned, turn)
-        if turn.last:
-            outcome.ticket = trained
+    for stage in stages:
+        if stage.kind == TRAIN_TICKET:
+            refuse_dead(context, context.results[stage.inputs["mask"].key])
+        entry = execute(stage, context)
+        reached[stage.name] = entry
+        if stage.kind == PRUNE:
+            warn(stage, entry)
+            if stage.name != DONOR:
+                _note_mask(context, stage, entry)
 
 
-def refuse_dead(lab: Lab, pruned: Entry) -> None:
+def _note_mask(context: Context, stage: Stage, pruned: Entry) -> None:
+    """Note in the record what the mask keeps, before its ticket is trained."""
+    parts, mask = context.parts, mask_of(pruned)
+    # On the way to the last round's mask less is pruned.
+    is_final = stage.name == PRUNE and not parts.pruner.decides_sparsity
+    asked = parts.ratio.sparsity if is_final else None
+    ties = pruned.facts.get("ties")  # masks stored by earlier versions do not tell
+    for remark in context.record.set_ticket(parts.blueprint, mask, asked, ties):
+        log.warning("%s", remark)
+
+
+def refuse_dead(context: Context, pruned: Entry) -> None:
     """Raise TrainingError rather than train, unasked, a network that cannot learn anything."""
-    if pruned.facts["dead"] and not lab.parts.settings.allow_dead:
+    if pruned.facts["dead"] and not context.parts.settings.allow_dead:
         empty = ", ".join(pruned.facts["empty"])
         raise TrainingError(
             f"the ticket is dead: no path of kept weights leads from input to output "
@@ -147,31 +126,32 @@ def refuse_dead(lab: Lab, pruned: Entry) -> None:
         )
 
 
-def _open(parts: Parts, record: Record, planned: Mapping[str, str] | None, last: str | None) -> Lab:
+def _open(parts: Parts, record: Record, planned: Planned | None) -> Context:
     settings = parts.settings
     threads = settings.threads or min(torch.get_num_threads(), cores())
     torch.set_num_threads(threads)  # torch itself knows nothing of a cgroup's quota
     device.use_exact_arithmetic()
     store = Store(Path(settings.store_dir))
     store.open()
-    return Lab(parts, store, device.choose(settings.device), record, planned, last)
+    return Context(parts, store, device.choose(settings.device), record, planned)
 
 
-def _conclude(record: Record, parts: Parts, outcome: Outcome) -> None:
+def _conclude(record: Record, parts: Parts, reached: Reached) -> None:
     """Note in the record what the stages found."""
-    if outcome.dense is not None and not parts.pruner.prunes:
+    dense, ticket = reached.get(TRAIN_DENSE), reached.get(TRAIN_TICKET)
+    if dense is not None and not parts.pruner.prunes:
         record.set_ticket(parts.blueprint, masks.full(parts.blueprint))
-    dense = outcome.dense.entry if outcome.dense else None
-    ticket = outcome.ticket.entry if outcome.ticket else None
-    entries = [dense, outcome.donor, outcome.pruned, outcome.start]
+    pruned = _last(PRUNE, reached)
+    entries = [dense, reached.get(DONOR), pruned, _last(REWIND, reached)]
     effects = [entry.facts["effect"] for entry in entries if entry and "effect" in entry.facts]
     record.set_check(record.content["choices"]["sanity_check"], effects[0] if effects else None)
-    record.add_results(
-        dense=dense,
-        pruned=outcome.pruned,
-        ticket=ticket,
-        baseline=not parts.pruner.prunes,
-    )
+    record.add_results(dense=dense, pruned=pruned, ticket=ticket, baseline=not parts.pruner.prunes)
+
+
+def _last(kind: str, reached: Reached) -> Entry | None:
+    """The result of the last stage of its kind; the donor of a ratio is none of the ticket's."""
+    found = [entry for name, entry in reached.items() if entry.stage == kind and name != DONOR]
+    return found[-1] if found else None
 
 
 def _identity(parts: Parts) -> dict[str, str]:

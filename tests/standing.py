@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
+from sanity.stages.stage import StageId
 from sanity.sweep.book import Book
-from sanity.sweep.keys import Stage
 from sanity.sweep.plan import Job, Plan
 
 EPOCHS, START = 10, 4
@@ -13,9 +13,9 @@ EPOCHS, START = 10, 4
 def job(number: int, dense: str) -> Job:
     """Train a dense network for ten epochs, prune it, and its ticket for the last six."""
     stages = (
-        Stage("train_dense", "train_dense", dense),
-        Stage("prune", "prune", f"mask{number}"),
-        Stage("train_ticket", "train_ticket", f"ticket{number}"),
+        StageId("train_dense", "train_dense", dense),
+        StageId("prune", "prune", f"mask{number}"),
+        StageId("train_ticket", "train_ticket", f"ticket{number}"),
     )
     names, choices = (f"seed={number}",), {"rewind": "init"}
     return Job(number, names, str(number), stages, choices, 0.9, 0, EPOCHS, "w", START)

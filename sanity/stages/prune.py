@@ -8,18 +8,20 @@ from typing import Any
 from torch import nn
 
 from sanity import console, masks, remarks
-from sanity.checks.base import Effect, MaskCheck, ScoreCheck
+from sanity.checks.base import Check, Effect, MaskCheck, ScoreCheck
 from sanity.components import option_name
 from sanity.connectivity import is_dead
 from sanity.errors import CheckError, TrainingError
 from sanity.masks import Mask
-from sanity.parts import Method
+from sanity.parts import Method, Parts
 from sanity.pruners.base import Scores
 from sanity.pruners.scoring import deal
 from sanity.pruners.selection import Ties, find_mask
 from sanity.ratios.base import Allocation
-from sanity.stages.lab import Lab, happened
-from sanity.stages.network import Round, Trained, mask_of
+from sanity.stages.context import Context, effect_of
+from sanity.stages.results import final_weights, mask_of
+from sanity.stages.rounds import ONCE, Round
+from sanity.stages.stage import DONOR, PRUNE, Inputs, Stage
 from sanity.store import Entry, Work, save_tensors
 from sanity.streams import generator
 from sanity.training.images import Batch
@@ -27,147 +29,158 @@ from sanity.training.loop import evaluate
 
 log = logging.getLogger(__name__)
 
-ONCE = Round(1, 1)
 
-
-def prune(
-    lab: Lab, trained: Trained | None, previous: Entry | None, donor: Entry | None, turn: Round
-) -> Entry:
+def stage(
+    parts: Parts,
+    turn: Round,
+    trained: Stage | None,
+    previous: Stage | None,
+    donor: Stage | None,
+) -> Stage:
     """Leaves the ``mask``, bool tensors by layer name.
 
     ``trained`` is the network to prune (None = as initialised), ``previous`` the mask it was
     trained under, and ``donor`` the mask whose layer counts ``ratio=like`` copies.
     """
-    check = _acting_check(lab, turn)
-    search = _Search(lab, lab.parts.method, trained, previous, donor, turn, check)
-    entry = lab.fetch("prune", turn.name("prune"), search.settings(), search.compute)
-    _warn(entry)
-    return entry
+    search = _Search(parts.method, turn, _acting_check(parts.check, turn))
+    return _stage(turn.name(PRUNE), parts, search, trained, previous, donor)
 
 
-def prune_donor(lab: Lab, trained: Trained | None) -> Entry | None:
-    """The mask of the pruner that ``ratio=like`` names, where there is one.
+def donor_stage(parts: Parts, trained: Stage | None) -> Stage:
+    """The mask of the pruner that ``ratio=like`` names, for one that does.
 
     Checks of scores and mask are about the ticket, not about the ratio it borrows.
     """
-    if lab.parts.donor is None:
-        return None
-    search = _Search(lab, lab.parts.donor, trained, None, None, ONCE, check=None)
-    entry = lab.fetch("prune", "prune_donor", search.settings(), search.compute)
-    if ties := entry.facts.get("ties"):  # masks stored by earlier versions do not tell
-        remark = remarks.of_ties(ties, sum(masks.kept(mask_of(entry)).values()))
-        if remark:
-            log.warning("ratio.of: %s", remark)
-    return entry
+    assert parts.donor is not None
+    return _stage(DONOR, parts, _Search(parts.donor, ONCE, None), trained, None, None)
+
+
+def _stage(
+    name: str,
+    parts: Parts,
+    search: "_Search",
+    trained: Stage | None,
+    previous: Stage | None,
+    donor: Stage | None,
+) -> Stage:
+    pruner = search.method.pruner
+    scored = trained if pruner.needs_trained_weights else None
+    corrupted = pruner.needs_data and parts.check.target == "data"
+    settings = {
+        "arch": parts.ids.arch,
+        "input_shape": list(parts.input_shape),
+        "seed": parts.settings.seed,
+        **search.method.identity,
+        "weights": None if scored is None else scored.key,
+        "dataset": parts.ids.dataset if pruner.needs_data else None,
+        "data_check": parts.ids.check if corrupted else None,
+        "donor": None if donor is None else donor.key,
+        "previous": None if previous is None else previous.key,
+        "progress": list(search.turn.progress),
+        "check": None if search.check is None else parts.ids.check,
+    }
+    given = {"trained": scored, "previous": previous, "donor": donor}
+    inputs = {role: one for role, one in given.items() if one is not None}
+    perturbed = corrupted or search.check is not None
+    return Stage(name, PRUNE, settings, inputs, search, perturbed)
+
+
+def warn(stage: Stage, pruned: Entry) -> None:
+    """Say what is odd about a mask that has just been found, or was found once."""
+    if stage.name == DONOR:
+        if ties := pruned.facts.get("ties"):  # masks stored by earlier versions do not tell
+            remark = remarks.of_ties(ties, sum(masks.kept(mask_of(pruned)).values()))
+            if remark:
+                log.warning("ratio.of: %s", remark)
+    elif pruned.facts["dead"]:
+        log.warning("the ticket is dead: no path of kept weights leads from input to output")
+    elif pruned.facts["empty"]:
+        log.warning("layers that keep nothing: %s", ", ".join(pruned.facts["empty"]))
 
 
 @dataclass(frozen=True)
 class _Search:
-    """One search for a mask: what determines it, and how it is made."""
+    """One search for a mask: by which method, in which round, and the check that acts in it."""
 
-    lab: Lab
     method: Method
-    trained: Trained | None
-    previous: Entry | None
-    donor: Entry | None
     turn: Round
     check: ScoreCheck | MaskCheck | None
 
-    @property
-    def scored(self) -> Trained | None:
-        """The trained network whose weights are scored; None for pruners at initialisation."""
-        return self.trained if self.method.pruner.needs_trained_weights else None
-
-    def settings(self) -> dict[str, Any]:
-        """All that determines the mask."""
-        parts, reads = self.lab.parts, self.method.pruner.needs_data
-        corrupted = reads and parts.check.target == "data"
-        return {
-            "arch": parts.ids.arch,
-            "input_shape": list(parts.input_shape),
-            "seed": self.lab.seed,
-            **self.method.identity,
-            "weights": None if self.scored is None else self.scored.key,
-            "dataset": parts.ids.dataset if reads else None,
-            "data_check": parts.ids.check if corrupted else None,
-            "donor": None if self.donor is None else self.donor.key,
-            "previous": None if self.previous is None else self.previous.key,
-            "progress": list(self.turn.progress),
-            "check": None if self.check is None else parts.ids.check,
-        }
-
-    def compute(self, work: Work) -> dict[str, Any]:
+    def __call__(self, context: Context, inputs: Inputs, work: Work) -> dict[str, Any]:
         """Find the mask, let the check perturb it, and say what is left."""
-        lab, check = self.lab, self.check
-        network = lab.initial_network()
-        if self.scored is not None:
-            network.load_state_dict(self.scored.weights())
-        effects = [lab.data.effect] if self.method.pruner.needs_data else []
+        check, trained = self.check, inputs.get("trained")
+        network = context.initial_network()
+        if trained is not None:
+            network.load_state_dict(final_weights(trained, inputs.get("previous")))
+        effects = [context.data.effect] if self.method.pruner.needs_data else []
         perturb = None
         if isinstance(check, ScoreCheck):
-            perturb = _Perturbation(check, lab.seed, self.turn)
+            perturb = _Perturbation(check, context.seed, self.turn)
         ties: list[Ties] = []
-        mask = self._find(network, perturb, ties.append)
+        allocation = self._allocation(context.parts, inputs.get("donor"))
+        mask = self._find(context, inputs, network, allocation, perturb, ties.append)
         if perturb is not None:
             effects.append(perturb.effect)
         if isinstance(check, MaskCheck):
-            chance = generator(lab.seed, *self.turn.stream("check"))
+            chance = generator(context.seed, *self.turn.stream("check"))
             mask, effect = check.perturb(mask, chance)
             effects.append(effect)
-        self._refuse_wrong_count(mask)
+        self._refuse_wrong_count(
+            mask, allocation.at(self.turn.progress[1], context.parts.blueprint)
+        )
         save_tensors(work.directory, "mask", mask)
-        facts = _facts(lab, mask, ties[0])
-        if self.scored is not None:
+        facts = _facts(context.parts, mask, ties[0])
+        if trained is not None:
             masks.apply(network, mask)
-            _, accuracy = evaluate(network, lab.data.clean.test, lab.parts.recipe)
+            _, accuracy = evaluate(network, context.data.clean.test, context.parts.recipe)
             facts["pruned_test_accuracy"] = accuracy
         found = [effect for effect in effects if effect is not None]
-        return facts | ({"effect": happened(lab.parts.check, found[0])} if found else {})
+        return facts | ({"effect": effect_of(context.parts.check, found[0])} if found else {})
 
-    def _refuse_wrong_count(self, mask: Mask) -> None:
+    def _refuse_wrong_count(self, mask: Mask, wanted: Allocation) -> None:
         """A mask of another size than its ratio allocates is compared with the wrong tickets."""
-        blueprint = self.lab.parts.blueprint
-        wanted = self._allocation().at(self.turn.progress[1], blueprint).total
         kept = sum(masks.kept(mask).values())
-        if kept == wanted:
+        if kept == wanted.total:
             return
         if isinstance(self.check, MaskCheck):
             name = option_name(self.check)
             raise CheckError(
-                f"sanity_check={name}: the mask it gives keeps {kept} weights instead of {wanted}; "
-                "a check must not change how many there are"
+                f"sanity_check={name}: the mask it gives keeps {kept} weights instead of "
+                f"{wanted.total}; a check must not change how many there are"
             )
-        raise TrainingError(f"the mask keeps {kept} weights instead of {wanted}")
+        raise TrainingError(f"the mask keeps {kept} weights instead of {wanted.total}")
 
-    def _allocation(self) -> Allocation:
-        lent = {} if self.donor is None else masks.kept(mask_of(self.donor))
-        return self.method.allocate(self.lab.parts.blueprint, lent)
+    def _allocation(self, parts: Parts, donor: Entry | None) -> Allocation:
+        lent = {} if donor is None else masks.kept(mask_of(donor))
+        return self.method.allocate(parts.blueprint, lent)
 
     def _find(
         self,
+        context: Context,
+        inputs: Inputs,
         network: nn.Module,
+        allocation: Allocation,
         perturb: "_Perturbation | None",
         on_ties: Callable[[Ties], None],
     ) -> Mask:
-        parts, pruner = self.lab.parts, self.method.pruner
+        parts, pruner = context.parts, self.method.pruner
+        previous = inputs.get("previous")
+        batches = _batches(context, self.method) if pruner.needs_data else []
         with console.bar("prune", pruner.iterations) as bar:
             return find_mask(
                 pruner,
                 network,
                 parts.blueprint,
-                self._allocation(),
+                allocation,
                 input_shape=parts.input_shape,
-                generator=generator(self.lab.seed, *self.turn.stream("mask")),
-                batches=_Watched(self._batches(), bar),
-                start=None if self.previous is None else mask_of(self.previous),
+                generator=generator(context.seed, *self.turn.stream("mask")),
+                batches=_Watched(batches, bar),
+                start=None if previous is None else mask_of(previous),
                 progress=self.turn.progress,
                 perturb=perturb,
                 on_step=lambda done, steps: bar.advance(),
                 on_ties=on_ties,
             )
-
-    def _batches(self) -> list[Batch]:
-        return _batches(self.lab, self.method) if self.method.pruner.needs_data else []
 
 
 class _Watched(list[Batch]):
@@ -197,38 +210,30 @@ class _Perturbation:
         return scores
 
 
-def _acting_check(lab: Lab, turn: Round) -> ScoreCheck | MaskCheck | None:
+def _acting_check(check: Check, turn: Round) -> ScoreCheck | MaskCheck | None:
     """The check that acts in this round: scores in every one, the mask in the last."""
-    check = lab.parts.check
     if isinstance(check, ScoreCheck) or (isinstance(check, MaskCheck) and turn.last):
         return check
     return None
 
 
-def _batches(lab: Lab, method: Method) -> list[Batch]:
+def _batches(context: Context, method: Method) -> list[Batch]:
     """Class-balanced, augmented batches of the images that pruning sees."""
-    images, pruner = lab.data.seen_by_pruning.train, method.pruner
-    num_classes = lab.parts.dataset.num_classes
+    images, pruner = context.data.seen_by_pruning.train, method.pruner
+    num_classes = context.parts.dataset.num_classes
     assert num_classes is not None, "resolved when the parts were built"
-    random = generator(lab.seed, "scoring")
-    count = pruner.scoring_batches(lab.parts.blueprint, num_classes)
-    labels, name = images.labels.cpu(), lab.data.class_name
-    hands = deal(labels, num_classes, pruner.samples_per_class, count, random, name)
-    return [images.augmented(hand, random) for hand in hands]
+    random = generator(context.seed, "scoring")
+    count = pruner.scoring_batches(context.parts.blueprint, num_classes)
+    labels, name = images.labels.cpu(), context.data.class_name
+    drawn = deal(labels, num_classes, pruner.samples_per_class, count, random, name)
+    return [images.augmented(indices, random) for indices in drawn]
 
 
-def _facts(lab: Lab, mask: Mask, ties: Ties) -> dict[str, Any]:
+def _facts(parts: Parts, mask: Mask, ties: Ties) -> dict[str, Any]:
     """Which layers the mask empties, whether it leaves a network to train, what order decided."""
     kept = masks.kept(mask)
     return {
         "empty": [name for name, count in kept.items() if count == 0],
-        "dead": is_dead(lab.parts.factory, mask, lab.parts.input_shape),
+        "dead": is_dead(parts.factory, mask, parts.input_shape),
         "ties": {"tied": ties.tied, "arbitrary": min(ties.arbitrary, sum(kept.values()))},
     }
-
-
-def _warn(entry: Entry) -> None:
-    if entry.facts["dead"]:
-        log.warning("the ticket is dead: no path of kept weights leads from input to output")
-    elif entry.facts["empty"]:
-        log.warning("layers that keep nothing: %s", ", ".join(entry.facts["empty"]))

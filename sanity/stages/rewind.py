@@ -1,64 +1,75 @@
 """Stage 3: the weights a ticket starts from; checks of the weights act here."""
 
+import functools
 from typing import Any
 
 from torch import Tensor
 
 from sanity.archs.build import build
 from sanity.checks.base import WeightCheck
-from sanity.stages.lab import Lab, happened
-from sanity.stages.network import Round, Trained, mask_of
-from sanity.stages.train_dense import weights_at
-from sanity.store import Entry, Work, save_tensors
+from sanity.parts import Parts
+from sanity.stages.context import Context, effect_of
+from sanity.stages.results import final_weights, mask_of
+from sanity.stages.rounds import Round
+from sanity.stages.snapshot import weights_at
+from sanity.stages.stage import REWIND, Inputs, Stage
+from sanity.store import Work, save_tensors
 from sanity.streams import generator
 from sanity.ticket import compress
 
 
-def rewind(
-    lab: Lab, dense: Trained | None, trained: Trained | None, pruned: Entry, turn: Round
-) -> Entry:
-    """Leaves the ticket's starting ``weights`` (compressed by the mask of ``pruned``).
+def stage(
+    parts: Parts,
+    turn: Round,
+    dense: Stage | None,
+    trained: Stage | None,
+    previous: Stage | None,
+    mask: Stage,
+) -> Stage:
+    """Leaves the ticket's starting ``weights``, compressed by its ``mask``.
 
-    ``trained`` is the network that was pruned: the dense one, or IMP's last. Learning rate
-    rewinding goes on from it; the other rewinds return to the ``dense`` network's past.
+    ``trained`` is the network that was pruned: the dense one, or IMP's last, with the mask of the
+    ``previous`` round. Learning rate rewinding goes on from it; the other rewinds return to the
+    ``dense`` network's past.
     """
-    parts, check = lab.parts, lab.parts.check
-    checked = isinstance(check, WeightCheck) and turn.last
-    source = trained if parts.rewind.source == "final" else dense
-
-    def compute(work: Work) -> dict[str, Any]:
-        mask = mask_of(pruned)
-        weights = _source_weights(lab, source)
-        facts: dict[str, Any] = {}
-        if checked:
-            assert isinstance(check, WeightCheck)
-            chance = generator(lab.seed, "check")
-            weights, effect = check.perturb(weights, mask, lambda: _fresh(lab), chance)
-            facts["effect"] = happened(check, effect)
-        save_tensors(work.directory, "weights", compress(weights, mask))
-        return facts
-
+    source = {"init": None, "epoch": dense, "final": trained}[parts.rewind.source]
+    checked = isinstance(parts.check, WeightCheck) and turn.last
     settings = {
         "arch": parts.ids.arch,
-        "seed": lab.seed,
+        "seed": parts.settings.seed,
         "rewind": parts.ids.rewind,
-        "source": None if source is None or parts.rewind.source == "init" else source.key,
-        "mask": pruned.key,
+        "source": None if source is None else source.key,
+        "mask": mask.key,
         "check": parts.ids.check if checked else None,
     }
-    return lab.fetch("rewind", turn.name("rewind"), settings, compute)
+    given = {"source": source, "source_mask": previous if source is trained else None, "mask": mask}
+    inputs = {role: one for role, one in given.items() if one is not None}
+    compute = functools.partial(_compute, checked=checked)
+    return Stage(turn.name(REWIND), REWIND, settings, inputs, compute, perturbed=checked)
 
 
-def _source_weights(lab: Lab, source: Trained | None) -> dict[str, Tensor]:
-    rewind = lab.parts.rewind
-    if rewind.source == "init":
-        return lab.initial_network().cpu().state_dict()
-    assert source is not None, "validation sees to a trained network"
-    if rewind.source == "epoch":
-        return weights_at(lab, source.entry, lab.parts.start_epoch)
-    return source.weights()
+def _compute(context: Context, inputs: Inputs, work: Work, *, checked: bool) -> dict[str, Any]:
+    check, mask = context.parts.check, mask_of(inputs["mask"])
+    weights = _source_weights(context, inputs)
+    facts: dict[str, Any] = {}
+    if checked:
+        assert isinstance(check, WeightCheck)
+        chance = generator(context.seed, "check")
+        weights, effect = check.perturb(weights, mask, lambda: _fresh(context), chance)
+        facts["effect"] = effect_of(check, effect)
+    save_tensors(work.directory, "weights", compress(weights, mask))
+    return facts
 
 
-def _fresh(lab: Lab) -> dict[str, Tensor]:
+def _source_weights(context: Context, inputs: Inputs) -> dict[str, Tensor]:
+    source = context.parts.rewind.source
+    if source == "init":
+        return context.initial_network().cpu().state_dict()
+    if source == "epoch":
+        return weights_at(context, inputs["source"], context.parts.start_epoch)
+    return final_weights(inputs["source"], inputs.get("source_mask"))
+
+
+def _fresh(context: Context) -> dict[str, Tensor]:
     """The same network, initialised once more by other draws."""
-    return build(lab.parts.factory, generator(lab.seed, "check", "init")).state_dict()
+    return build(context.parts.factory, generator(context.seed, "check", "init")).state_dict()

@@ -2,76 +2,55 @@
 
 from typing import Any
 
-from torch import Tensor
-
-from sanity.stages.lab import Lab, happened
-from sanity.stages.network import Trained
-from sanity.store import Entry, Work, save_tensors
+from sanity.parts import Parts
+from sanity.stages.context import Context, effect_of
+from sanity.stages.stage import TRAIN_DENSE, Inputs, Stage
+from sanity.store import Work, save_tensors
 from sanity.training.loop import Splits
 
 
-def train_dense(lab: Lab) -> Trained:
+def stage(parts: Parts) -> Stage:
     """Leaves the weights ``init`` and ``final`` and, for ``rewind=epoch``, those of that epoch.
 
     The rewind does not enter the key: networks that differ only in what is remembered of their
     training are the same network.
     """
-    wanted = lab.parts.start_epoch if lab.parts.rewind.source == "epoch" else None
-    memory = f"epoch_{wanted}"
-
-    def compute(work: Work) -> dict[str, Any]:
-        facts: dict[str, Any] = {}
-        if lab.parts.corrupts_dense and lab.data.effect is not None:
-            facts["effect"] = happened(lab.parts.check, lab.data.effect)
-        network = lab.initial_network()
-        save_tensors(work.directory, "init", network.state_dict())
-        checkpoints = lab.checkpoints(work)
-
-        def remember(epochs: int) -> None:
-            if epochs == wanted:
-                checkpoints.keep(memory, network.state_dict())
-
-        facts |= lab.train(network, _splits(lab), "train_dense", checkpoints, on_weights=remember)
-        # None where a run with another rewind had passed the epoch: then weights_at goes there.
-        if remembered := checkpoints.kept(memory):
-            save_tensors(work.directory, memory, remembered)
-        save_tensors(work.directory, "final", network.state_dict())
-        return facts
-
-    return Trained(lab.fetch("train_dense", "train_dense", settings(lab), compute))
-
-
-def weights_at(lab: Lab, dense: Entry, epoch: int) -> dict[str, Tensor]:
-    """The dense network's weights after ``epoch`` epochs, trained up to there once more if need be.
-
-    A dense network stored by a run with another rewind does not remember this epoch; the same
-    seed leads there again (bit for bit on a CPU).
-    """
-    if dense.has(f"epoch_{epoch}"):
-        return dense.tensors(f"epoch_{epoch}")
-
-    def compute(work: Work) -> dict[str, Any]:
-        network = lab.initial_network()
-        checkpoints = lab.checkpoints(work)
-        facts = lab.train(network, _splits(lab), "snapshot", checkpoints, end_epoch=epoch)
-        save_tensors(work.directory, f"epoch_{epoch}", network.state_dict())
-        return facts
-
-    key = {"dense": dense.key, "epoch": epoch}
-    return lab.fetch("snapshot", "snapshot", key, compute).tensors(f"epoch_{epoch}")
-
-
-def _splits(lab: Lab) -> Splits:
-    return lab.data.seen_by_pruning if lab.parts.corrupts_dense else lab.data.clean
-
-
-def settings(lab: Lab) -> dict[str, Any]:
-    """All that determines the dense network."""
-    ids = lab.parts.ids
-    return {
-        "arch": ids.arch,
-        "seed": lab.seed,
-        "dataset": ids.dataset,
-        "training": ids.recipe,
-        "check": ids.check if lab.parts.corrupts_dense else None,
+    settings = {
+        "arch": parts.ids.arch,
+        "seed": parts.settings.seed,
+        "dataset": parts.ids.dataset,
+        "training": parts.ids.recipe,
+        "check": parts.ids.check if parts.corrupts_dense else None,
     }
+    return Stage(TRAIN_DENSE, TRAIN_DENSE, settings, {}, _compute, perturbed=parts.corrupts_dense)
+
+
+def _compute(context: Context, inputs: Inputs, work: Work) -> dict[str, Any]:
+    del inputs  # it has none
+    parts, data = context.parts, context.data
+    wanted = parts.start_epoch if parts.rewind.source == "epoch" else None
+    memory = f"epoch_{wanted}"
+    facts: dict[str, Any] = {}
+    if parts.corrupts_dense and data.effect is not None:
+        facts["effect"] = effect_of(parts.check, data.effect)
+    network = context.initial_network()
+    save_tensors(work.directory, "init", network.state_dict())
+    checkpoints = context.checkpoints(work)
+
+    def remember(epochs: int) -> None:
+        if epochs == wanted:
+            checkpoints.keep(memory, network.state_dict())
+
+    images = images_of(context)
+    facts |= context.train(network, images, TRAIN_DENSE, checkpoints, on_weights=remember)
+    # None where a run with another rewind had passed the epoch: then a snapshot goes there.
+    if remembered := checkpoints.kept(memory):
+        save_tensors(work.directory, memory, remembered)
+    save_tensors(work.directory, "final", network.state_dict())
+    return facts
+
+
+def images_of(context: Context) -> Splits:
+    """What the dense network is trained on: corrupted images where the check reaches it."""
+    data = context.data
+    return data.seen_by_pruning if context.parts.corrupts_dense else data.clean

@@ -140,7 +140,8 @@ def _add_sweep(found: Users, directory: Path) -> None:
         name = str(directory.absolute())
         for job in read_json(directory / SWEEP)["jobs"]:
             for stage in job["stages"]:
-                _use(found, stage["stage"], stage["key"], name)
+                kind = stage["kind"] if "kind" in stage else stage["stage"]  # of earlier versions
+                _use(found, kind, stage["key"], name)
         found.sweeps.add(name)
     except ODD:
         found.unreadable.append(directory / SWEEP)

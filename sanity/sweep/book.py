@@ -19,9 +19,9 @@ from pathlib import Path
 from sanity import locks, sharing
 from sanity.errors import SweepError
 from sanity.files import read_json, sweep_up, write_json
+from sanity.stages.stage import StageId
 from sanity.store.notes import SWEEPS, changing, hint_at_sharing, sweep_note
 from sanity.sweep import reading
-from sanity.sweep.keys import Stage
 from sanity.sweep.plan import Job, Plan
 from sanity.sweep.snapshot import Snapshot
 
@@ -97,7 +97,7 @@ class Book:
         """Note where this sweep lies, and what it will use: also of a host that cannot see it."""
         directory = self.directory.absolute()
         note = sweep_note(self.store_dir, self.identity, directory)
-        stages = {(stage.stage, stage.key) for job in self.plan.jobs for stage in job.stages}
+        stages = {(stage.kind, stage.key) for job in self.plan.jobs for stage in job.stages}
         content = {
             "directory": str(directory),
             "host": socket.gethostname(),
@@ -118,7 +118,7 @@ class Book:
         """Where a job runs and leaves its record."""
         return self.directory / job.directory
 
-    def stage_directory(self, stage: Stage) -> Path:
+    def stage_directory(self, stage: StageId) -> Path:
         """Where a stage that is submitted by itself runs."""
         return self.directory / "stages" / f"{stage.name}-{stage.key}"
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sanity.console import duration
-from sanity.sweep.keys import TRAINING, Stage
+from sanity.stages.stage import TRAINING, StageId
 from sanity.sweep.pace import ALONE, Capacity, Pace, Span, paces
 from sanity.sweep.plan import Job, Plan
 from sanity.sweep.states import in_store
@@ -72,16 +72,16 @@ class Cost:
 
 def cost_of(plan: Plan, store_dir: Path, capacity: Capacity = ALONE) -> Cost:
     """Count what the plan's jobs share and lack, and look in the store how long like ones took."""
-    users: dict[str, tuple[Stage, Job]] = {}
+    users: dict[str, tuple[StageId, Job]] = {}
     asked: dict[str, int] = {}
     for job in plan.jobs:
         for stage in job.stages:
-            asked[stage.stage] = asked.get(stage.stage, 0) + 1
+            asked[stage.kind] = asked.get(stage.kind, 0) + 1
             users.setdefault(stage.key, (stage, job))
     missing = {key for key, (stage, _) in users.items() if not in_store(store_dir, stage)}
     rows = []
     for kind in asked:
-        keys = [key for key, (stage, _) in users.items() if stage.stage == kind]
+        keys = [key for key, (stage, _) in users.items() if stage.kind == kind]
         epochs = sum(users[key][1].epochs_of(users[key][0]) for key in keys if key in missing)
         stored = sum(key not in missing for key in keys)
         trained = epochs if kind in TRAINING else 0
@@ -97,7 +97,7 @@ def cost_of(plan: Plan, store_dir: Path, capacity: Capacity = ALONE) -> Cost:
     return Cost(tuple(rows), capacity, total, longest, samples)
 
 
-def _time(stages: Iterable[tuple[Stage, Job]], known: Mapping[str, Pace]) -> Span | None:
+def _time(stages: Iterable[tuple[StageId, Job]], known: Mapping[str, Pace]) -> Span | None:
     """The time of some training, one after another; None where no like one is known."""
     total = Span()
     for stage, job in stages:

@@ -58,12 +58,12 @@ def outstanding(book: Book, jobs: Sequence[Job]) -> dict[Subject, Work]:
         if key in missing:
             stage, job, after = (needed := plan.shared[key]).stage, needed.job, needed.after
             first = [after] if after in missing else []
-            epochs = {stage.name: _epochs(job, stage.stage)}
+            epochs = {stage.name: _epochs(job, stage.kind)}
             found[key] = Work(book.stage_directory(stage), job.workload, epochs, first)
     for job in jobs:
         own = [stage for stage in job.training if stage.key not in plan.shared]
         lacking = [stage for stage in own if not in_store(book.store_dir, stage)]
-        epochs = {stage.name: _epochs(job, stage.stage) for stage in lacking}
+        epochs = {stage.name: _epochs(job, stage.kind) for stage in lacking}
         before = [key for key in plan.needs(job) if key in missing]
         found[job.number] = Work(book.directory_of(job), job.workload, epochs, before)
     return found

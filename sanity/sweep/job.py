@@ -24,6 +24,7 @@ from sanity import cli, pending
 from sanity.cli import FULL_ERROR
 from sanity.config import HOME, PROJECT
 from sanity.overrides import quoted
+from sanity.stages.stage import Planned
 from sanity.sweep.book import Book
 from sanity.sweep.plan import Job, Needed
 
@@ -32,19 +33,18 @@ OUTPUT = "output.log"
 
 @dataclass(frozen=True)
 class Task:
-    """One process's work: ``arguments`` are those of run.py, ``last`` the stage to stop after."""
+    """One process's work: ``arguments`` are those of run.py, ``planned`` what it is held to."""
 
     directory: Path
     arguments: tuple[str, ...]
-    planned: Mapping[str, str]
-    last: str | None = None
+    planned: Planned
     project: str = str(PROJECT)  # where it was submitted, which is not where it runs
 
     def __call__(self) -> None:
         """Run it; raises what it raises, with its traceback in the output."""
         os.environ.setdefault(HOME, self.project)
         logging.getLogger("submitit").propagate = False  # it has a handler, and we have one
-        run(self.arguments, self.planned, self.last)
+        run(self.arguments, self.planned)
 
     def checkpoint(self, *_: Any, **__: Any) -> Any:
         """What submitit queues again before a time limit; stages go on from their checkpoints."""
@@ -54,7 +54,7 @@ class Task:
 
 
 @dataclass
-class Planned:
+class PlannedJob:
     """What launchers of others call for each job: it is held to the keys that were planned.
 
     ``keys`` are those of the stages by name, by the job's directory in the sweep's.
@@ -65,12 +65,12 @@ class Planned:
 
     def __call__(self, cfg: DictConfig) -> Any:
         """Run a job; without a plan, as it would be by itself."""
-        planned = self.keys.get(str(HydraConfig.get().sweep.subdir))
-        if planned is None:
+        keys = self.keys.get(str(HydraConfig.get().sweep.subdir))
+        if keys is None:
             return self.function(cfg)
         from sanity import pipeline
 
-        return cli.job(functools.partial(pipeline.run, planned=planned), cfg)
+        return cli.job(functools.partial(pipeline.run, planned=Planned(keys)), cfg)
 
 
 def keys_of(job: Job) -> dict[str, str]:
@@ -96,16 +96,16 @@ def _task(book: Book, job: Job, directory: Path, last: str | None) -> Task:
     options = {"--config-dir": book.jobs_config_dir, "--config-name": book.config_name}
     given = [text for name, value in options.items() if value for text in (name, value)]
     arguments = (*given, *arguments)
-    return Task(directory, arguments, keys_of(job), last)
+    return Task(directory, arguments, Planned(keys_of(job), last))
 
 
-def run(arguments: Sequence[str], planned: Mapping[str, str], last: str | None) -> None:
+def run(arguments: Sequence[str], planned: Planned) -> None:
     """Do in this process what ``run.py`` does with these arguments."""
 
     def main(cfg: DictConfig) -> float | None:
         from sanity import pipeline
 
-        return pipeline.run(cfg, planned=planned, last=last)
+        return pipeline.run(cfg, planned=planned)
 
     config_dir = str(PROJECT / "conf")
     command = hydra.main(version_base="1.3", config_path=config_dir, config_name="config")(main)
@@ -131,7 +131,7 @@ def run_quietly(task: Task, device: str | None = None) -> bool:
         contextlib.redirect_stderr(file),
     ):
         try:
-            run((*task.arguments, *more), task.planned, task.last)
+            run((*task.arguments, *more), task.planned)
         except Exception:
             traceback.print_exc()
             return False

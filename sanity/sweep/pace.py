@@ -17,7 +17,7 @@ import torch
 
 from sanity.console import NEAR, span
 from sanity.device import choose
-from sanity.sweep.keys import TRAINING
+from sanity.stages.stage import TRAINING
 
 SAMPLE = 300  # stored results of a stage that are looked at for their time
 

@@ -16,9 +16,10 @@ from sanity import trackers
 from sanity.errors import CombinationError, ConfigError
 from sanity.identity import Code
 from sanity.parts import Parts, build
+from sanity.stages.chain import chain
+from sanity.stages.stage import StageId
 from sanity.stats import criteria
 from sanity.sweep.compose import Composer, directory_of
-from sanity.sweep.keys import Stage, stages_of
 from sanity.unread import locating
 from sanity.validation import validate
 
@@ -38,7 +39,7 @@ class Job:
     number: int
     overrides: tuple[str, ...]
     directory: str
-    stages: tuple[Stage, ...]
+    stages: tuple[StageId, ...]
     choices: Mapping[str, str]
     sparsity: float | None
     seed: int
@@ -46,12 +47,12 @@ class Job:
     workload: str
     start: int = 0
 
-    def epochs_of(self, stage: Stage) -> int:
+    def epochs_of(self, stage: StageId) -> int:
         """How many epochs one of its trainings lasts."""
-        return self.epochs - self.start if stage.stage == "train_ticket" else self.epochs
+        return self.epochs - self.start if stage.kind == "train_ticket" else self.epochs
 
     @property
-    def training(self) -> list[Stage]:
+    def training(self) -> list[StageId]:
         """The stages that train a network, in order."""
         return [stage for stage in self.stages if stage.trains]
 
@@ -71,7 +72,7 @@ class Needed:
     ``after`` is the shared stage that this one goes on from (IMP's rounds), if any.
     """
 
-    stage: Stage
+    stage: StageId
     job: Job
     after: str | None
 
@@ -100,7 +101,7 @@ class Plan:
             before = None
             for stage in job.training:
                 several, last = uses[stage.key] > 1, stage == job.stages[-1]
-                if stage.stage == "train_dense":
+                if stage.kind == "train_dense":
                     worth_a_job = several or not last
                 else:
                     worth_a_job = several and not last
@@ -179,7 +180,7 @@ class Planner:
             number=number,
             overrides=tuple(overrides),
             directory=directory_of(self._subdirectory, number, seed, composed),
-            stages=stages_of(parts),
+            stages=tuple(stage.id for stage in chain(parts)),
             choices={group: str(composed.choices.get(group)) for group in GROUPS},
             sparsity=parts.ratio.sparsity,
             seed=seed,

@@ -11,12 +11,12 @@ from typing import Any
 
 from sanity.errors import SweepError, as_line, reason
 from sanity.files import printable, read_json
+from sanity.stages.stage import StageId
 from sanity.store import is_key
 from sanity.sweep.compose import leads_below
-from sanity.sweep.keys import Stage
 from sanity.sweep.plan import GROUPS, Job, LeftOut, Plan
 
-SCHEMA = 1
+SCHEMA = 2
 ID = re.compile(r"(\d+(_\d+)?)?", re.ASCII)  # SLURM's; none takes a submission back
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 ODD = re.compile(r"[^\n -~]|\\[bfru]")  # what may stand for more than plain letters
@@ -124,11 +124,11 @@ def _job(values: Values) -> Job:
     )
 
 
-def _stage(values: Values) -> Stage:
-    name, stage, key = (_is(str, values, field) for field in ("name", "stage", "key"))
-    if not NAME.fullmatch(name) or not NAME.fullmatch(stage) or not is_key(key):
+def _stage(values: Values) -> StageId:
+    name, kind, key = (_is(str, values, field) for field in ("name", "kind", "key"))
+    if not NAME.fullmatch(name) or not NAME.fullmatch(kind) or not is_key(key):
         raise ValueError(f"{name}-{key} names no stage")
-    return Stage(name, stage, key)
+    return StageId(name, kind, key)
 
 
 def _is(kind: Any, values: Values, name: str) -> Any:

@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 from sanity import locks
 from sanity.files import printable, read_json
+from sanity.stages.stage import StageId
 from sanity.sweep import setup_lines, waits
 from sanity.sweep.book import Book
 from sanity.sweep.cluster import Ticket
-from sanity.sweep.keys import Stage
 from sanity.sweep.plan import Job
 from sanity.sweep.position import Position
 from sanity.sweep.submitted import log_file
@@ -178,9 +178,9 @@ class _Evidence:
         return ENDS.get(word, f"{word.lower()} before it had ended")
 
 
-def in_store(store_dir: Path, stage: Stage) -> bool:
+def in_store(store_dir: Path, stage: StageId) -> bool:
     """Whether the store holds the stage's result (which is verified when it is used)."""
-    return (store_dir / stage.stage / stage.key / "manifest.json").exists()
+    return (store_dir / stage.kind / stage.key / "manifest.json").exists()
 
 
 def is_running(directory: Path) -> bool:

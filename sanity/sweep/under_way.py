@@ -57,7 +57,7 @@ def _doing(book: Book, job: Job, directory: Path, at: Position | None) -> str:
         return f"{stage.name}: epoch {at.epoch}/{job.epochs}"
     if at is not None and at.stage not in behind:  # no stage of the plan's, such as a snapshot
         return f"{at.stage}: epoch {at.epoch}"
-    lock = Store(book.store_dir).lock_of(stage.stage, stage.key)
+    lock = Store(book.store_dir).lock_of(stage.kind, stage.key)
     other, itself = locks.holder(lock), locks.holder(directory / LOCK)
     if other and itself and other != itself and locks.is_held(lock):
         return f"waits for {stage.name}, which {other} computes"

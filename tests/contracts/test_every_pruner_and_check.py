@@ -14,7 +14,7 @@ from options import load_option, options
 from torch import nn
 
 from sanity.errors import ConfigError
-from sanity.stages import lab
+from sanity.stages import context
 from sanity.store import Store
 from sanity.ticket import expand
 from sanity.training.loop import Epoch, Splits, train
@@ -128,7 +128,7 @@ def test_corruption_reaches_pruning_and_nothing_else(
         seen[more["label"]] = splits
         return train(network, splits, *args, **more)
 
-    monkeypatch.setattr(lab, "train", watch)
+    monkeypatch.setattr(context, "train", watch)
     run(*arguments(pruner, "none"), "seed=7")
     clean = seen.pop("train_ticket")
     seen.clear()

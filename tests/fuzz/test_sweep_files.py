@@ -137,7 +137,7 @@ def test_a_job_outside_of_its_sweep_is_refused(directory: str, book: Book) -> No
 
 
 @pytest.mark.parametrize(
-    "field", [{"name": "../x"}, {"key": "../../../x"}, {"stage": "a/b"}, {"key": "A" * 20}]
+    "field", [{"name": "../x"}, {"key": "../../../x"}, {"kind": "a/b"}, {"key": "A" * 20}]
 )
 def test_a_stage_that_names_no_place_is_refused(field: dict[str, str], book: Book) -> None:
     path = book.directory / books.NAME

@@ -171,7 +171,7 @@ def test_what_a_sweep_is_about_to_use_stays(
     store.open()
     key = "0" * 20
     (tmp_path / "sweep").mkdir()
-    stage = {"name": "prune", "stage": "prune", "key": key}
+    stage = {"name": "prune", "kind": "prune", "key": key}
     (tmp_path / "sweep" / "sweep.json").write_text(json.dumps({"jobs": [{"stages": [stage]}]}))
     (store.root / ".sweeps").mkdir()
     note = {"directory": str(tmp_path / "sweep"), "title": "t"}

@@ -10,10 +10,10 @@ import pytest
 
 from sanity.errors import SweepError
 from sanity.files import write_json
+from sanity.stages.stage import StageId
 from sanity.sweep import cluster, follow, submit
 from sanity.sweep.book import Book, Submission
 from sanity.sweep.cluster import Limits
-from sanity.sweep.keys import Stage
 from sanity.sweep.plan import Job, Plan
 from sanity.sweep.progress import Progress
 from sanity.sweep.sbatch import Full
@@ -81,8 +81,8 @@ class Played:
 
 def job(number: int, dense: str) -> Job:
     stages = (
-        Stage("train_dense", "train_dense", dense),
-        Stage("train_ticket", "train_ticket", f"ticket{number}"),
+        StageId("train_dense", "train_dense", dense),
+        StageId("train_ticket", "train_ticket", f"ticket{number}"),
     )
     return Job(number, (f"seed={number}",), str(number), stages, {"rewind": "init"}, 0.9, 0, 2, "")
 

@@ -38,7 +38,7 @@ class SanitySweeper(Sweeper):
     ) -> None:
         """Hydra's part: the configuration, and the launcher that it asks for."""
         from sanity.errors import ConfigError
-        from sanity.sweep.job import Planned
+        from sanity.sweep.job import PlannedJob
 
         for name in self.unread:
             raise ConfigError(
@@ -46,7 +46,7 @@ class SanitySweeper(Sweeper):
                 "or stands in a file's sweep.grid"
             )
         self.hydra_context, self.config = hydra_context, config
-        self._task = Planned(task_function)
+        self._task = PlannedJob(task_function)
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=self._task, config=config
         )

@@ -1,0 +1,106 @@
+"""What the stages of one run are computed with: its parts, data, store, device and record."""
+
+import time
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from sanity.archs.build import build
+from sanity.archs.checkpoint import fit, load_state_dict
+from sanity.checks.base import Check, Effect
+from sanity.components import option_name
+from sanity.errors import CheckError, TrainingError
+from sanity.parts import Parts
+from sanity.record import Record
+from sanity.stages.data import Data
+from sanity.stages.stage import Planned, Stage
+from sanity.store import Entry, Store, Work
+from sanity.streams import generator
+from sanity.training.checkpoint import Checkpoints
+from sanity.training.loop import Splits, train
+from sanity.training.progress import Epoch
+
+
+@dataclass
+class Context:
+    """Shared by the stages of a run; ``results`` are those it has reached, by key."""
+
+    parts: Parts
+    store: Store
+    device: torch.device
+    record: Record
+    planned: Planned | None = None
+    results: dict[str, Entry] = field(default_factory=dict)
+
+    @property
+    def seed(self) -> int:
+        return self.parts.settings.seed
+
+    @cached_property
+    def data(self) -> Data:
+        """The images; they are opened when they are first asked for."""
+        parts = self.parts
+        data_dir = Path(parts.settings.data_dir)
+        return Data(parts.dataset, data_dir, self.seed, parts.check, self.device)
+
+    def is_planned(self, stage: Stage) -> bool:
+        """Whether a sweep has planned the stage."""
+        return self.planned is not None and stage.name in self.planned.keys
+
+    def initial_network(self) -> nn.Module:
+        """The network as it is before any training, on the device: drawn, or read from a file."""
+        network = build(self.parts.factory, generator(self.seed, "init"))
+        if self.parts.init_from is not None:
+            fit(network, load_state_dict(self.parts.init_from), self.parts.init_from)
+        return network.to(self.device)
+
+    def checkpoints(self, work: Work) -> Checkpoints:
+        """The checkpoints of the training that a stage consists of."""
+        return Checkpoints(work.checkpoints, self.parts.settings.checkpoint_every)
+
+    def train(
+        self,
+        network: nn.Module,
+        splits: Splits,
+        name: str,
+        checkpoints: Checkpoints,
+        **how: Any,
+    ) -> dict[str, Any]:
+        """Train ``network`` by the run's recipe; the facts of the stage ``name``."""
+
+        def note(epoch: Epoch) -> None:
+            self.record.add_epoch(name, epoch.as_dict())
+
+        how |= {"seed": self.seed, "label": name, "on_epoch": note, "checkpoints": checkpoints}
+        wall, cpu = time.perf_counter(), time.process_time()
+        try:
+            epochs = train(network, splits, self.parts.recipe, **how)
+        except TrainingError:
+            checkpoints.clear()  # they may hold what is no number already
+            raise
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        return {
+            "epochs": [epoch.as_dict() for epoch in epochs],
+            "workload": self.parts.workload,
+            "effort": {
+                "device": self.device.type,
+                "threads": torch.get_num_threads(),
+                "cpu_share": round(cpu / wall, 4),
+            },
+            **self.data.facts,
+            "remarks": self.data.remarks,
+        }
+
+
+def effect_of(check: Check, effect: Effect) -> dict[str, Any]:
+    """The effect as it is recorded; raises CheckError if the check changed nothing."""
+    if effect.changed == 0:
+        raise CheckError(
+            f"sanity_check={option_name(check)}: it changed nothing ({dict(effect.counts)}), so "
+            "its result would say nothing; choose another check or sparsity"
+        )
+    return dict(effect.counts)

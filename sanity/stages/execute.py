@@ -1,0 +1,43 @@
+"""One stage, executed: taken from the store, or computed and stored, and noted in the record."""
+
+import logging
+import time
+from typing import Any
+
+from sanity import identity
+from sanity.stages.context import Context
+from sanity.stages.stage import Stage
+from sanity.store import Entry, Work
+from sanity.store.notes import Note
+
+log = logging.getLogger(__name__)
+
+
+def execute(stage: Stage, context: Context) -> Entry:
+    """The stage's result; those of its inputs are in ``context`` already.
+
+    Raises ChangedError, and stores nothing, where code or files changed while it was computed.
+    """
+    record, store = context.record, context.store
+    inputs = {role: context.results[one.key] for role, one in stage.inputs.items()}
+
+    def compute(work: Work) -> dict[str, Any]:
+        record.begin_stage(stage.name, stage.key, stage.perturbed)
+        before = identity.loaded()
+        with identity.watched() as reads:
+            facts = stage.compute(context, inputs, work)
+        code = context.parts.code
+        code.refuse_change(before, reads)
+        places = (store.root, context.data.data_dir, record.directory)
+        identity.tell_unknown(stage.name, reads, code, places)
+        return facts
+
+    if not context.is_planned(stage):  # a sweep has noted what it planned
+        Note(store.root, record.directory).add(stage.kind, stage.key)
+    start = time.perf_counter()
+    entry = store.fetch(stage.kind, stage.settings, compute)
+    seconds = time.perf_counter() - start
+    log.info("%-14s %s", stage.name, f"reused {entry.key}" if entry.reused else f"{seconds:.1f} s")
+    record.add_stage(stage.name, entry, stage.perturbed)
+    context.results[stage.key] = entry
+    return entry
