@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from sanity.training.stepper import Stepper
+from sanity.training.engines.dense import Dense
 
 SPEED = ("images_per_second", "seconds")
 
@@ -25,18 +25,18 @@ def stop() -> None:
 
 def disturb(monkeypatch: pytest.MonkeyPatch, after: int, action: Callable[[], None] = stop) -> None:
     """Let ``action`` happen once ``after`` more steps of training have been made."""
-    original = vars(Stepper).get("undisturbed", Stepper.__call__)
+    original = vars(Dense).get("undisturbed", Dense.step)
     left = [after]
 
-    def step(self: Stepper, x: Tensor, y: Tensor) -> Any:
+    def step(self: Dense, x: Tensor, y: Tensor) -> Any:
         result = original(self, x, y)
         left[0] -= 1
         if left[0] == 0:
             action()
         return result
 
-    monkeypatch.setattr(Stepper, "undisturbed", original, raising=False)
-    monkeypatch.setattr(Stepper, "__call__", step)
+    monkeypatch.setattr(Dense, "undisturbed", original, raising=False)
+    monkeypatch.setattr(Dense, "step", step)
 
 
 def metrics(directory: Path) -> list[dict[str, Any]]:

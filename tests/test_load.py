@@ -22,7 +22,7 @@ from sanity.parts import build
 from sanity.stages.data import Data
 from sanity.store import save_tensors
 from sanity.store.entries import seal
-from sanity.training.loop import evaluate
+from sanity.training.evaluation import evaluate
 
 KEY = "0123456789abcdef0123"
 OWN = """

@@ -1,6 +1,7 @@
 """What the stages of one run are computed with: its parts, data, store, device and record."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,15 +15,18 @@ from sanity.archs.checkpoint import fit, load_state_dict
 from sanity.checks.base import Check, Effect
 from sanity.components import option_name
 from sanity.errors import CheckError, TrainingError
+from sanity.masks import Mask
 from sanity.parts import Parts
 from sanity.record import Record
 from sanity.stages.data import Data
 from sanity.stages.stage import Planned, Stage
 from sanity.store import Entry, Store, Work
 from sanity.streams import generator
+from sanity.training import engines
 from sanity.training.checkpoint import Checkpoints
-from sanity.training.loop import Splits, train
-from sanity.training.progress import Epoch
+from sanity.training.engines.base import Engine
+from sanity.training.loop import Splits, Watcher, train
+from sanity.training.schedule import Schedule
 
 
 @dataclass
@@ -58,27 +62,30 @@ class Context:
             fit(network, load_state_dict(self.parts.init_from), self.parts.init_from)
         return network.to(self.device)
 
+    def engine(self, network: nn.Module, mask: Mask | None = None) -> Engine:
+        """What trains ``network`` by the run's recipe."""
+        return engines.choose(network, self.parts.recipe, mask)
+
     def checkpoints(self, work: Work) -> Checkpoints:
         """The checkpoints of the training that a stage consists of."""
         return Checkpoints(work.checkpoints, self.parts.settings.checkpoint_every)
 
     def train(
         self,
-        network: nn.Module,
-        splits: Splits,
         name: str,
+        engine: Engine,
+        splits: Splits,
+        schedule: Schedule,
         checkpoints: Checkpoints,
-        **how: Any,
+        on_weights: Callable[[int], None] = lambda epochs: None,
     ) -> dict[str, Any]:
-        """Train ``network`` by the run's recipe; the facts of the stage ``name``."""
-
-        def note(epoch: Epoch) -> None:
-            self.record.add_epoch(name, epoch.as_dict())
-
-        how |= {"seed": self.seed, "label": name, "on_epoch": note, "checkpoints": checkpoints}
+        """Train a network as the stage ``name``; its facts."""
+        watcher = Watcher(
+            name, lambda epoch: self.record.add_epoch(name, epoch.as_dict()), on_weights
+        )
         wall, cpu = time.perf_counter(), time.process_time()
         try:
-            epochs = train(network, splits, self.parts.recipe, **how)
+            epochs = train(engine, splits, schedule, checkpoints, watcher)
         except TrainingError:
             checkpoints.clear()  # they may hold what is no number already
             raise

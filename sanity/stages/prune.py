@@ -24,8 +24,8 @@ from sanity.stages.rounds import ONCE, Round
 from sanity.stages.stage import DONOR, PRUNE, Inputs, Stage
 from sanity.store import Entry, Work, save_tensors
 from sanity.streams import generator
+from sanity.training.evaluation import evaluate
 from sanity.training.images import Batch
-from sanity.training.loop import evaluate
 
 log = logging.getLogger(__name__)
 

@@ -10,6 +10,7 @@ from sanity.stages.execute import execute
 from sanity.stages.stage import SNAPSHOT, Inputs, Stage
 from sanity.stages.train_dense import images_of
 from sanity.store import Entry, Work, save_tensors
+from sanity.training.schedule import Schedule
 
 
 def weights_at(context: Context, dense: Entry, epoch: int) -> dict[str, Tensor]:
@@ -30,7 +31,12 @@ def weights_at(context: Context, dense: Entry, epoch: int) -> dict[str, Tensor]:
 def _compute(context: Context, inputs: Inputs, work: Work, *, epoch: int) -> dict[str, Any]:
     del inputs  # the seed leads there
     network = context.initial_network()
-    checkpoints = context.checkpoints(work)
-    facts = context.train(network, images_of(context), SNAPSHOT, checkpoints, end_epoch=epoch)
+    facts = context.train(
+        SNAPSHOT,
+        context.engine(network),
+        images_of(context),
+        Schedule(context.seed, end=epoch),
+        context.checkpoints(work),
+    )
     save_tensors(work.directory, f"epoch_{epoch}", network.state_dict())
     return facts

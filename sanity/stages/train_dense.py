@@ -7,6 +7,7 @@ from sanity.stages.context import Context, effect_of
 from sanity.stages.stage import TRAIN_DENSE, Inputs, Stage
 from sanity.store import Work, save_tensors
 from sanity.training.loop import Splits
+from sanity.training.schedule import Schedule
 
 
 def stage(parts: Parts) -> Stage:
@@ -41,8 +42,8 @@ def _compute(context: Context, inputs: Inputs, work: Work) -> dict[str, Any]:
         if epochs == wanted:
             checkpoints.keep(memory, network.state_dict())
 
-    images = images_of(context)
-    facts |= context.train(network, images, TRAIN_DENSE, checkpoints, on_weights=remember)
+    engine, schedule = context.engine(network), Schedule(context.seed)
+    facts |= context.train(TRAIN_DENSE, engine, images_of(context), schedule, checkpoints, remember)
     # None where a run with another rewind had passed the epoch: then a snapshot goes there.
     if remembered := checkpoints.kept(memory):
         save_tensors(work.directory, memory, remembered)

@@ -10,7 +10,8 @@ from sanity.stages.rounds import Round
 from sanity.stages.stage import TRAIN_TICKET, Inputs, Stage
 from sanity.store import Work, save_tensors
 from sanity.ticket import compress, expand
-from sanity.training.loop import evaluate
+from sanity.training.evaluation import evaluate
+from sanity.training.schedule import Schedule
 
 
 def stage(parts: Parts, turn: Round, start: Stage, mask: Stage) -> Stage:
@@ -46,14 +47,8 @@ def _compute(
     network = context.initial_network()
     network.load_state_dict(expand(inputs["start"].tensors("weights"), mask))
     _, start_accuracy = evaluate(network, splits.test, parts.recipe)
-    facts = context.train(
-        network,
-        splits,
-        name,
-        context.checkpoints(work),
-        mask=mask,
-        start_epoch=parts.start_epoch,
-        course=course,
-    )
+    schedule = Schedule(context.seed, parts.start_epoch, shuffle=course)
+    engine = context.engine(network, mask)
+    facts = context.train(name, engine, splits, schedule, context.checkpoints(work))
     save_tensors(work.directory, "final", compress(network.state_dict(), mask))
     return facts | {"start_test_accuracy": start_accuracy}

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sanity.training.checkpoint import State
-from sanity.training.stepper import Stepper
+from sanity.training.engines.base import Engine, EngineState
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,9 @@ class Progress:
         self.epoch += 1
         self._start()
 
-    def state(self, stepper: Stepper) -> State:
+    def state(self, engine: Engine) -> State:
         """All that decides how the training goes on, read back from the device."""
+        now = engine.state()
         return State(
             epoch=self.epoch,
             step=self.step,
@@ -88,13 +89,13 @@ class Progress:
             sizes=list(self.sizes),
             history=[asdict(epoch) for epoch in self.history],
             losses=self.losses[: self.step].cpu(),
-            network={name: t.cpu() for name, t in stepper.network.state_dict().items()},
-            momentum={name: buffer.cpu() for name, buffer in stepper.momentum.items()},
+            network=now.network,
+            momentum=now.momentum,
         )
 
-    def restore(self, state: State, stepper: Stepper) -> None:
+    def restore(self, state: State, engine: Engine) -> None:
         """Stand where the training stood when ``state`` was taken."""
-        stepper.restore(state.network, state.momentum)
+        engine.restore(EngineState(state.network, state.momentum))
         self.history = [Epoch(**figures) for figures in state.history]
         self.epoch = state.epoch
         self._start()

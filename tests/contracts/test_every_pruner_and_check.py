@@ -11,13 +11,14 @@ import torch
 from conftest import Run
 from hydra.utils import get_class
 from options import load_option, options
-from torch import nn
 
 from sanity.errors import ConfigError
 from sanity.stages import context
 from sanity.store import Store
 from sanity.ticket import expand
-from sanity.training.loop import Epoch, Splits, train
+from sanity.training.engines.base import Engine
+from sanity.training.loop import Splits, train
+from sanity.training.progress import Epoch
 
 PRUNERS = [name for name in options("pruner") if name != "from_checkpoint"]
 CHECKS = [name for name in options("sanity_check") if name != "none"]
@@ -124,9 +125,9 @@ def test_corruption_reaches_pruning_and_nothing_else(
     """Every training run is watched: which images it learns from, and which judge it."""
     seen: dict[str, Splits] = {}
 
-    def watch(network: nn.Module, splits: Splits, *args: Any, **more: Any) -> list[Epoch]:
-        seen[more["label"]] = splits
-        return train(network, splits, *args, **more)
+    def watch(engine: Engine, splits: Splits, *more: Any) -> list[Epoch]:
+        seen[more[-1].label] = splits
+        return train(engine, splits, *more)
 
     monkeypatch.setattr(context, "train", watch)
     run(*arguments(pruner, "none"), "seed=7")

@@ -14,6 +14,7 @@ import torch
 from damaging import flip_a_bit, truncate
 from resuming import Stopped, assert_same, disturb
 from torch import Tensor, nn
+from trained import train
 
 from sanity import console
 from sanity.datasets.base import Examples
@@ -21,7 +22,7 @@ from sanity.datasets.digits import Digits
 from sanity.training import checkpoint, loop
 from sanity.training.checkpoint import Checkpoints
 from sanity.training.images import Images
-from sanity.training.loop import Splits, train
+from sanity.training.loop import Splits
 from sanity.training.progress import Epoch
 from sanity.training.recipe import Recipe
 
@@ -127,13 +128,13 @@ def test_broken_off_anywhere_it_ends_in_the_same_bits(
 def test_it_may_be_broken_off_again_and_again(
     trainer: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, figures = trainer(start_epoch=1, course=2), trainer.figures()
+    whole, figures = trainer(start=1, shuffle=2), trainer.figures()
     attempts = 0
     while True:
         disturb(monkeypatch, 2)  # the second step is made, and lost
         attempts += 1
         try:
-            found = trainer(Checkpoints(tmp_path, 0.0), start_epoch=1, course=2)
+            found = trainer(Checkpoints(tmp_path, 0.0), start=1, shuffle=2)
             break
         except Stopped:
             assert attempts < 20

@@ -9,6 +9,7 @@ from conftest import Run
 from options import options
 from resuming import Stopped, disturb
 from torch import nn
+from trained import train
 
 from sanity.archs.build import build
 from sanity.archs.resnet import ResNet
@@ -19,7 +20,7 @@ from sanity.errors import ConfigError
 from sanity.streams import generator
 from sanity.training.checkpoint import Checkpoints
 from sanity.training.images import Images
-from sanity.training.loop import Splits, train
+from sanity.training.loop import Splits
 from sanity.training.progress import Epoch
 from sanity.training.recipe import Recipe
 

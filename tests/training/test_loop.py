@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
+from trained import train
 
 from sanity.datasets.base import Examples
 from sanity.datasets.digits import Digits
@@ -15,8 +16,10 @@ from sanity.errors import TrainingError
 from sanity.layers import prunable_weights
 from sanity.training import loop
 from sanity.training.checkpoint import Checkpoints
+from sanity.training.engines.dense import Dense
+from sanity.training.evaluation import evaluate
 from sanity.training.images import Images
-from sanity.training.loop import Splits, Stepper, evaluate, train
+from sanity.training.loop import Splits
 from sanity.training.recipe import Recipe
 
 RECIPE = Recipe(epochs=3, batch_size=16, lr=0.05, milestones=[2.0])
@@ -92,11 +95,11 @@ def test_training_equals_its_restatement(
 def test_pruned_weights_are_exactly_zero_after_every_step(
     network: nn.Module, splits: Splits, mask: dict[str, Tensor]
 ) -> None:
-    stepper = Stepper(network, RECIPE, mask)
-    stepper.network.train()
+    engine = Dense(network, RECIPE, mask)
+    engine.begin(RECIPE.lr)
     for epoch in range(2):
         for x, y in splits.train.epoch(0, epoch, 16):
-            stepper(x, y)
+            engine.step(x, y)
             for name, keep in mask.items():
                 weight = prunable_weights(network)[name]
                 assert bool((weight[~keep] == 0).all())
@@ -115,7 +118,7 @@ def test_the_same_seed_gives_the_same_bits(network: nn.Module, splits: Splits) -
 
 
 def test_a_schedule_may_be_entered_late_and_left_early(network: nn.Module, splits: Splits) -> None:
-    history = train(network, splits, RECIPE, seed=0, start_epoch=1, end_epoch=2)
+    history = train(network, splits, RECIPE, seed=0, start=1, end=2)
     assert [epoch.epoch for epoch in history] == [1]
 
 

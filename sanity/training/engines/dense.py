@@ -1,29 +1,35 @@
-"""One step of training: forward, backward, SGD, and the mask once more."""
-
-from collections.abc import Mapping
+"""Training as PyTorch does it, on any device: the reference of all engines."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sanity.layers import prunable_weights
+from sanity.masks import Mask
+from sanity.training.engines.base import Engine, EngineState
+from sanity.training.evaluation import autocast
 from sanity.training.recipe import Recipe
 
 
-class Stepper:
-    """A network, its optimiser and its mask: one call is one step of training."""
+class Dense(Engine):
+    """PyTorch's own dense kernels: pruned weights are computed with, and set to 0 once more."""
 
-    def __init__(self, network: nn.Module, recipe: Recipe, mask: Mapping[str, Tensor]) -> None:
-        self.network, self.recipe = network, recipe
+    def __init__(self, network: nn.Module, recipe: Recipe, mask: Mask) -> None:
+        super().__init__(network, recipe, mask)
         self.optimizer = _optimizer(network, recipe)
         masked = {name: w for name, w in prunable_weights(network).items() if name in mask}
         self._weights = [weight.detach() for weight in masked.values()]
         self._keep = [mask[name].to(w.device, w.dtype) for name, w in masked.items()]
-        self._mask = mask
         self._prune()
 
-    def __call__(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Learn from one batch; its mean loss and its number of hits, both still on the device."""
+    def begin(self, lr: float) -> None:
+        """Set the optimiser's learning rate, and the network to training."""
+        self.network.train()
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+
+    def step(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Forward, backward, SGD, and the mask once more."""
         with autocast(self.recipe, x.device):
             logits = self.network(x)
         loss = F.cross_entropy(logits.float(), y)
@@ -33,37 +39,35 @@ class Stepper:
         self._prune()
         return loss.detach(), (logits.argmax(1) == y).sum()
 
-    @property
-    def momentum(self) -> dict[str, Tensor]:
-        """The optimiser's momentum by parameter; nothing before the first step."""
+    def state(self) -> EngineState:
+        """Copies on the CPU; there is no momentum before the first step."""
         found = {
             name: self.optimizer.state.get(parameter, {}).get("momentum_buffer")
             for name, parameter in self.network.named_parameters()
         }
-        return {name: buffer for name, buffer in found.items() if buffer is not None}
+        return EngineState(
+            network={name: tensor.cpu() for name, tensor in self.network.state_dict().items()},
+            momentum={name: buffer.cpu() for name, buffer in found.items() if buffer is not None},
+        )
 
-    def restore(self, network: Mapping[str, Tensor], momentum: Mapping[str, Tensor]) -> None:
-        """Go on from the network's state dict and momentum of an earlier step, from any device."""
-        self.network.load_state_dict(network)
+    def restore(self, state: EngineState) -> None:
+        """Load the network, and lay the momentum out in memory as the optimiser would."""
+        self.network.load_state_dict(state.network)
         parameters = dict(self.network.named_parameters())
-        for name, buffer in momentum.items():
+        for name, buffer in state.momentum.items():
             # A copy, laid out in memory as the optimiser would: so it computes the same bits.
             own = torch.empty_like(parameters[name]).detach().copy_(buffer)
             self.optimizer.state[parameters[name]]["momentum_buffer"] = own
 
     def drift(self) -> dict[str, int]:
-        """How many pruned weights of each layer are not 0, for layers that have any: none should.
-
-        The network's weights as they are now are looked at, not those that were pruned: a network
-        may have put others in their place.
-        """
+        """Counted in the network's weights of now: it may have put others in their place."""
         weights = prunable_weights(self.network)
         stray = [
             ((weights[name] != 0) & ~keep.to(weights[name].device)).count_nonzero()
-            for name, keep in self._mask.items()
+            for name, keep in self.mask.items()
         ]
         counts = torch.stack(stray).tolist() if stray else []
-        return {name: n for name, n in zip(self._mask, counts, strict=True) if n}
+        return {name: n for name, n in zip(self.mask, counts, strict=True) if n}
 
     def _prune(self) -> None:
         """Zero what is pruned, in all layers by one fused operation."""
@@ -82,8 +86,3 @@ def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.SGD:
         weight_decay=recipe.weight_decay,
         fused=device in ("cpu", "cuda"),
     )
-
-
-def autocast(recipe: Recipe, device: torch.device) -> torch.autocast:
-    """The precision that the recipe asks for, where a forward pass is made."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16")

@@ -1,0 +1,61 @@
+"""What the loop needs of whatever trains a network; a page to read before writing another one."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from sanity.masks import Mask
+from sanity.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class EngineState:
+    """What an engine goes on from, as PyTorch names and lays it out, on the CPU.
+
+    ``network`` is the network's state dict, ``momentum`` the optimiser's buffers by parameter.
+    """
+
+    network: dict[str, Tensor]
+    momentum: dict[str, Tensor]
+
+
+class Engine(ABC):
+    """Trains one network in place by a recipe, under a mask: how, is its own business.
+
+    All engines compute the same mathematics, with other rounding: which one it was enters no key.
+    ``network`` is always there to be looked at, with its current weights; those that ``mask``
+    (bool tensors by layer, True = kept; empty for dense networks) prunes are exactly 0 in it after
+    every step.
+    """
+
+    def __init__(self, network: nn.Module, recipe: Recipe, mask: Mask) -> None:
+        self.network, self.recipe, self.mask = network, recipe, mask
+
+    @abstractmethod
+    def begin(self, lr: float) -> None:
+        """Get ready for an epoch at the learning rate ``lr``."""
+
+    @abstractmethod
+    def step(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Learn from a batch of images [B, C, H, W] and labels [B].
+
+        Returns its mean loss and its number of hits, both still on the device: nothing is to wait
+        for a step to end.
+        """
+
+    @abstractmethod
+    def state(self) -> EngineState:
+        """All that decides how the training goes on."""
+
+    @abstractmethod
+    def restore(self, state: EngineState) -> None:
+        """Go on from the state of an earlier step, of any engine on any device."""
+
+    @abstractmethod
+    def drift(self) -> Mapping[str, int]:
+        """How many pruned weights of each layer are not 0, for layers that have any: none should.
+
+        It looks at the network's weights as they are now.
+        """
