@@ -6,14 +6,15 @@ python run.py --help                              every choice and setting
 """
 
 if __name__ == "__main__":  # before all that takes time: Ctrl-C ends it in one line from here on
-    from sanity import shutdown
+    from sanity.core import shutdown
 
     shutdown.begin("run.py")
 
 import hydra
 from omegaconf import DictConfig
 
-from sanity import cli, output
+from sanity.cli import entry as cli
+from sanity.core import output
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")

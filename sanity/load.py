@@ -14,14 +14,14 @@ from typing import Any
 from safetensors import SafetensorError
 from torch import nn
 
-from sanity.archs.build import skeleton
-from sanity.components import Values, build, class_of, conformed, is_dotted
-from sanity.errors import ConfigError, StoreError, as_line, one_line, reason
-from sanity.files import read_json
-from sanity.masks import Mask
-from sanity.record import SCHEMA
+from sanity.core.errors import ConfigError, StoreError, as_line, one_line, reason
+from sanity.core.files import read_json
+from sanity.experiment.instantiate import Values, build, class_of, conformed, is_dotted
+from sanity.networks.build import skeleton
+from sanity.pruning.masks import Mask
+from sanity.pruning.ticket import expand
+from sanity.record.record import SCHEMA
 from sanity.store import Entry, Store, is_key
-from sanity.ticket import expand
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,19 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from sanity import device, masks, summary, trackers, unread
-from sanity.composition import Composition, composition_of_run
-from sanity.config import make_importable
-from sanity.cores import cores
-from sanity.errors import SanityError, StoreError, TrainingError
-from sanity.parts import Parts, build
-from sanity.record import Record, claim
-from sanity.signals import Terminated
+from sanity import trackers
+from sanity.core import device
+from sanity.core.config import make_importable
+from sanity.core.cores import cores
+from sanity.core.errors import SanityError, StoreError, TrainingError
+from sanity.core.signals import Terminated
+from sanity.experiment import unread
+from sanity.experiment.composition import Composition, composition_of_run
+from sanity.experiment.experiment import Experiment, build
+from sanity.experiment.validation import validate
+from sanity.pruning import masks
+from sanity.record import summary
+from sanity.record.record import Record, claim
 from sanity.stages.chain import chain
 from sanity.stages.context import Context
 from sanity.stages.execute import execute
@@ -30,7 +35,6 @@ from sanity.store import Entry, Store, key_of
 from sanity.store.notes import Note
 from sanity.trackers.audience import Audience
 from sanity.trackers.ledger import SHOWN, Ledger
-from sanity.validation import validate
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +130,7 @@ def refuse_dead(context: Context, pruned: Entry) -> None:
         )
 
 
-def _open(parts: Parts, record: Record, planned: Planned | None) -> Context:
+def _open(parts: Experiment, record: Record, planned: Planned | None) -> Context:
     settings = parts.settings
     threads = settings.threads or min(torch.get_num_threads(), cores())
     torch.set_num_threads(threads)  # torch itself knows nothing of a cgroup's quota
@@ -136,7 +140,7 @@ def _open(parts: Parts, record: Record, planned: Planned | None) -> Context:
     return Context(parts, store, device.choose(settings.device), record, planned)
 
 
-def _conclude(record: Record, parts: Parts, reached: Reached) -> None:
+def _conclude(record: Record, parts: Experiment, reached: Reached) -> None:
     """Note in the record what the stages found."""
     dense, ticket = reached.get(TRAIN_DENSE), reached.get(TRAIN_TICKET)
     if dense is not None and not parts.pruner.prunes:
@@ -154,7 +158,7 @@ def _last(kind: str, reached: Reached) -> Entry | None:
     return found[-1] if found else None
 
 
-def _identity(parts: Parts) -> dict[str, str]:
+def _identity(parts: Experiment) -> dict[str, str]:
     """A digest of what names each part in keys: the code, files and images that settings hide."""
     ids = parts.ids
     named = {"dataset": ids.dataset, "arch": ids.arch, "training": ids.recipe}

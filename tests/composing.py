@@ -14,13 +14,14 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from sanity import cli, trackers
-from sanity.composition import composition_of_run
-from sanity.config import PROJECT
-from sanity.parts import build
+from sanity import trackers
+from sanity.cli import entry as cli
+from sanity.core.config import PROJECT
+from sanity.experiment.composition import composition_of_run
+from sanity.experiment.experiment import build
+from sanity.experiment.unread import locating, refuse_unread
+from sanity.experiment.validation import validate
 from sanity.stats import criteria
-from sanity.unread import locating, refuse_unread
-from sanity.validation import validate
 
 ROOM = 4 * 2**30  # bytes that a configuration may take beside what is there already
 

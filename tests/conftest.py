@@ -14,7 +14,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
-from sanity.config import HOME, PROJECT
+from sanity.core.config import HOME, PROJECT
 
 # A network of 2,504 prunable weights, two epochs on 160 digits: a run takes half a second.
 TINY = (

@@ -25,7 +25,13 @@ KEYS = [
     "../../0123456789abcd",
     "ABCDEF0123456789abcd",
 ]
-CODE = ["os.system", "subprocess.Popen", "builtins.eval", "torch.nn.Linear", "sanity.cli.start"]
+CODE = [
+    "os.system",
+    "subprocess.Popen",
+    "builtins.eval",
+    "torch.nn.Linear",
+    "sanity.cli.entry.start",
+]
 ODD = ["\ud800", "\x1b[31m", "\u202e", "completed", "failed", "NaN", "${oc.env:HOME}", "???"]
 NUMBERS = [
     0,

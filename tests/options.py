@@ -4,7 +4,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from sanity.config import PROJECT
+from sanity.core.config import PROJECT
 
 
 def options(group: str) -> list[str]:

@@ -9,7 +9,7 @@ from hydra.core.config_search_path import SearchPathQuery
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from sanity.config import PROJECT
+from sanity.core.config import PROJECT
 from sanity.sweep import launch
 from sanity.sweep.plan import Plan
 

@@ -14,11 +14,11 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from sanity import pipeline
-from sanity.config import PROJECT
-from sanity.errors import StoreError
-from sanity.layers import prunable_weights
+from sanity.core.config import PROJECT
+from sanity.core.errors import StoreError
+from sanity.experiment.experiment import build
 from sanity.load import load
-from sanity.parts import build
+from sanity.networks.layers import prunable_weights
 from sanity.stages.data import Data
 from sanity.store import save_tensors
 from sanity.store.entries import seal
@@ -154,7 +154,9 @@ def test_other_code_that_a_record_names_is_refused(path: Path, target: str) -> N
         load(path)
 
 
-@pytest.mark.parametrize("target", ["sanity.cli.start", "sanity.cli.os", "sanity.pruners.lt.LT"])
+@pytest.mark.parametrize(
+    "target", ["sanity.cli.entry.start", "sanity.cli.entry.os", "sanity.pruners.lt.LT"]
+)
 def test_what_is_no_network_of_this_package_is_refused(path: Path, target: str) -> None:
     changed(path, "config.arch._target_", target)
     with pytest.raises(StoreError, match=r"is no torch\.nn\.modules\.module\.Module\)$"):

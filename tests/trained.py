@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import nn
 
-from sanity.masks import Mask
+from sanity.pruning.masks import Mask
 from sanity.training import engines, loop
 from sanity.training.checkpoint import Checkpoints
 from sanity.training.loop import Splits, Watcher

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sanity.archs.base import Network
-from sanity.errors import ConfigError
+from sanity.core.errors import ConfigError
 
 
 def _conv(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Conv2d:

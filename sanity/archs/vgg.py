@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from sanity.archs.base import Network
-from sanity.errors import ConfigError
+from sanity.core.errors import ConfigError
 
 WIDTHS = (64, 128, 256, 512, 512)
 """Channels of the five stages; a 2x2 max-pool stands between one stage and the next."""

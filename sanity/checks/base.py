@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from sanity.datasets.base import Examples
-from sanity.masks import Mask
 from sanity.pruners.base import Scores
+from sanity.pruning.masks import Mask
 
 Target = Literal["nothing", "data", "scores", "mask", "weights"]
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import torch
 
 from sanity.checks.base import DataCheck, Effect
+from sanity.core.errors import ConfigError, listed
 from sanity.datasets.base import Examples
-from sanity.errors import ConfigError, listed
 from sanity.ratios.base import floor_share
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from sanity.checks.base import Effect, MaskCheck
-from sanity.masks import Mask
+from sanity.pruning.masks import Mask
 
 
 def permute(keep: Tensor, generator: torch.Generator) -> Tensor:

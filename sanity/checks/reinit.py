@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from sanity.checks.base import Effect, WeightCheck
-from sanity.masks import Mask
+from sanity.pruning.masks import Mask
 
 
 @dataclass

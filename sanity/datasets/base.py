@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from sanity.errors import as_line
+from sanity.core.errors import as_line
 
 SPLIT_NAMES = {"train": "training", "test": "test"}
 """What a split is called where its images are spoken of."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from sanity.data.cifar_files import read_cifar
 from sanity.datasets.base import Dataset, Examples
-from sanity.datasets.cifar_files import read_cifar
 
 
 @dataclass

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import torch
 
+from sanity.data.order import fixed_order, stratified
 from sanity.datasets.base import Dataset, Examples
-from sanity.datasets.order import fixed_order, stratified
 
 TEST_SIZE = 360
 

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sanity.core.errors import DataError
+from sanity.data.fetch import fetch
+from sanity.data.foreign import read_file
 from sanity.datasets.base import Dataset, Examples
-from sanity.datasets.fetch import fetch
-from sanity.datasets.foreign import read_file
-from sanity.errors import DataError
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # where Debian's package puts the files
 LARGEST = 16 + 60_000 * 28 * 28  # bytes of the largest of the files, without gzip

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
-from sanity.config import typed_from
+from sanity.core.config import typed_from
+from sanity.core.errors import ConfigError, DataError, as_line, reason
+from sanity.data.decoding import REVISION, Form
+from sanity.data.foreign import read_file
+from sanity.data.images import read_images
+from sanity.data.order import fixed_order
+from sanity.data.tree import Tree, list_classes, list_tree
 from sanity.datasets.base import Dataset, Examples
-from sanity.datasets.decoding import REVISION, Form
-from sanity.datasets.foreign import read_file
-from sanity.datasets.images import read_images
-from sanity.datasets.order import fixed_order
-from sanity.datasets.tree import Tree, list_classes, list_tree
-from sanity.errors import ConfigError, DataError, as_line, reason
 
 FILE_BYTES = 256 << 20  # of one image file; more than PIXELS in colour take uncompressed
 

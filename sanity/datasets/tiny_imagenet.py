@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from sanity.datasets.archive import AGAIN, FILE_BYTES, is_archive, open_archive
+from sanity.core.errors import DataError, as_line
+from sanity.data.archive import AGAIN, FILE_BYTES, is_archive, open_archive
+from sanity.data.decoding import Form
+from sanity.data.fetch import fetch
+from sanity.data.foreign import files_below, read_file
+from sanity.data.images import read_images
+from sanity.data.order import fixed_order
 from sanity.datasets.base import Dataset, Examples
-from sanity.datasets.decoding import Form
-from sanity.datasets.fetch import fetch
-from sanity.datasets.foreign import files_below, read_file
-from sanity.datasets.images import read_images
-from sanity.datasets.order import fixed_order
-from sanity.errors import DataError, as_line
 
 ROOT = "tiny-imagenet-200"
 URL = f"http://cs231n.stanford.edu/{ROOT}.zip"

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sanity.config import typed_from
-from sanity.errors import ChangedError, ConfigError
-from sanity.files import sha256
+from sanity.core.config import typed_from
+from sanity.core.errors import ChangedError, ConfigError
+from sanity.core.files import sha256
 from sanity.identity import reach, sources
 from sanity.identity.reads import Reads
 from sanity.identity.sources import Located

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
-from sanity.errors import ConfigError
+from sanity.core.errors import ConfigError
 from sanity.identity import sources, statements
 from sanity.identity.folders import code_below
 from sanity.identity.sources import Located

@@ -20,8 +20,8 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-from sanity.config import PROJECT
-from sanity.errors import ConfigError
+from sanity.core.config import PROJECT
+from sanity.core.errors import ConfigError
 
 PACKAGES = {"site-packages", "dist-packages"}  # of other environments, too
 

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from sanity.errors import ConfigError
-from sanity.layers import Blueprint, prunable_weights
-from sanity.masks import Mask
+from sanity.core.errors import ConfigError
+from sanity.networks.layers import Blueprint, prunable_weights
+from sanity.pruning.masks import Mask
 from sanity.ratios.base import kept_share
 
 MOST_ITERATIONS = 10**5

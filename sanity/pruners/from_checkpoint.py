@@ -5,10 +5,10 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from sanity.archs.checkpoint import load_state_dict
-from sanity.config import absolute
-from sanity.errors import ConfigError, DataError
-from sanity.files import sha256
+from sanity.core.config import absolute
+from sanity.core.errors import ConfigError, DataError
+from sanity.core.files import sha256
+from sanity.networks.checkpoint import load_state_dict
 from sanity.pruners.base import Pruner, Scores, Scoring
 
 

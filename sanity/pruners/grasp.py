@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sanity.errors import ConfigError
-from sanity.layers import Blueprint
+from sanity.core.errors import ConfigError
+from sanity.networks.layers import Blueprint
 from sanity.pruners.base import Batches, Pruner, Scores, Scoring
-from sanity.pruners.scoring import automatic_batches, checked_batches
 from sanity.pruners.snip import summed_gradients
+from sanity.pruning.scoring import automatic_batches, checked_batches
 from sanity.ratios.base import floor_share
 
 

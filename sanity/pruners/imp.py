@@ -3,7 +3,7 @@
 from math import ceil, inf, log
 from typing import ClassVar
 
-from sanity.errors import ConfigError
+from sanity.core.errors import ConfigError
 from sanity.pruners.base import Pruner, Scores, Scoring
 from sanity.pruners.magnitude import magnitudes
 

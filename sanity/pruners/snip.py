@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sanity.layers import Blueprint
+from sanity.networks.layers import Blueprint
 from sanity.pruners.base import Batches, Pruner, Scores, Scoring
-from sanity.pruners.scoring import automatic_batches, checked_batches
+from sanity.pruning.scoring import automatic_batches, checked_batches
 
 
 def summed_gradients(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from sanity.layers import Blueprint
+from sanity.networks.layers import Blueprint
 
 
 @dataclass(frozen=True)

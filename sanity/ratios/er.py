@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from math import prod
 
-from sanity.layers import Blueprint, Layer
+from sanity.networks.layers import Blueprint, Layer
+from sanity.pruning.shares import share_out
 from sanity.ratios.base import Allocation, Budget, Ratio
-from sanity.ratios.shares import share_out
 
 
 @dataclass

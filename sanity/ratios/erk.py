@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sanity.layers import Layer
+from sanity.networks.layers import Layer
 from sanity.ratios.er import Er
 
 

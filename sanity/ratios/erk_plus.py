@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from sanity.layers import Blueprint
+from sanity.networks.layers import Blueprint
+from sanity.pruning.shares import check_share, remaining
 from sanity.ratios.base import Budget, floor_share
 from sanity.ratios.erk import Erk
-from sanity.ratios.shares import check_share, remaining
 
 
 @dataclass

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sanity.errors import ConfigError
-from sanity.layers import Blueprint
+from sanity.core.errors import ConfigError
+from sanity.networks.layers import Blueprint
 from sanity.ratios.base import Allocation, Budget, Ratio
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sanity.ratios.order_statistics import OrderStatistics
+from sanity.pruning.order_statistics import OrderStatistics
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from sanity.ratios.order_statistics import OrderStatistics
+from sanity.pruning.order_statistics import OrderStatistics
 
 
 @dataclass

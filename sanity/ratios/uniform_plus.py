@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from sanity.layers import Blueprint
+from sanity.networks.layers import Blueprint
+from sanity.pruning.shares import check_share, remaining, share_out
 from sanity.ratios.base import Allocation, Budget, Ratio, floor_share
-from sanity.ratios.shares import check_share, remaining, share_out
 
 
 @dataclass

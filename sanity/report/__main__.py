@@ -9,7 +9,7 @@ report/ here.
 """
 
 if __name__ == "__main__":  # before all that takes time: Ctrl-C ends it in one line from here on
-    from sanity import shutdown
+    from sanity.core import shutdown
 
     shutdown.begin("sanity.report")
 
@@ -19,7 +19,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sanity.commands import answer, complain
+from sanity.cli.commands import answer, complain
 
 PROGRAM = "sanity.report"
 OUTPUT = "report"  # the directory of a report on several
@@ -35,8 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from sanity.console import echo
-    from sanity.report import files, plain, terminal
+    from sanity.core.console import echo
+    from sanity.report.output import files, plain, terminal
     from sanity.report.report import make
 
     report = make(options.places, options.margin)

@@ -3,9 +3,10 @@
 import logging
 from collections.abc import Sequence
 
-from sanity.console import echo
-from sanity.errors import SanityError, SweepError
-from sanity.report import files, report, terminal
+from sanity.core.console import echo
+from sanity.core.errors import SanityError, SweepError
+from sanity.report import report
+from sanity.report.output import files, terminal
 from sanity.sweep import show
 from sanity.sweep.book import Book
 from sanity.sweep.states import State, count

@@ -9,15 +9,16 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
-from sanity.report import controls, references, words
-from sanity.report.arrange import arrange
-from sanity.report.caveats import caveats
-from sanity.report.cells import Cell, Context
-from sanity.report.collect import Collection, collect
-from sanity.report.controls import Control
-from sanity.report.questions import Question, ask, is_control
-from sanity.report.references import Reference
-from sanity.report.runs import Absent, Run
+from sanity.report.data import controls, references
+from sanity.report.data.arrange import arrange
+from sanity.report.data.caveats import caveats
+from sanity.report.data.cells import Cell, Context
+from sanity.report.data.collect import Collection, collect
+from sanity.report.data.controls import Control
+from sanity.report.data.questions import Question, ask, is_control
+from sanity.report.data.references import Reference
+from sanity.report.data.runs import Absent, Run
+from sanity.report.output import words
 from sanity.stats.criteria import Criteria
 from sanity.stats.verdicts import Verdict
 from sanity.sweep.book import Book

@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
+from sanity.report.data.runs import Run
 from sanity.report.report import Report
-from sanity.report.runs import Run
 from sanity.sweep.book import Book
 
 PLACES = ("hydra.", "sweep.name", "data_dir", "store_dir")  # where, not what

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from sanity.errors import ConfigError
+from sanity.core.errors import ConfigError
 from sanity.rewinds.base import Rewind, Source
 
 

@@ -1,12 +1,12 @@
 """The stages of a run in order, from settings alone: nothing is opened, drawn or computed."""
 
-from sanity.parts import Parts
+from sanity.experiment.experiment import Experiment
 from sanity.stages import prune, rewind, train_dense, train_ticket
 from sanity.stages.rounds import Round
 from sanity.stages.stage import Stage
 
 
-def chain(parts: Parts) -> tuple[Stage, ...]:
+def chain(parts: Experiment) -> tuple[Stage, ...]:
     """All stages that the run goes through, up to ``until``, each after those it needs.
 
     What its results decide is not in it: a dead ticket ends a run early, and a dense network that

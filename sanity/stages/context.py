@@ -10,18 +10,18 @@ from typing import Any
 import torch
 from torch import nn
 
-from sanity.archs.build import build
-from sanity.archs.checkpoint import fit, load_state_dict
 from sanity.checks.base import Check, Effect
-from sanity.components import option_name
-from sanity.errors import CheckError, TrainingError
-from sanity.masks import Mask
-from sanity.parts import Parts
-from sanity.record import Record
+from sanity.core.errors import CheckError, TrainingError
+from sanity.core.streams import generator
+from sanity.experiment.experiment import Experiment
+from sanity.experiment.instantiate import option_name
+from sanity.networks.build import build
+from sanity.networks.checkpoint import fit, load_state_dict
+from sanity.pruning.masks import Mask
+from sanity.record.record import Record
 from sanity.stages.data import Data
 from sanity.stages.stage import Planned, Stage
 from sanity.store import Entry, Store, Work
-from sanity.streams import generator
 from sanity.training import engines
 from sanity.training.checkpoint import Checkpoints
 from sanity.training.engines.base import Engine
@@ -33,7 +33,7 @@ from sanity.training.schedule import Schedule
 class Context:
     """Shared by the stages of a run; ``results`` are those it has reached, by key."""
 
-    parts: Parts
+    parts: Experiment
     store: Store
     device: torch.device
     record: Record

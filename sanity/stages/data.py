@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 
 from sanity.checks.base import Check, DataCheck, Effect
+from sanity.core.streams import generator
 from sanity.datasets import lost_classes, open_packed, split
 from sanity.datasets.base import Dataset, Examples, Packed
-from sanity.streams import generator
 from sanity.training.images import Images
 from sanity.training.loop import Splits
 

@@ -7,23 +7,25 @@ from typing import Any
 
 from torch import nn
 
-from sanity import console, masks, remarks
 from sanity.checks.base import Check, Effect, MaskCheck, ScoreCheck
-from sanity.components import option_name
-from sanity.connectivity import is_dead
-from sanity.errors import CheckError, TrainingError
-from sanity.masks import Mask
-from sanity.parts import Method, Parts
+from sanity.core import console
+from sanity.core.errors import CheckError, TrainingError
+from sanity.core.streams import generator
+from sanity.experiment.experiment import Experiment, Method
+from sanity.experiment.instantiate import option_name
 from sanity.pruners.base import Scores
-from sanity.pruners.scoring import deal
-from sanity.pruners.selection import Ties, find_mask
+from sanity.pruning import masks
+from sanity.pruning.connectivity import is_dead
+from sanity.pruning.masks import Mask
+from sanity.pruning.scoring import deal
+from sanity.pruning.selection import Ties, find_mask
 from sanity.ratios.base import Allocation
+from sanity.record import remarks
 from sanity.stages.context import Context, effect_of
 from sanity.stages.results import final_weights, mask_of
 from sanity.stages.rounds import ONCE, Round
 from sanity.stages.stage import DONOR, PRUNE, Inputs, Stage
 from sanity.store import Entry, Work, save_tensors
-from sanity.streams import generator
 from sanity.training.evaluation import evaluate
 from sanity.training.images import Batch
 
@@ -31,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 def stage(
-    parts: Parts,
+    parts: Experiment,
     turn: Round,
     trained: Stage | None,
     previous: Stage | None,
@@ -46,7 +48,7 @@ def stage(
     return _stage(turn.name(PRUNE), parts, search, trained, previous, donor)
 
 
-def donor_stage(parts: Parts, trained: Stage | None) -> Stage:
+def donor_stage(parts: Experiment, trained: Stage | None) -> Stage:
     """The mask of the pruner that ``ratio=like`` names, for one that does.
 
     Checks of scores and mask are about the ticket, not about the ratio it borrows.
@@ -57,7 +59,7 @@ def donor_stage(parts: Parts, trained: Stage | None) -> Stage:
 
 def _stage(
     name: str,
-    parts: Parts,
+    parts: Experiment,
     search: "_Search",
     trained: Stage | None,
     previous: Stage | None,
@@ -150,7 +152,7 @@ class _Search:
             )
         raise TrainingError(f"the mask keeps {kept} weights instead of {wanted.total}")
 
-    def _allocation(self, parts: Parts, donor: Entry | None) -> Allocation:
+    def _allocation(self, parts: Experiment, donor: Entry | None) -> Allocation:
         lent = {} if donor is None else masks.kept(mask_of(donor))
         return self.method.allocate(parts.blueprint, lent)
 
@@ -229,7 +231,7 @@ def _batches(context: Context, method: Method) -> list[Batch]:
     return [images.augmented(indices, random) for indices in drawn]
 
 
-def _facts(parts: Parts, mask: Mask, ties: Ties) -> dict[str, Any]:
+def _facts(parts: Experiment, mask: Mask, ties: Ties) -> dict[str, Any]:
     """Which layers the mask empties, whether it leaves a network to train, what order decided."""
     kept = masks.kept(mask)
     return {

@@ -2,9 +2,9 @@
 
 from torch import Tensor
 
-from sanity.masks import Mask
+from sanity.pruning.masks import Mask
+from sanity.pruning.ticket import expand
 from sanity.store import Entry
-from sanity.ticket import expand
 
 
 def mask_of(pruned: Entry) -> Mask:

@@ -5,21 +5,21 @@ from typing import Any
 
 from torch import Tensor
 
-from sanity.archs.build import build
 from sanity.checks.base import WeightCheck
-from sanity.parts import Parts
+from sanity.core.streams import generator
+from sanity.experiment.experiment import Experiment
+from sanity.networks.build import build
+from sanity.pruning.ticket import compress
 from sanity.stages.context import Context, effect_of
 from sanity.stages.results import final_weights, mask_of
 from sanity.stages.rounds import Round
 from sanity.stages.snapshot import weights_at
 from sanity.stages.stage import REWIND, Inputs, Stage
 from sanity.store import Work, save_tensors
-from sanity.streams import generator
-from sanity.ticket import compress
 
 
 def stage(
-    parts: Parts,
+    parts: Experiment,
     turn: Round,
     dense: Stage | None,
     trained: Stage | None,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from sanity.errors import SweepError
+from sanity.core.errors import SweepError
 from sanity.store import Entry, Work, key_of
 
 if TYPE_CHECKING:

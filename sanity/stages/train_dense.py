@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sanity.parts import Parts
+from sanity.experiment.experiment import Experiment
 from sanity.stages.context import Context, effect_of
 from sanity.stages.stage import TRAIN_DENSE, Inputs, Stage
 from sanity.store import Work, save_tensors
@@ -10,7 +10,7 @@ from sanity.training.loop import Splits
 from sanity.training.schedule import Schedule
 
 
-def stage(parts: Parts) -> Stage:
+def stage(parts: Experiment) -> Stage:
     """Leaves the weights ``init`` and ``final`` and, for ``rewind=epoch``, those of that epoch.
 
     The rewind does not enter the key: networks that differ only in what is remembered of their

@@ -3,18 +3,18 @@
 import functools
 from typing import Any
 
-from sanity.parts import Parts
+from sanity.experiment.experiment import Experiment
+from sanity.pruning.ticket import compress, expand
 from sanity.stages.context import Context
 from sanity.stages.results import mask_of
 from sanity.stages.rounds import Round
 from sanity.stages.stage import TRAIN_TICKET, Inputs, Stage
 from sanity.store import Work, save_tensors
-from sanity.ticket import compress, expand
 from sanity.training.evaluation import evaluate
 from sanity.training.schedule import Schedule
 
 
-def stage(parts: Parts, turn: Round, start: Stage, mask: Stage) -> Stage:
+def stage(parts: Experiment, turn: Round, start: Stage, mask: Stage) -> Stage:
     """Leaves the ticket's ``final`` weights (compressed); pruned ones are 0 after every step.
 
     The rounds of iterative pruning before the last belong to the search for the mask: they see

@@ -6,8 +6,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from sanity.config import conform, unknown
-from sanity.errors import ConfigError
+from sanity.core.config import conform, unknown
+from sanity.core.errors import ConfigError
 
 FAMILIES = ("cell", "report")
 

@@ -8,7 +8,7 @@ DIR is where to look for records besides the places that the store knows of, suc
 """
 
 if __name__ == "__main__":  # before all that takes time: Ctrl-C ends it in one line from here on
-    from sanity import shutdown
+    from sanity.core import shutdown
 
     shutdown.begin("sanity.store")
 
@@ -21,9 +21,9 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from sanity.commands import answer, complain, store_dir
-from sanity.console import echo, err
-from sanity.errors import StoreError
+from sanity.cli.commands import answer, complain, store_dir
+from sanity.core.console import echo, err
+from sanity.core.errors import StoreError
 from sanity.store import show
 from sanity.store.care import Item, inventory, remove, unused, verify
 from sanity.store.store import Store

@@ -13,7 +13,7 @@ from typing import Literal
 
 from filelock import Timeout
 
-from sanity import locks, sharing
+from sanity.core import locks, sharing
 from sanity.store.entries import MANIFEST, FormatError, read_manifest, verified
 from sanity.store.keys import is_key
 from sanity.store.notes import Name, changing

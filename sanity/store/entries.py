@@ -10,8 +10,8 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from sanity import sharing
-from sanity.files import digest, read_json, sha256, write_json
+from sanity.core import sharing
+from sanity.core.files import digest, read_json, sha256, write_json
 from sanity.store.keys import FORMAT
 
 MANIFEST = "manifest.json"

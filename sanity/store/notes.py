@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from sanity import locks, sharing
-from sanity.errors import StoreError, reason
-from sanity.files import digest, read_json, sweep_up, write_atomically, write_json
+from sanity.core import locks, sharing
+from sanity.core.errors import StoreError, reason
+from sanity.core.files import digest, read_json, sweep_up, write_atomically, write_json
 
 RUNS, SWEEPS = ".runs", ".sweeps"
 EARLIER = "earlier.json"

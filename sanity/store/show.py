@@ -11,7 +11,7 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
-from sanity.files import near, printable
+from sanity.core.files import near, printable
 from sanity.store.care import Item
 from sanity.store.users import Users
 

@@ -20,9 +20,9 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from sanity import locks, sharing
-from sanity.errors import StoreError, reason
-from sanity.files import DISK_ERRORS, fsync_directory
+from sanity.core import locks, sharing
+from sanity.core.errors import StoreError, reason
+from sanity.core.files import DISK_ERRORS, fsync_directory
 from sanity.store import notes
 from sanity.store.entries import Entry, FormatError, seal, verified
 from sanity.store.keys import is_key, key_of

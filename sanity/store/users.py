@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sanity.files import read_json, walk
+from sanity.core.files import read_json, walk
 from sanity.store.keys import is_key
 from sanity.store.notes import RUNS, SWEEPS, Name, earlier
 

@@ -9,7 +9,7 @@ SWEEP is a sweep's directory; without it, the latest sweep is meant.
 """
 
 if __name__ == "__main__":  # before all that takes time: Ctrl-C ends it in one line from here on
-    from sanity import shutdown
+    from sanity.core import shutdown
 
     shutdown.begin("sanity.sweep")
 
@@ -20,13 +20,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from sanity.commands import answer, complain, store_dir
-from sanity.console import echo
-from sanity.errors import SweepError
+from sanity.cli.commands import answer, complain, store_dir
+from sanity.core.console import echo
+from sanity.core.errors import SweepError
 from sanity.sweep import book as books
-from sanity.sweep import cluster, show
+from sanity.sweep import show
 from sanity.sweep.book import Book
-from sanity.sweep.follow import active_ids, look
+from sanity.sweep.slurm import cluster
+from sanity.sweep.slurm.follow import active_ids, look
 from sanity.sweep.states import State, count
 from sanity.sweep.under_way import shared, told
 

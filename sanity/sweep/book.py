@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sanity import locks, sharing
-from sanity.errors import SweepError
-from sanity.files import read_json, sweep_up, write_json
+from sanity.core import locks, sharing
+from sanity.core.errors import SweepError
+from sanity.core.files import read_json, sweep_up, write_json
 from sanity.stages.stage import StageId
 from sanity.store.notes import SWEEPS, changing, hint_at_sharing, sweep_note
 from sanity.sweep import reading

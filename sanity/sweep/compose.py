@@ -19,12 +19,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from sanity import unread
-from sanity.cli import explain
-from sanity.composition import Composition, composition
-from sanity.errors import ConfigError
-from sanity.option_files import OptionFile, composed_from
-from sanity.overrides import quoted
+from sanity.cli.entry import explain
+from sanity.cli.overrides import quoted
+from sanity.core.errors import ConfigError
+from sanity.experiment import unread
+from sanity.experiment.composition import Composition, composition
+from sanity.experiment.option_files import OptionFile, composed_from
 
 READS_SEED = re.compile(r"\{[^{}]*\bseed\b[^{}]*\}")
 REFERENCE = re.compile(r"\$\{([\w.:/@]+)\}")

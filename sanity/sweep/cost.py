@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sanity.console import duration
+from sanity.core.console import duration
 from sanity.stages.stage import TRAINING, StageId
 from sanity.sweep.pace import ALONE, Capacity, Pace, Span, paces
 from sanity.sweep.plan import Job, Plan

@@ -16,9 +16,9 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, RangeSweep
 
-from sanity import patterns
-from sanity.errors import ConfigError, one_line
-from sanity.overrides import quoted
+from sanity.cli.overrides import quoted
+from sanity.core.errors import ConfigError, one_line
+from sanity.experiment import patterns
 
 OF_AN_ARM = ("pruner", "ratio", "rewind", "sanity_check")
 OF_THE_CELL = "ratio.sparsity"  # the one of their settings that controls share with the rest

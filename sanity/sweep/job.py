@@ -20,10 +20,11 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from sanity import cli, pending
-from sanity.cli import FULL_ERROR
-from sanity.config import HOME, PROJECT
-from sanity.overrides import quoted
+from sanity.cli import entry as cli
+from sanity.cli.entry import FULL_ERROR
+from sanity.cli.overrides import quoted
+from sanity.core import pending
+from sanity.core.config import HOME, PROJECT
 from sanity.stages.stage import Planned
 from sanity.sweep.book import Book
 from sanity.sweep.plan import Job, Needed

@@ -13,13 +13,13 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from sanity import unread
-from sanity.composition import composition
-from sanity.config import make_importable
-from sanity.errors import ConfigError, SweepError
-from sanity.files import write_atomically
-from sanity.option_files import composed_from, typed_in
-from sanity.overrides import quoted
+from sanity.cli.overrides import quoted
+from sanity.core.config import make_importable
+from sanity.core.errors import ConfigError, SweepError
+from sanity.core.files import write_atomically
+from sanity.experiment import unread
+from sanity.experiment.composition import composition
+from sanity.experiment.option_files import composed_from, typed_in
 from sanity.sweep import book as books
 from sanity.sweep import snapshot
 from sanity.sweep.book import Book

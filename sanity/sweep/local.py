@@ -18,10 +18,10 @@ from filelock import Timeout
 from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from sanity import locks, sharing
-from sanity.cores import cores
-from sanity.errors import SweepError, reason
-from sanity.signals import Terminated
+from sanity.core import locks, sharing
+from sanity.core.cores import cores
+from sanity.core.errors import SweepError, reason
+from sanity.core.signals import Terminated
 from sanity.sweep.book import Book
 from sanity.sweep.job import Task, of_job, of_stage, run_quietly
 from sanity.sweep.plan import Job

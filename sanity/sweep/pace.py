@@ -15,8 +15,8 @@ from typing import Any
 
 import torch
 
-from sanity.console import NEAR, span
-from sanity.device import choose
+from sanity.core.console import NEAR, span
+from sanity.core.device import choose
 from sanity.stages.stage import TRAINING
 
 SAMPLE = 300  # stored results of a stage that are looked at for their time

@@ -13,15 +13,15 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from sanity import trackers
-from sanity.errors import CombinationError, ConfigError
+from sanity.core.errors import CombinationError, ConfigError
+from sanity.experiment.experiment import Experiment, build
+from sanity.experiment.unread import locating
+from sanity.experiment.validation import validate
 from sanity.identity import Code
-from sanity.parts import Parts, build
 from sanity.stages.chain import chain
 from sanity.stages.stage import StageId
 from sanity.stats import criteria
 from sanity.sweep.compose import Composer, directory_of
-from sanity.unread import locating
-from sanity.validation import validate
 
 READ_FROM_IMAGES = ("dataset.num_classes", "dataset.image_size")
 SEED = re.compile(r"seed=\d{1,18}")  # longer ones are checked as any setting is
@@ -122,7 +122,7 @@ class Planner:
 
     def __init__(self, composer: Composer, subdirectory: str) -> None:
         self._composer, self._subdirectory = composer, subdirectory
-        self._parts: dict[tuple[str, ...], Parts] = {}
+        self._parts: dict[tuple[str, ...], Experiment] = {}
 
     def __call__(
         self, title: str, grid: Sequence[Sequence[str]], controls: Sequence[Sequence[str]] = ()
@@ -190,7 +190,7 @@ class Planner:
         )
 
 
-def _build(cfg: DictConfig) -> Parts:
+def _build(cfg: DictConfig) -> Experiment:
     """The parts of a job, once it is seen to make sense; ``cfg`` is left as it is."""
     before = {name: OmegaConf.select(cfg, name) for name in READ_FROM_IMAGES}
     trackers.build(cfg)  # a wrong setting of theirs would fail every job

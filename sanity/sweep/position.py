@@ -5,7 +5,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from sanity.files import printable
+from sanity.core.files import printable
 
 TAIL = 4096  # bytes; a line has a few hundred
 

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
 from rich.table import Column
 
-from sanity.console import QUIET, err
+from sanity.core.console import QUIET, err
 from sanity.sweep.forecast import Forecast, Subject
 
 log = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sanity.errors import SweepError, as_line, reason
-from sanity.files import printable, read_json
+from sanity.core.errors import SweepError, as_line, reason
+from sanity.core.files import printable, read_json
 from sanity.stages.stage import StageId
 from sanity.store import is_key
 from sanity.sweep.compose import leads_below

@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from sanity.files import near
+from sanity.core.files import near
 from sanity.sweep.book import Book
 from sanity.sweep.cost import Cost
 from sanity.sweep.plan import Job, Plan, differing

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from hydra.core.config_loader import ConfigLoader
 
-from sanity import sharing
-from sanity.config import HOME, PROJECT
+from sanity.core import sharing
+from sanity.core.config import HOME, PROJECT
 from sanity.identity import sources
 from sanity.identity.folders import CODE, FOREIGN
 from sanity.identity.sources import Located

@@ -6,15 +6,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from sanity import locks
-from sanity.files import printable, read_json
+from sanity.core import locks
+from sanity.core.files import printable, read_json
 from sanity.stages.stage import StageId
-from sanity.sweep import setup_lines, waits
 from sanity.sweep.book import Book
-from sanity.sweep.cluster import Ticket
 from sanity.sweep.plan import Job
 from sanity.sweep.position import Position
-from sanity.sweep.submitted import log_file
+from sanity.sweep.slurm import setup_lines, waits
+from sanity.sweep.slurm.cluster import Ticket
+from sanity.sweep.slurm.submitted import log_file
 
 Word = Literal["done", "running", "pending", "failed", "missing"]
 WORDS: tuple[Word, ...] = ("done", "running", "pending", "failed", "missing")

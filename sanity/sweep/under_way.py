@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sanity import locks
-from sanity.record import LOCK
+from sanity.core import locks
+from sanity.record.record import LOCK
 from sanity.store import Store
 from sanity.sweep.book import Book
 from sanity.sweep.plan import Job

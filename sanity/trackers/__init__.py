@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from omegaconf import DictConfig, OmegaConf
 
-from sanity.components import component, plain
-from sanity.errors import ConfigError
+from sanity.core.errors import ConfigError
+from sanity.experiment.instantiate import component, plain
 from sanity.trackers.base import Tracker
 from sanity.trackers.guard import said_by, standing_aside
 

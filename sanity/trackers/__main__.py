@@ -8,7 +8,7 @@ any, a run is sent to the tracker that it had, or else to W&B.
 """
 
 if __name__ == "__main__":  # before all that takes time: Ctrl-C ends it in one line from here on
-    from sanity import shutdown
+    from sanity.core import shutdown
 
     shutdown.begin("sanity.trackers")
 
@@ -28,14 +28,14 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from sanity import trackers
-from sanity.cli import explain
-from sanity.commands import answer
-from sanity.config import PROJECT
-from sanity.console import LogHandler
-from sanity.errors import ConfigError
-from sanity.overrides import quoted
+from sanity.cli.commands import answer
+from sanity.cli.entry import explain
+from sanity.cli.overrides import quoted
+from sanity.core.config import PROJECT
+from sanity.core.console import LogHandler
+from sanity.core.errors import ConfigError
 from sanity.trackers.base import Tracker
-from sanity.trackers.wandb import Wandb
+from sanity.trackers.wandb.tracker import Wandb
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,7 +68,7 @@ def send(options: argparse.Namespace) -> int:
 
 def dashboard(options: argparse.Namespace) -> int:
     """Create or update the project's W&B workspace."""
-    from sanity.trackers import dashboard as dashboards
+    from sanity.trackers.wandb import dashboard as dashboards
 
     for name in ("WANDB_MODE", "WANDB_DISABLED"):  # of runs; a dashboard is always the server's
         os.environ.pop(name, None)

@@ -10,7 +10,7 @@ from copy import deepcopy
 from queue import SimpleQueue
 from typing import Any
 
-from sanity import pending
+from sanity.core import pending
 from sanity.trackers.base import Curve, Ending, Problem, Tracker, Training
 from sanity.trackers.guard import said_by, standing_aside, told
 from sanity.trackers.ledger import Claim, Ledger

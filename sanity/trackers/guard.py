@@ -4,8 +4,8 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sanity.errors import ConfigError, one_line
-from sanity.signals import Terminated
+from sanity.core.errors import ConfigError, one_line
+from sanity.core.signals import Terminated
 from sanity.trackers.base import Tracker
 
 log = logging.getLogger(__name__)

@@ -6,9 +6,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from sanity import sharing
-from sanity.files import digest, write_json
-from sanity.locks import lock_at
+from sanity.core import sharing
+from sanity.core.files import digest, write_json
+from sanity.core.locks import lock_at
 from sanity.trackers.base import Tracker, Training
 
 SHOWN = ".shown"

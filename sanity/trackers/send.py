@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sanity import console
-from sanity.errors import StoreError
+from sanity.core import console
+from sanity.core.errors import StoreError
 from sanity.trackers import say_where
 from sanity.trackers.audience import Audience
 from sanity.trackers.base import Tracker

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from sanity.config import PROJECT, absolute
-from sanity.errors import ConfigError
-from sanity.files import near
+from sanity.core.config import PROJECT, absolute
+from sanity.core.errors import ConfigError
+from sanity.core.files import near
 from sanity.trackers.base import Curve, Ending, Tracker, Training
 
 # The four scalars of the paper's code bear its names, so that curves of both lie in one plot.

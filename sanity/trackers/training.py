@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from sanity.files import digest
+from sanity.core.files import digest
 from sanity.trackers.base import Ending, Files, Training
 
 DENSE, TICKET = "train_dense", "train_ticket"

@@ -19,9 +19,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from sanity import sharing
-from sanity.errors import reason
-from sanity.files import digest, fsync_directory, write_atomically, write_json
+from sanity.core import sharing
+from sanity.core.errors import reason
+from sanity.core.files import digest, fsync_directory, write_atomically, write_json
 
 log = logging.getLogger(__name__)
 

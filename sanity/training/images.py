@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sanity.core.streams import generator
 from sanity.datasets.base import Dataset, Examples
-from sanity.streams import generator
 
 Batch = tuple[Tensor, Tensor]
 """Images float32 [B, C, H, W], normalised, and labels int64 [B]."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from sanity import console, signals
-from sanity.errors import TrainingError
+from sanity.core import console, signals
+from sanity.core.errors import TrainingError
 from sanity.training.checkpoint import Checkpoints
 from sanity.training.engines.base import Engine
 from sanity.training.evaluation import Pause, evaluate

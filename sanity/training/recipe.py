@@ -4,7 +4,7 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sanity.errors import ConfigError
+from sanity.core.errors import ConfigError
 
 MOST_EPOCHS = 10**6
 LARGEST_BATCH = 10**6

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from sanity.archs.build import build, skeleton
 from sanity.archs.vgg import VGG
-from sanity.errors import ConfigError
-from sanity.layers import blueprint
-from sanity.streams import generator
+from sanity.core.errors import ConfigError
+from sanity.core.streams import generator
+from sanity.networks.build import build, skeleton
+from sanity.networks.layers import blueprint
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])

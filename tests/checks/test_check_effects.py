@@ -12,8 +12,8 @@ from sanity.checks.random_pixels import RandomPixels, count_differences
 from sanity.checks.rearrange import Rearrange
 from sanity.checks.reinit import Reinit
 from sanity.checks.shuffle_weights import ShuffleWeights
+from sanity.core.errors import ConfigError
 from sanity.datasets.base import Examples
-from sanity.errors import ConfigError
 
 
 def generator(seed: int = 0) -> torch.Generator:

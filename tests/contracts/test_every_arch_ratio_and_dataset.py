@@ -8,9 +8,9 @@ from conftest import Run
 from omegaconf import DictConfig
 from options import options
 
-from sanity.errors import ConfigError
-from sanity.parts import build
-from sanity.validation import validate
+from sanity.core.errors import ConfigError
+from sanity.experiment.experiment import build
+from sanity.experiment.validation import validate
 
 Compose = Callable[..., DictConfig]
 

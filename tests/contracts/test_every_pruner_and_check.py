@@ -12,10 +12,10 @@ from conftest import Run
 from hydra.utils import get_class
 from options import load_option, options
 
-from sanity.errors import ConfigError
+from sanity.core.errors import ConfigError
+from sanity.pruning.ticket import expand
 from sanity.stages import context
 from sanity.store import Store
-from sanity.ticket import expand
 from sanity.training.engines.base import Engine
 from sanity.training.loop import Splits, train
 from sanity.training.progress import Epoch

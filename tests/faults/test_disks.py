@@ -13,9 +13,9 @@ import trial
 from conftest import Run
 from trial import Place
 
-from sanity import locks
-from sanity.config import PROJECT
-from sanity.errors import StoreError
+from sanity.core import locks
+from sanity.core.config import PROJECT
+from sanity.core.errors import StoreError
 from sanity.store import Store
 
 TINY = (
@@ -119,8 +119,8 @@ def test_a_file_system_without_locks_is_refused(tmp_path: Path, error: int) -> N
     paths = (str(HERE), str(PROJECT), str(error), str(tmp_path / "store"))
     done = subprocess.run([sys.executable, "-c", program, *paths], capture_output=True, text=True)
     assert done.stderr.splitlines()[-1] == (
-        f"sanity.errors.StoreError: store_dir={tmp_path}/store: cannot be written (its file system "
-        "has no locks (flock): mount it with them, or choose another)"
+        f"sanity.core.errors.StoreError: store_dir={tmp_path}/store: cannot be written (its file "
+        "system has no locks (flock): mount it with them, or choose another)"
     )
 
 

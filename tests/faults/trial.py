@@ -18,7 +18,7 @@ from typing import Any
 
 from processes import Process
 
-from sanity.config import PROJECT
+from sanity.core.config import PROJECT
 from sanity.store import Store
 from sanity.store.care import inventory, verify
 

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from omegaconf.errors import OmegaConfBaseException
 
-from sanity.errors import ConfigError
+from sanity.core.errors import ConfigError
 from sanity.sweep.grid import MOST, expand
 
 LONG = timedelta(seconds=20)

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sanity.archs.base import Network
-from sanity.errors import StoreError
+from sanity.core.errors import StoreError
 from sanity.load import load
 
 

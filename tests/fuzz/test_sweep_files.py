@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from planning import plan_of
 
-from sanity.errors import SweepError
+from sanity.core.errors import SweepError
 from sanity.sweep import book as books
-from sanity.sweep import cluster
 from sanity.sweep.__main__ import main
 from sanity.sweep.book import Book, Submission
+from sanity.sweep.slurm import cluster
 
 FAILED = {"status": "failed", "reason": "it broke", "stages": {}, "metrics": {}}
 

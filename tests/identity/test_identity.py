@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sanity.errors import ConfigError
+from sanity.core.errors import ConfigError
 from sanity.identity import code, code_of, sources, watched
 from sanity.pruners.random import Random
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 from processes import Process
 
-from sanity.config import PROJECT
+from sanity.core.config import PROJECT
 
 TINY = ("arch.widths=[4,8,8]", "training=smoke", "dataset.limit=160", "ratio.sparsity=0.8")
 PRUNER = """

@@ -5,8 +5,8 @@ import torch
 from pruning_cases import save_pruned, scoring, tiny_network
 from torch import nn
 
-from sanity.errors import ConfigError, DataError
-from sanity.layers import blueprint
+from sanity.core.errors import ConfigError, DataError
+from sanity.networks.layers import blueprint
 from sanity.pruners.from_checkpoint import FromCheckpoint, prunable_in
 
 OUTLINE = blueprint(tiny_network())

@@ -21,12 +21,12 @@ from pruning_cases import (
     tiny_network,
 )
 
-from sanity import masks
-from sanity.errors import ConfigError
-from sanity.layers import blueprint
+from sanity.core.errors import ConfigError
+from sanity.networks.layers import blueprint
 from sanity.pruners.imp import IMP
 from sanity.pruners.lt import LT
-from sanity.pruners.selection import find_mask
+from sanity.pruning import masks
+from sanity.pruning.selection import find_mask
 from sanity.ratios.base import Allocation
 
 OUTLINE = blueprint(tiny_network())

@@ -12,15 +12,15 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.utils.prune import L1Unstructured, global_unstructured
 
-from sanity import masks
-from sanity.errors import ConfigError
-from sanity.layers import blueprint, prunable_modules, prunable_weights
+from sanity.core.errors import ConfigError
+from sanity.networks.layers import blueprint, prunable_modules, prunable_weights
 from sanity.pruners.grasp import GraSP
 from sanity.pruners.magnitude import Magnitude, magnitudes
 from sanity.pruners.random import Random
-from sanity.pruners.selection import find_mask, select
 from sanity.pruners.snip import SNIP
 from sanity.pruners.synflow import SynFlow
+from sanity.pruning import masks
+from sanity.pruning.selection import find_mask, select
 from sanity.ratios.base import Allocation
 
 DOUBLE = torch.float64

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sanity.config import PROJECT
-from sanity.layers import Blueprint, Layer
+from sanity.core.config import PROJECT
+from sanity.networks.layers import Blueprint, Layer
+from sanity.pruning.shares import share_out
 from sanity.ratios.base import Allocation, Budget, Ratio, floor_share, kept_share
-from sanity.ratios.shares import share_out
 
 
 def outline(*totals: int) -> Blueprint:

@@ -1,7 +1,7 @@
 import pytest
 
-from sanity.errors import ConfigError
-from sanity.layers import Blueprint, Layer
+from sanity.core.errors import ConfigError
+from sanity.networks.layers import Blueprint, Layer
 from sanity.ratios.base import Budget
 from sanity.ratios.global_ import Global
 

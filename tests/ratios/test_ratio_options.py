@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from torch import nn
 
-from sanity.archs.build import skeleton
 from sanity.archs.resnet import ResNet
 from sanity.archs.vgg import VGG
-from sanity.errors import ConfigError
-from sanity.layers import Blueprint, Layer
-from sanity.layers import blueprint as outline
+from sanity.core.errors import ConfigError
+from sanity.networks.build import skeleton
+from sanity.networks.layers import Blueprint, Layer
+from sanity.networks.layers import blueprint as outline
 from sanity.ratios.base import Allocation, Budget, Ratio, kept_share
 
 OPTIONS = sorted((Path(__file__).parents[2] / "conf" / "ratio").glob("*.yaml"))

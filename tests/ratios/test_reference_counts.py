@@ -15,10 +15,10 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from sanity.archs.build import skeleton
 from sanity.archs.resnet import ResNet
 from sanity.archs.vgg import VGG
-from sanity.layers import Blueprint, blueprint
+from sanity.networks.build import skeleton
+from sanity.networks.layers import Blueprint, blueprint
 from sanity.ratios.base import Budget, kept_share
 from sanity.ratios.smart import Smart
 

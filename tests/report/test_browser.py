@@ -7,7 +7,7 @@ import browser
 import pytest
 import simulated
 
-from sanity.report import files
+from sanity.report.output import files
 from sanity.report.report import make
 
 

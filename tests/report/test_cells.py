@@ -6,9 +6,9 @@ from typing import Any
 import simulated
 from simulated import Arm
 
-from sanity.report.arrange import arrange
-from sanity.report.cells import Cell
-from sanity.report.collect import collect
+from sanity.report.data.arrange import arrange
+from sanity.report.data.cells import Cell
+from sanity.report.data.collect import collect
 
 
 def cells(tmp_path: Path, *arms: Arm) -> list[Cell]:

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from simulated import Arm
 
-from sanity.report import matrix, pages, plain, terminal, tidy
+from sanity.report.data import matrix
+from sanity.report.output import pages, plain, terminal, tidy
 from sanity.report.report import make
 
 ARMS = [Arm(seed=seed, check=check) for seed in (0, 1) for check in ("none", "rearrange")]

@@ -13,8 +13,9 @@ import simulated
 from rich.console import Console
 from simulated import Arm
 
-from sanity.report import files, matrix, plain, terminal
-from sanity.report.gallery import LIMIT, draw
+from sanity.report.data import matrix
+from sanity.report.figures.gallery import LIMIT, draw
+from sanity.report.output import files, plain, terminal
 from sanity.report.report import Report, make
 
 EVIL = (

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from conftest import Run
 
+from sanity.report.data.overlap import Masks, compare, overlaps
 from sanity.report.figures import overlaps as figures
-from sanity.report.overlap import Masks, compare, overlaps
 from sanity.report.report import make
 
 
@@ -48,7 +48,7 @@ def test_a_store_that_is_gone_costs_the_picture_only(
 ) -> None:
     records = [run(f"pruner={pruner}", "until=prune") for pruner in ("snip", "magnitude")]
     report = make([records[0]["directory"].parent])
-    from sanity.report import overlap
+    from sanity.report.data import overlap
 
     for cell in report.cells:
         for one in overlap._runs(cell).values():

@@ -9,8 +9,8 @@ import pytest
 import simulated
 from simulated import Arm, seeds
 
-from sanity.report.controls import State, state
-from sanity.report.questions import Question
+from sanity.report.data.controls import State, state
+from sanity.report.data.questions import Question
 from sanity.report.report import Report, make
 from sanity.stats.verdicts import Verdict
 
@@ -56,7 +56,7 @@ def test_a_cells_checks_are_corrected_together_or_all_of_the_report(tmp_path: Pa
     alone = p(report)
     stated = [dataclasses.replace(run.criteria, family="report") for run in report.runs[:1]]
     assert stated[0].family == "report"
-    from sanity.report.questions import ask
+    from sanity.report.data.questions import ask
 
     together = ask(report.cells, stated[0])
     (one,) = [q for q in together if (q.cell.method, q.check) == ("random", "rearrange")]

@@ -8,8 +8,9 @@ from omegaconf import OmegaConf
 from options import options
 from simulated import Arm
 
-from sanity.config import PROJECT
-from sanity.report import references, tables
+from sanity.core.config import PROJECT
+from sanity.report.data import references
+from sanity.report.output import tables
 from sanity.report.report import make
 
 

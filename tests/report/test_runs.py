@@ -11,9 +11,9 @@ import simulated
 from filelock import FileLock
 from simulated import Arm
 
-from sanity.errors import SanityError
-from sanity.report.collect import collect
-from sanity.report.runs import Absent, Run, epochs, read
+from sanity.core.errors import SanityError
+from sanity.report.data.collect import collect
+from sanity.report.data.runs import Absent, Run, epochs, read
 
 
 def written(directory: Path, content: Any) -> Path:

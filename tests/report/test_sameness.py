@@ -11,8 +11,8 @@ import simulated
 from rich.console import Console
 from simulated import Arm, seeds
 
-from sanity.report import files, plain, terminal
-from sanity.report.questions import Question
+from sanity.report.data.questions import Question
+from sanity.report.output import files, plain, terminal
 from sanity.report.report import Report, make
 from sanity.stats.verdicts import Verdict
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import processes
 import pytest
 
-from sanity.config import PROJECT
+from sanity.core.config import PROJECT
 from sanity.report.__main__ import main
 
 TINY = ("arch.widths=[4,8,8]", "training=smoke", "dataset.limit=160", "device=cpu")

@@ -3,7 +3,7 @@
 import pytest
 from options import options
 
-from sanity.report import words
+from sanity.report.output import words
 
 
 def test_every_check_has_words() -> None:

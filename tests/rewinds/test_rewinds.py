@@ -5,7 +5,7 @@ import pytest
 from hydra.utils import get_class, instantiate
 from omegaconf import OmegaConf
 
-from sanity.errors import ConfigError
+from sanity.core.errors import ConfigError
 from sanity.rewinds.base import Rewind
 from sanity.rewinds.epoch import Epoch
 from sanity.rewinds.learning_rate import LearningRate

@@ -15,7 +15,7 @@ from processes import Process
 from safetensors.torch import load_file
 from slow_network import SlowNetwork
 
-from sanity.config import PROJECT
+from sanity.core.config import PROJECT
 from sanity.sweep import book as books
 from slurm.cluster import Cluster, started
 

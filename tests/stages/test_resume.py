@@ -10,9 +10,9 @@ from conftest import TINY, Compose, Run, reused
 from resuming import Stopped, assert_same, disturb, metrics, results
 
 from sanity import pipeline
-from sanity import record as record_module
-from sanity.errors import StoreError, TrainingError
-from sanity.record import claim, is_running
+from sanity.core.errors import StoreError, TrainingError
+from sanity.record import record as record_module
+from sanity.record.record import claim, is_running
 from sanity.store import store
 from sanity.training.checkpoint import Checkpoints
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from conftest import Run, reused
 
-from sanity.errors import TrainingError
+from sanity.core.errors import TrainingError
 
 ALL = {"train_dense", "prune", "rewind", "train_ticket"}
 FROZEN = Path(__file__).parent / "frozen_keys.json"

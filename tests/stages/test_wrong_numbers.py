@@ -9,12 +9,12 @@ import torch
 from conftest import Run
 from torch import nn
 
-from sanity import masks
 from sanity.archs.resnet import ResNet
 from sanity.checks.base import Effect
 from sanity.checks.rearrange import Rearrange
-from sanity.errors import CheckError, TrainingError
+from sanity.core.errors import CheckError, TrainingError
 from sanity.pruners.random import Random
+from sanity.pruning import masks
 from sanity.ratios.base import Allocation, kept_share
 from sanity.training import loop
 
@@ -132,7 +132,7 @@ def test_an_emptied_layer_is_recorded_and_a_dead_ticket_refused(
         return Allocation({x.name: 0 if x.name == first else x.total for x in blueprint.layers})
 
     monkeypatch.setattr(Smart, "allocate", allocate)
-    monkeypatch.setattr("sanity.validation._refuse_dead_layers", lambda *_: None)
+    monkeypatch.setattr("sanity.experiment.validation._refuse_dead_layers", lambda *_: None)
     with pytest.raises(TrainingError, match="the ticket is dead"):
         run("pruner=random")
     record = record_of(tmp_path)

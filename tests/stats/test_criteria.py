@@ -2,7 +2,7 @@ import pytest
 from conftest import Compose
 from omegaconf import DictConfig
 
-from sanity.errors import ConfigError
+from sanity.core.errors import ConfigError
 from sanity.stats.criteria import Criteria, of, read
 
 

@@ -15,9 +15,10 @@ from conftest import TINY, Compose, Run
 from damaging import flip_a_bit
 from resuming import Stopped, disturb
 
-from sanity import locks, pipeline
-from sanity.errors import StoreError
-from sanity.files import digest
+from sanity import pipeline
+from sanity.core import locks
+from sanity.core.errors import StoreError
+from sanity.core.files import digest
 from sanity.store import Store, care
 from sanity.store.__main__ import main
 from sanity.store.care import inventory, remove, unused, verify

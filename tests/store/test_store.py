@@ -12,7 +12,7 @@ import torch
 from damaging import flip_a_bit, truncate
 
 from sanity import store as store_module
-from sanity.errors import StoreError
+from sanity.core.errors import StoreError
 from sanity.store import Store, Work, key_of, save_tensors
 
 SETTINGS = {"arch": {"depth": 8}, "seed": 0}

@@ -11,7 +11,7 @@ from hydra.types import HydraContext
 from hydra_plugins.sanity_sweeps.local import LocalLauncher
 from planning import configuration, loader_of
 
-from sanity.config import HOME
+from sanity.core.config import HOME
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from planning import loader_of
 
-from sanity.errors import ConfigError
+from sanity.core.errors import ConfigError
 from sanity.sweep.compose import Composed, Composer, directory_of, in_directory
 
 # One kind after another, and again with other values: what a composer keeps must not leak.

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from planning import plan_of
 
-from sanity import console
-from sanity.config import PROJECT
-from sanity.errors import ConfigError
+from sanity.core import console
+from sanity.core.config import PROJECT
+from sanity.core.errors import ConfigError
 from sanity.identity import sources
 from sanity.identity.sources import Located
 from sanity.sweep import snapshot

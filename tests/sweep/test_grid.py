@@ -8,8 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from sanity.errors import ConfigError
-from sanity.overrides import quoted
+from sanity.cli.overrides import quoted
+from sanity.core.errors import ConfigError
 from sanity.sweep.grid import expand
 
 PARSER = OverridesParser.create()

@@ -9,8 +9,8 @@ from hydra.types import RunMode
 from options import options
 from planning import loader_of, plan_of
 
-from sanity.config import PROJECT
-from sanity.errors import ConfigError
+from sanity.core.config import PROJECT
+from sanity.core.errors import ConfigError
 from sanity.sweep.cost import cost_of
 from sanity.sweep.plan import Plan
 

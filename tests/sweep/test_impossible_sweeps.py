@@ -6,7 +6,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from planning import plan_of
 
-from sanity.errors import ConfigError
+from sanity.core.errors import ConfigError
 from sanity.sweep.compose import leads_below
 from sanity.sweep.grid import MOST, expand
 

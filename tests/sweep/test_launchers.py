@@ -16,7 +16,7 @@ from filelock import FileLock
 from processes import Process
 from slow_network import SlowNetwork
 
-from sanity.config import PROJECT
+from sanity.core.config import PROJECT
 from sanity.sweep import local
 
 TINY = ("arch.widths=[4,8,8]", "training=smoke", "dataset.limit=160", "ratio.sparsity=0.8")

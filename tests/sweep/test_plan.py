@@ -10,7 +10,7 @@ from hydra.errors import HydraException
 from PIL import Image
 from planning import plan_of
 
-from sanity.errors import CombinationError, ConfigError
+from sanity.core.errors import CombinationError, ConfigError
 from sanity.sweep.plan import Plan
 
 LIMIT = 20  # seconds to plan 5,000 jobs: 6 to 16 on an idle laptop core

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from standing import reach, store, sweep
 
-from sanity import locks
-from sanity.record import claim
+from sanity.core import locks
+from sanity.record.record import claim
 from sanity.store import Store
 from sanity.sweep.book import Book
 from sanity.sweep.states import State

@@ -13,9 +13,9 @@ from conftest import TINY, Compose
 from omegaconf import OmegaConf
 from wandb_stub import ENTITY, PROJECT, SWEEP, Stub, run_command, served
 
-from sanity.config import PROJECT as CHECKOUT
-from sanity.parts import build
-from sanity.validation import validate
+from sanity.core.config import PROJECT as CHECKOUT
+from sanity.experiment.experiment import build
+from sanity.experiment.validation import validate
 
 SWEEP_FILE = CHECKOUT / "sweeps" / "wandb" / "tickets.yaml"
 

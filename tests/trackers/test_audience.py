@@ -10,7 +10,7 @@ import pytest
 from conftest import Run
 from resuming import Stopped, disturb
 
-from sanity import pending
+from sanity.core import pending
 from sanity.trackers.base import Curve, Ending, Tracker, Training
 
 

@@ -12,8 +12,8 @@ import pytest
 from tracking import environment
 from wandb_stub import ENTITY, Stub, served
 
-from sanity.config import PROJECT
-from sanity.trackers.dashboard import specification
+from sanity.core.config import PROJECT
+from sanity.trackers.wandb.dashboard import specification
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_filters_are_on_stage_and_sweep() -> None:
 
 
 def test_what_panels_ask_for_is_what_runs_log() -> None:
-    from sanity.trackers.wandb_run import ACCURACY, BY_EPOCH, DENSITY, LAYER, SPARSITY
+    from sanity.trackers.wandb.run import ACCURACY, BY_EPOCH, DENSITY, LAYER, SPARSITY
 
     logged = {"epoch", LAYER, DENSITY, SPARSITY, ACCURACY}
     for panel in panels(specification("me", "mine")).values():

@@ -11,9 +11,10 @@ from conftest import Run
 from omegaconf import DictConfig
 from tracking import call
 
-from sanity import pending, trackers
-from sanity.errors import ConfigError
-from sanity.signals import Terminated
+from sanity import trackers
+from sanity.core import pending
+from sanity.core.errors import ConfigError
+from sanity.core.signals import Terminated
 from sanity.trackers.guard import standing_aside
 
 MODULE = """

@@ -7,7 +7,7 @@ from pathlib import Path
 import processes
 from tracking import call, environment, metrics
 
-from sanity.config import PROJECT
+from sanity.core.config import PROJECT
 
 
 def test_the_documented_tracker_runs_beside_tensorboard(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import processes
 import pytest
 from tracking import call, environment, metrics, offline_runs
 
-from sanity.config import PROJECT
+from sanity.core.config import PROJECT
 
 
 def send(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -8,8 +8,8 @@ from conftest import Compose, Run
 from options import load_option, options
 
 from sanity import trackers
-from sanity.components import class_of
-from sanity.errors import ConfigError
+from sanity.core.errors import ConfigError
+from sanity.experiment.instantiate import class_of
 from sanity.trackers.base import Tracker
 
 REAL = [name for name in options("tracker") if name != "none"]

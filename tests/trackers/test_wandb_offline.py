@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tracking import call, has_line, kill, metrics, offline_runs
 
-from sanity.trackers.wandb_log import is_whole
+from sanity.trackers.wandb.log import is_whole
 
 SAID = "W&B: offline in wandb (no key configured); `wandb sync` uploads it"
 

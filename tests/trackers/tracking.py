@@ -14,7 +14,7 @@ import processes
 from conftest import TINY
 from processes import Process
 
-from sanity.config import PROJECT
+from sanity.core.config import PROJECT
 
 OURS = ("record.json", "metrics.jsonl")
 

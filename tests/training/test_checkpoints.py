@@ -16,7 +16,7 @@ from resuming import Stopped, assert_same, disturb
 from torch import Tensor, nn
 from trained import train
 
-from sanity import console
+from sanity.core import console
 from sanity.datasets.base import Examples
 from sanity.datasets.digits import Digits
 from sanity.training import checkpoint, loop

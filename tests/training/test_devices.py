@@ -11,13 +11,13 @@ from resuming import Stopped, disturb
 from torch import nn
 from trained import train
 
-from sanity.archs.build import build
 from sanity.archs.resnet import ResNet
+from sanity.core.device import choose
+from sanity.core.errors import ConfigError
+from sanity.core.streams import generator
 from sanity.datasets.base import Examples
 from sanity.datasets.cifar10 import Cifar10
-from sanity.device import choose
-from sanity.errors import ConfigError
-from sanity.streams import generator
+from sanity.networks.build import build
 from sanity.training.checkpoint import Checkpoints
 from sanity.training.images import Images
 from sanity.training.loop import Splits

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from trained import train
 
+from sanity.core.errors import TrainingError
 from sanity.datasets.base import Examples
 from sanity.datasets.digits import Digits
-from sanity.errors import TrainingError
-from sanity.layers import prunable_weights
+from sanity.networks.layers import prunable_weights
 from sanity.training import loop
 from sanity.training.checkpoint import Checkpoints
 from sanity.training.engines.dense import Dense

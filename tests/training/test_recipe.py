@@ -2,7 +2,7 @@
 
 import pytest
 
-from sanity.errors import ConfigError
+from sanity.core.errors import ConfigError
 from sanity.training.recipe import Recipe
 
 

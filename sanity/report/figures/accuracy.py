@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 
 from matplotlib.axes import Axes
 
-from sanity.report import words
-from sanity.report.cells import Cell, Context, deviation, mean
+from sanity.report.data.cells import Cell, Context, deviation, mean
 from sanity.report.figures import canvas
 from sanity.report.figures.canvas import INK, Panel
+from sanity.report.output import words
 from sanity.report.report import Report
 
 

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Drawing
 
-from sanity.files import digest
+from sanity.core.files import digest
 
 WIDTH = 3.6  # inches, 346 CSS pixels: a panel fits a phone without being scaled down
 HEIGHT = 2.7

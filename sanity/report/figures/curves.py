@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from sanity.report.cells import Arm, Cell
+from sanity.report.data.cells import Arm, Cell
+from sanity.report.data.runs import epochs
 from sanity.report.figures import canvas
 from sanity.report.figures.canvas import INK, Panel
 from sanity.report.report import Report
-from sanity.report.runs import epochs
 
 STAGE = "train_ticket"
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from sanity.report import words
-from sanity.report.cells import Cell
+from sanity.report.data.cells import Cell
 from sanity.report.figures import canvas
 from sanity.report.figures.canvas import Panel
+from sanity.report.output import words
 from sanity.report.report import Report
 
 NAMED = 20  # layers, up to which their names are written

@@ -6,10 +6,10 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from sanity.report import words
+from sanity.report.data.questions import Question
 from sanity.report.figures import canvas
 from sanity.report.figures.canvas import FAINT, INK, PAPER, SERIES, Panel
-from sanity.report.questions import Question
+from sanity.report.output import words
 from sanity.report.report import Report
 from sanity.stats.criteria import Criteria
 from sanity.stats.verdicts import Verdict

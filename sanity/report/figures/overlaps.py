@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import matplotlib as mpl
 
-from sanity.report import words
+from sanity.report.data.overlap import Overlap, overlaps
 from sanity.report.figures import canvas
 from sanity.report.figures.canvas import INK, Panel
-from sanity.report.overlap import Overlap, overlaps
+from sanity.report.output import words
 from sanity.report.report import Report
 
 

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from sanity.masks import Mask
+from sanity.pruning.masks import Mask
 from sanity.training.engines.base import Engine
 from sanity.training.engines.dense import Dense
 from sanity.training.recipe import Recipe

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from sanity.masks import Mask
+from sanity.pruning.masks import Mask
 from sanity.training.recipe import Recipe
 
 

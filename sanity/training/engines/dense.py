@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sanity.layers import prunable_weights
-from sanity.masks import Mask
+from sanity.networks.layers import prunable_weights
+from sanity.pruning.masks import Mask
 from sanity.training.engines.base import Engine, EngineState
 from sanity.training.evaluation import autocast
 from sanity.training.recipe import Recipe

@@ -47,11 +47,11 @@ class BookLauncher(Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """What sweepers of others (Optuna, Ax, ...) call, batch by batch."""
-        from sanity import shutdown
-        from sanity.errors import ConfigError
-        from sanity.files import digest
+        from sanity.core import shutdown
+        from sanity.core.errors import ConfigError
+        from sanity.core.files import digest
         from sanity.sweep import launch
-        from sanity.sweep.follow import look
+        from sanity.sweep.slurm.follow import look
 
         plan = launch.plan_jobs(self.config, self.hydra_context.config_loader, job_overrides)
         if plan.left_out:  # the sweeper counts on an answer to each of its questions
@@ -75,7 +75,7 @@ class BookLauncher(Launcher):
 
 def _returned(state: "State") -> JobReturn:
     """A job's end as Hydra wants it: the accuracy, or an error for sweepers to see."""
-    from sanity.errors import SweepError
+    from sanity.core.errors import SweepError
 
     metrics: Any = state.metrics
     found = JobReturn(overrides=list(state.job.overrides), cfg=None, hydra_cfg=None)

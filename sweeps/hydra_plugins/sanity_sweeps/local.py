@@ -25,8 +25,8 @@ class LocalLauncher(BookLauncher):
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
         """Refuse before anything is planned what the launcher does not know."""
-        from sanity.config import unknown_setting
-        from sanity.errors import ConfigError
+        from sanity.core.config import unknown_setting
+        from sanity.core.errors import ConfigError
 
         for name in self.unread:
             raise ConfigError(unknown_setting("hydra.launcher", name, ["n_jobs"]))
@@ -34,8 +34,8 @@ class LocalLauncher(BookLauncher):
 
     def capacity(self) -> "Capacity":
         """A worker a GPU, or a core, and each its share of the machine's cores."""
-        from sanity.cores import cores
-        from sanity.errors import ConfigError
+        from sanity.core.cores import cores
+        from sanity.core.errors import ConfigError
         from sanity.sweep.pace import Capacity, kind_of
 
         if self.n_jobs is not None and (not isinstance(self.n_jobs, int) or self.n_jobs < 1):
@@ -51,9 +51,10 @@ class LocalLauncher(BookLauncher):
 
     def start(self, book: "Book", jobs: "Sequence[Job]") -> None:
         """Run ``jobs``; each has the threads and the device that are its share of the machine."""
-        from sanity.sweep import follow, local
+        from sanity.sweep import local
         from sanity.sweep.forecast import forecast
         from sanity.sweep.progress import progress
+        from sanity.sweep.slurm import follow
 
         capacity = self.capacity()
         assert capacity.workers is not None
@@ -65,6 +66,6 @@ class LocalLauncher(BookLauncher):
 
     def finish(self, book: "Book") -> "Sequence[State]":
         """How the jobs stand: all have ended."""
-        from sanity.sweep.follow import look
+        from sanity.sweep.slurm.follow import look
 
         return look(book)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from sanity.sweep.book import Book
     from sanity.sweep.pace import Capacity
     from sanity.sweep.plan import Job
+    from sanity.sweep.slurm.submit import Resources, Submitter
     from sanity.sweep.states import State
-    from sanity.sweep.submit import Resources, Submitter
 
 OURS = ("wait", "stage", "array_parallelism", "max_submit", "max_num_timeout")
 COMMON = set(OmegaConf.structured(BaseQueueConf).keys())
@@ -36,9 +36,9 @@ class SlurmLauncher(BookLauncher, Submitit):
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
         """Refuse before anything is planned where there is no SLURM."""
-        from sanity.sweep import cluster
         from sanity.sweep.launch import sweep_directory
-        from sanity.sweep.requests import check, check_directory
+        from sanity.sweep.slurm import cluster
+        from sanity.sweep.slurm.requests import check, check_directory
 
         BookLauncher.setup(
             self, hydra_context=hydra_context, task_function=task_function, config=config
@@ -62,8 +62,8 @@ class SlurmLauncher(BookLauncher, Submitit):
     def _refuse_unknown(self, group: str) -> None:
         from submitit.slurm.slurm import SlurmExecutor
 
-        from sanity.config import unknown_setting
-        from sanity.errors import ConfigError
+        from sanity.core.config import unknown_setting
+        from sanity.core.errors import ConfigError
 
         known = KNOWN | SlurmExecutor._valid_parameters()
         for name in (self.params["stage"] or {}) if group else self.params:
@@ -75,10 +75,11 @@ class SlurmLauncher(BookLauncher, Submitit):
 
     def start(self, book: "Book", jobs: "Sequence[Job]") -> None:
         """Submit what is missing; jobs of which all is in the store are run here, in seconds."""
-        from sanity.sweep import follow, local
+        from sanity.sweep import local
         from sanity.sweep.forecast import forecast
         from sanity.sweep.progress import progress
-        from sanity.sweep.requests import check_directory
+        from sanity.sweep.slurm import follow
+        from sanity.sweep.slurm.requests import check_directory
         from sanity.sweep.states import in_store
 
         check_directory(book.directory)
@@ -95,9 +96,9 @@ class SlurmLauncher(BookLauncher, Submitit):
 
     def finish(self, book: "Book") -> "Sequence[State] | None":
         """Wait for the jobs, or say how to look after them."""
-        from sanity.sweep import follow
         from sanity.sweep.forecast import forecast
         from sanity.sweep.progress import progress
+        from sanity.sweep.slurm import follow
 
         if not self.params["wait"]:
             follow.say_goodbye(book, len(self._waiting))
@@ -107,8 +108,8 @@ class SlurmLauncher(BookLauncher, Submitit):
             return follow.wait(self._submitter, self._waiting, bar)
 
     def _make_submitter(self, book: "Book") -> "Submitter":
-        from sanity.sweep import cluster
-        from sanity.sweep.submit import Submitter
+        from sanity.sweep.slurm import cluster
+        from sanity.sweep.slurm.submit import Submitter
 
         limits = cluster.limits()
         if (own := self.params["max_submit"]) is not None:
@@ -122,7 +123,7 @@ class SlurmLauncher(BookLauncher, Submitit):
         )
 
     def _resources(self, own: dict[str, Any]) -> "Resources":
-        from sanity.sweep.submit import Resources
+        from sanity.sweep.slurm.submit import Resources
 
         values = {**self.params, **own}
         named = {

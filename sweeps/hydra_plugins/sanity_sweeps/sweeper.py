@@ -37,7 +37,7 @@ class SanitySweeper(Sweeper):
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
         """Hydra's part: the configuration, and the launcher that it asks for."""
-        from sanity.errors import ConfigError
+        from sanity.core.errors import ConfigError
         from sanity.sweep.job import PlannedJob
 
         for name in self.unread:
@@ -53,12 +53,13 @@ class SanitySweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Plan the grid, run what is missing of it, and report what came out."""
-        from sanity import shutdown, trackers
-        from sanity.console import echo
+        from sanity import trackers
+        from sanity.core import shutdown
+        from sanity.core.console import echo
         from sanity.report.conclude import conclude
         from sanity.sweep import launch, show
         from sanity.sweep.cost import cost_of
-        from sanity.sweep.follow import look
+        from sanity.sweep.slurm.follow import look
 
         plan = launch.plan(self.config, self.hydra_context.config_loader, arguments)
         if self.config.sweep.plan:
@@ -96,11 +97,11 @@ class SanitySweeper(Sweeper):
         return own(self.config.device, self.config.threads)
 
     def _start(self, book: "Book", jobs: "Sequence[Job]") -> None:
-        from sanity.overrides import quoted
+        from sanity.cli.overrides import quoted
         from sanity.sweep.compose import in_directory
         from sanity.sweep.cost import cost_of
-        from sanity.sweep.follow import without_cluster
         from sanity.sweep.job import keys_of
+        from sanity.sweep.slurm.follow import without_cluster
 
         book.forget_failures(jobs)
         if isinstance(self.launcher, BookLauncher):
@@ -116,7 +117,7 @@ class SanitySweeper(Sweeper):
         self.launcher.launch(overrides, initial_job_idx=jobs[0].number)
 
     def _finish(self, book: "Book") -> "Sequence[State] | None":
-        from sanity.sweep.follow import look
+        from sanity.sweep.slurm.follow import look
 
         if isinstance(self.launcher, BookLauncher):
             return self.launcher.finish(book)

@@ -1,0 +1,1 @@
+"""The ground floor: errors, files, locks, signals, random streams, devices, the console."""

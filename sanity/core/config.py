@@ -1,0 +1,167 @@
+"""The configuration's typed part, and what its files may refer to; needs no torch."""
+
+import difflib
+import inspect
+import math
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from sanity.core.errors import ConfigError
+
+PROJECT = Path(__file__).resolve().parents[2]
+MOST_THREADS = 1024
+LARGEST = 2**63 - 1
+"""Of whole numbers: what tensors, and most that reads a record, can hold."""
+STAGES = ("train_dense", "prune", "rewind", "train_ticket")
+KINDS: dict[type, str] = {
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    bool: "true or false",
+    NoneType: "null",
+}
+
+
+HOME = "SANITY_PROJECT"
+"""The variable by which a job that runs from a copy of the code finds the project itself."""
+
+
+def _below_project(name: str) -> str:
+    return str(Path(os.environ.get(HOME) or PROJECT) / name)
+
+
+# ${sanity.project:data} is a path below the project, wherever a run is started from.
+OmegaConf.register_new_resolver("sanity.project", _below_project, replace=True)
+
+
+@dataclass
+class Settings:
+    """The keys at the top of the configuration, typed."""
+
+    seed: int
+    until: str
+    device: str
+    threads: int | None
+    allow_dead: bool
+    data_dir: str
+    store_dir: str
+    checkpoint_every: float | None
+
+
+def read_settings(cfg: DictConfig) -> Settings:
+    """The typed top-level settings; raises ConfigError naming the first one that is wrong."""
+    values = {field.name: cfg.get(field.name) for field in fields(Settings)}
+    settings = Settings(**conform("", Settings, values))
+    if settings.seed < 0:
+        raise ConfigError(f"seed={settings.seed}: must be 0 or more")
+    if settings.threads is not None and not 1 <= settings.threads <= MOST_THREADS:
+        raise ConfigError(f"threads={settings.threads}: must be 1 to {MOST_THREADS}, or null")
+    if settings.checkpoint_every is not None and settings.checkpoint_every < 0:
+        raise ConfigError(
+            f"checkpoint_every={settings.checkpoint_every:g}: must be 0 seconds or more, or null"
+        )
+    if settings.until not in STAGES:
+        raise ConfigError(unknown("until", settings.until, STAGES))
+    for name in ("data_dir", "store_dir"):
+        if not getattr(settings, name).strip():
+            raise ConfigError(f"{name}=: must name a directory")
+    settings.data_dir = str(absolute("data_dir", settings.data_dir))
+    settings.store_dir = str(absolute("store_dir", settings.store_dir))
+    return settings
+
+
+def absolute(name: str, path: str) -> Path:
+    """The setting ``name`` as an absolute path; raises ConfigError for a home that is unknown."""
+    try:
+        return typed_from() / Path(path).expanduser()
+    except RuntimeError:
+        raise ConfigError(f"{name}={path}: there is no user of that name") from None
+
+
+def typed_from() -> Path:
+    """The directory that relative paths mean: where the command was given.
+
+    Under ``hydra.job.chdir`` each run works in a directory of its own.
+    """
+    return Path(HydraConfig.get().runtime.cwd) if HydraConfig.initialized() else Path.cwd()
+
+
+def conform(group: str, schema: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """``values`` as arguments of ``schema`` (a class), or ConfigError naming the one that is not.
+
+    Only plain annotations are looked at (numbers, texts, switches, None); what a class says about
+    its other arguments is its own business. Whole numbers become floats where floats are meant.
+    """
+    prefix = f"{group}." if group else ""
+    parameters = inspect.signature(schema).parameters
+    hints = _hints(schema)
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    fitting = {}
+    for name, value in values.items():
+        if name not in parameters and not open_ended:
+            raise ConfigError(unknown_setting(group, name, parameters))
+        kinds = _plain_kinds(hints.get(name))
+        if type(value) is int and abs(value) > LARGEST:
+            raise ConfigError(f"{prefix}{name}={value}: must be below 2^63")
+        if kinds and type(value) not in kinds:
+            if float not in kinds or type(value) is not int:
+                allowed = " or ".join(KINDS[kind] for kind in kinds)
+                raise ConfigError(f"{prefix}{name}={value}: must be {allowed}")
+            value = float(value)
+        if type(value) is float and not math.isfinite(value):
+            raise ConfigError(f"{prefix}{name}={value}: must be a finite number")
+        fitting[name] = value
+    for name, parameter in parameters.items():
+        if name not in values and parameter.default is parameter.empty and not open_ended:
+            raise ConfigError(f"{prefix}{name}: must be given")
+    return fitting
+
+
+def _hints(schema: Callable[..., Any]) -> dict[str, Any]:
+    """What ``schema`` says of its arguments; nothing where that cannot be evaluated.
+
+    A class of one's own may name types that it imports for type checkers alone.
+    """
+    try:
+        return get_type_hints(schema.__init__)
+    except Exception:
+        return {}
+
+
+def _plain_kinds(hint: Any) -> tuple[type, ...]:
+    """The plain types that ``hint`` admits; none where it admits anything else."""
+    kinds = get_args(hint) if isinstance(hint, UnionType) or get_origin(hint) is Union else (hint,)
+    return tuple(kinds) if all(kind in KINDS for kind in kinds) else ()
+
+
+def unknown(key: str, value: str, choices: Iterable[str]) -> str:
+    """The line for an unknown choice: what is wrong, what was probably meant, what is allowed."""
+    return f"{key}={value}: no such choice{_hint(value, choices)}"
+
+
+def unknown_setting(group: str, name: str, choices: Iterable[str]) -> str:
+    """The line for an unknown key of ``group`` (empty: of the configuration itself)."""
+    return f"{group}.{name}: no such setting".removeprefix(".") + _hint(name, choices)
+
+
+def _hint(name: str, choices: Iterable[str]) -> str:
+    known = sorted(name for name in choices if not name.startswith("_"))
+    close = difflib.get_close_matches(name, known, n=1)
+    meant = f" (did you mean {close[0]}?)" if close else ""
+    return f"{meant}; choose from {', '.join(known)}" if known else "; there is none"
+
+
+def make_importable(config_sources: Sequence[Any]) -> None:
+    """Let modules beside a user's own ``--config-dir`` be named as ``_target_``, in any process."""
+    for source in config_sources:
+        directory = getattr(source, "path", "")
+        if source.provider == "command-line" and directory not in sys.path:
+            sys.path.append(directory)

@@ -1,0 +1,1 @@
+"""What a run is made of: the configuration's groups as objects, checked, named in keys."""

@@ -1,0 +1,258 @@
+"""The parts of one run, built from its configuration: who they are, and what they can do."""
+
+import dataclasses
+import functools
+import hashlib
+import json
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import DictConfig
+from torch import nn
+
+import sanity.datasets as datasets
+import sanity.pruners
+from sanity.checks.base import Check
+from sanity.core.config import Settings, conform, read_settings
+from sanity.core.errors import CombinationError, ConfigError
+from sanity.core.files import sha256
+from sanity.datasets.base import Dataset
+from sanity.experiment import instantiate as components
+from sanity.experiment import patterns
+from sanity.experiment.instantiate import Values, component, identified, plain
+from sanity.experiment.outline import outline
+from sanity.identity import Code, code_of, watched
+from sanity.networks.layers import Blueprint
+from sanity.pruners.base import Pruner
+from sanity.ratios.base import Allocation, Budget, Ratio, kept_share
+from sanity.ratios.global_ import Global
+from sanity.ratios.like import Like
+from sanity.rewinds.base import Rewind
+from sanity.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What names the parts of a run in the keys of results."""
+
+    arch: Values
+    dataset: Values
+    rewind: Values
+    check: Values
+    recipe: Values
+
+
+@dataclass(frozen=True)
+class Method:
+    """A score and a ratio: together they make masks; ``identity`` names both in keys."""
+
+    pruner: Pruner
+    ratio: Ratio
+    identity: Values
+    code: Code
+
+    def allocate(self, blueprint: Blueprint, donor: Mapping[str, int]) -> Allocation:
+        """The weights to keep in each layer; ``donor`` has those of the pruner of ratio=like."""
+        sparsity = self.ratio.sparsity
+        # Each method rounds its pool in its own way; layer-wise ratios are the same for all.
+        if isinstance(self.ratio, Global) or sparsity is None:
+            kept = self.pruner.kept(blueprint.total, sparsity)
+        else:
+            kept = kept_share(blueprint.total, sparsity)
+        budget = Budget(kept, linear_dense=self.pruner.linear_dense, donor=donor)
+        return self.ratio.allocate(blueprint, budget)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything a run is made of; building it draws no random number and trains nothing.
+
+    ``donor`` is the method whose layer counts ``ratio=like`` copies, ``code`` what the parts that
+    are not of this package consist of.
+    """
+
+    settings: Settings
+    factory: Callable[[], nn.Module]
+    init_from: Path | None
+    blueprint: Blueprint
+    dataset: Dataset
+    method: Method
+    donor: Method | None
+    rewind: Rewind
+    check: Check
+    recipe: Recipe
+    ids: Identity
+    code: Code
+
+    @property
+    def pruner(self) -> Pruner:
+        return self.method.pruner
+
+    @property
+    def ratio(self) -> Ratio:
+        return self.method.ratio
+
+    @property
+    def start_epoch(self) -> int:
+        """The epoch of the schedule at which the ticket's training starts."""
+        return self.rewind.start_epoch(self.recipe.epochs)
+
+    @property
+    def uses_trained_weights(self) -> bool:
+        """Whether the mask depends on trained weights, be it through the ratio."""
+        methods = [self.method, self.donor] if self.donor else [self.method]
+        return any(method.pruner.needs_trained_weights for method in methods)
+
+    @property
+    def uses_data(self) -> bool:
+        """Whether the mask depends on training images, be it through trained weights."""
+        methods = [self.method, self.donor] if self.donor else [self.method]
+        return self.uses_trained_weights or any(method.pruner.needs_data for method in methods)
+
+    @property
+    def is_about_dense(self) -> bool:
+        """Whether the dense network is itself what the user asks for."""
+        return self.settings.until == "train_dense" or not self.pruner.prunes
+
+    @property
+    def needs_dense(self) -> bool:
+        """Whether anything asks for a trained dense network."""
+        rewound = self.rewind.source != "init" and self.settings.until != "prune"
+        return self.is_about_dense or self.uses_trained_weights or rewound
+
+    @property
+    def corrupts_dense(self) -> bool:
+        """Whether a data check reaches the dense network: only where pruning looks at it.
+
+        A network that is trained for the rewind alone is no part of the search for the mask.
+        """
+        reached = self.is_about_dense or self.uses_trained_weights
+        return self.check.target == "data" and reached
+
+    @property
+    def workload(self) -> str:
+        """Names trainings that cost about the same an epoch, whatever their seed and mask."""
+        recipe = (self.recipe.batch_size, self.recipe.precision)
+        text = json.dumps([self.ids.arch, self.ids.dataset, *recipe], sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of the images."""
+        side = _side(self.dataset)
+        return (self.dataset.channels, side, side)
+
+
+def build(cfg: DictConfig) -> Experiment:
+    """Instantiate every group of ``cfg``; raises ConfigError for a name or setting that is wrong.
+
+    A folder data set is packed here, since the network's shape depends on what is in it.
+    """
+    settings = read_settings(cfg)
+    patterns.unify(cfg)
+    with watched() as reads:
+        dataset = component("dataset", plain(cfg, "dataset"), Dataset)
+    dataset_facts, dataset_code = code_of(dataset.own_settings, type(dataset), reads)
+    dataset = datasets.resolve(dataset, Path(settings.data_dir))
+    # What only a look at the data tells; the network's YAML refers to it.
+    cfg.dataset.num_classes, cfg.dataset.image_size = dataset.num_classes, dataset.image_size
+    cfg.data_dir, cfg.store_dir = settings.data_dir, settings.store_dir  # absolute from here on
+    arch = plain(cfg, "arch")
+    init_from = patterns.existing("arch.init_from", arch.pop("init_from", None), settings.seed)
+    arch_class = components.class_of("arch", arch, nn.Module)
+    arch = components.conformed("arch", arch, arch_class)
+    blueprint, read_by_arch = outline(
+        json.dumps(arch), dataset.channels, _side(dataset), _classes(dataset)
+    )
+    method = _method(_pruner(cfg, settings.seed), plain(cfg, "ratio"))
+    donor = _donor(method.ratio) if isinstance(method.ratio, Like) else None
+    rewind = identified("rewind", plain(cfg, "rewind"), Rewind)
+    check = identified("sanity_check", plain(cfg, "sanity_check"), Check)
+    recipe = Recipe(**conform("training", Recipe, plain(cfg, "training")))
+    recipe.check()
+    arch_facts, arch_code = code_of(arch, arch_class, read_by_arch)
+    own = [dataset_code, arch_code, method.code, rewind.code, check.code]
+    own += [donor.code] if donor else []
+    own += [Code(files={init_from: sha256(init_from)})] if init_from else []
+    return Experiment(
+        settings=settings,
+        factory=functools.partial(components.build, "arch", arch),
+        init_from=init_from,
+        blueprint=blueprint,
+        dataset=dataset,
+        method=method,
+        donor=donor,
+        rewind=rewind.part,
+        check=check.part,
+        recipe=recipe,
+        ids=Identity(
+            arch=arch
+            | arch_facts
+            | {"init_from": None if init_from is None else sha256(init_from)},
+            dataset=datasets.identity(dataset) | dataset_facts,
+            rewind=rewind.values,
+            check=check.values,
+            recipe=recipe.identity(),
+        ),
+        code=functools.reduce(operator.or_, own),
+    )
+
+
+def _pruner(cfg: DictConfig, seed: int) -> Values:
+    """The pruner's settings; its file, if it reads one, may be another one for every seed."""
+    values = plain(cfg, "pruner")
+    if isinstance(values.get("path"), str):
+        values["path"] = patterns.filled("pruner.path", values["path"], seed)
+    return values
+
+
+def _method(pruner_values: Values, ratio_values: Values) -> Method:
+    found = identified("pruner", pruner_values, Pruner)
+    pruner = found.part
+    if pruner.decides_sparsity and not _is_plain_pool(ratio_values):
+        raise CombinationError(
+            f"pruner={components.option_name(pruner)}: the mask comes with its own sparsity and "
+            "layer ratios: leave out ratio and ratio.sparsity"
+        )
+    ratio = identified("ratio", ratio_values, Ratio)
+    identity = {"pruner": found.values, "ratio": ratio.values}
+    return Method(pruner, ratio.part, identity, found.code | ratio.code)
+
+
+def _is_plain_pool(ratio: Values) -> bool:
+    plain = ratio.get("sparsity") is None and ratio.get("linear") == "auto"
+    return plain and str(ratio.get("_target_")).endswith(".Global")
+
+
+def _donor(ratio: Like) -> Method:
+    """The pruner that ``ratio=like`` names, at the same sparsity under a global ratio.
+
+    Its settings are spelled out as its own YAML file does, so that both share one stored mask.
+    """
+    target = components.target_of(ratio.of, sanity.pruners, Pruner, "ratio.of")
+    if not isinstance(ratio.settings, Mapping):
+        raise ConfigError(
+            f"ratio.settings={ratio.settings}: must be the pruner's settings, or {{}}"
+        )
+    values = {"_target_": target, **ratio.settings}
+    pruner = component("ratio.settings", values, Pruner)
+    if dataclasses.is_dataclass(pruner):
+        values |= dataclasses.asdict(pruner)
+    pool = {
+        "_target_": "sanity.ratios.global_.Global",
+        "sparsity": ratio.sparsity,
+        "linear": "auto",
+    }
+    return _method(values, pool)
+
+
+def _side(dataset: Dataset) -> int:
+    assert dataset.image_size is not None, "known since the data set was resolved"
+    return dataset.image_size
+
+
+def _classes(dataset: Dataset) -> int:
+    assert dataset.num_classes is not None, "known since the data set was resolved"
+    return dataset.num_classes

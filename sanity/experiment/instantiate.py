@@ -1,0 +1,172 @@
+"""From a group of the configuration to the object it describes, or one line about what is wrong.
+
+A group names one class, which must be a subclass of what the group is for; all other settings are
+values. Hydra's ``instantiate`` would call whatever a ``_target_`` names, at any depth, but for a
+list of functions known to be dangerous: so it is not used.
+"""
+
+import copy
+import functools
+import importlib
+import inspect
+import json
+import math
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Generic, TypeVar
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+from sanity.core.config import PROJECT, conform, unknown
+from sanity.core.errors import ConfigError, SanityError, one_line
+from sanity.identity import Code, code_of, install, watched
+from sanity.pruners.base import Pruner
+
+T = TypeVar("T")
+
+Values = dict[str, Any]
+"""A group's settings as plain Python values, ``_target_`` included."""
+
+RESERVED = ("_target_", "_args_", "_partial_", "_convert_", "_recursive_")
+"""What Hydra takes for instructions; of these a group has ``_target_``, and only at its top."""
+
+
+def plain(cfg: DictConfig, group: str) -> Values:
+    """The settings of ``group``, resolved; raises ConfigError for one that must still be given."""
+    chosen = OmegaConf.select(cfg, group)
+    if chosen is None:
+        raise ConfigError(f"{group}=null: must be one of its options; see --help")
+    if not isinstance(chosen, DictConfig):
+        raise ConfigError(f"{group}={chosen}: must be one of its options; see --help")
+    try:
+        values = OmegaConf.to_container(chosen, resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue as error:
+        raise ConfigError(f"{error.full_key}: must be given") from None
+    except OmegaConfBaseException as error:
+        raise ConfigError(one_line(error)) from None
+    assert isinstance(values, dict)
+    return {str(name): value for name, value in values.items()}
+
+
+def component(group: str, values: Values, base: type[T]) -> T:
+    """The object that ``values`` describe, which must be a ``base``."""
+    kind = class_of(group, values, base)
+    values = conformed(group, values, kind)
+    own = kind.__module__.split(".")[0] == "sanity"
+    part = copy.copy(_built(group, json.dumps(values))) if own else build(group, values)
+    assert isinstance(part, base)
+    return part
+
+
+@functools.lru_cache(maxsize=1024)
+def _built(group: str, values: str) -> Any:
+    """A component of ours, whose constructor only assigns; a sweep asks for it in every job."""
+    return build(group, json.loads(values))
+
+
+def conformed(group: str, values: Values, kind: type) -> Values:
+    """``values`` with every setting of the type that the class ``kind`` says."""
+    settings = {name: value for name, value in values.items() if name != "_target_"}
+    return {"_target_": values["_target_"], **conform(group, kind, settings)}
+
+
+def class_of(group: str, values: Values, base: type = object) -> type:
+    """The class that ``_target_`` names, imported; nothing of it is called.
+
+    Raises ConfigError where there is none, where it is no ``base``, or where other settings name
+    code as well.
+    """
+    target = values.get("_target_")
+    if target is None:
+        raise ConfigError(f"{group}: its file has no _target_, the class that implements it")
+    if not is_dotted(target):
+        raise ConfigError(f"{group}._target_={target}: must be a class, written module.Class")
+    for name, value in values.items():
+        if name != "_target_":
+            refuse_code(f"{group}.{name}", name, value)
+    module, _, name = target.rpartition(".")
+    install()
+    try:
+        kind = getattr(importlib.import_module(module), name)
+    except (Exception, SystemExit) as error:  # a user's module may fail in any way
+        raise ConfigError(f"{group}._target_={target}: {one_line(error)}") from error
+    if not inspect.isclass(kind) or not issubclass(kind, base):
+        raise ConfigError(f"{group}._target_={target}: is no {base.__module__}.{base.__name__}")
+    return kind
+
+
+def is_dotted(target: object) -> bool:
+    """Whether ``target`` is a dotted path, of a module and what is in it."""
+    parts = target.split(".") if isinstance(target, str) else []
+    return len(parts) > 1 and all(part.isidentifier() for part in parts)
+
+
+def refuse_code(where: str, name: object, value: Any) -> None:
+    """Raise ConfigError where a setting, at any depth, is more than a value that JSON holds."""
+    if name in RESERVED:
+        raise ConfigError(f"{where}: not possible here; settings are values, and name no code")
+    if isinstance(value, dict):
+        for inner, item in value.items():
+            if not isinstance(inner, str | int | float):
+                raise ConfigError(f"{where}={value}: its names must be texts or numbers")
+            refuse_code(f"{where}.{inner}", inner, item)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            refuse_code(f"{where}[{index}]", index, item)
+    elif not isinstance(value, str | int | float | None):
+        raise ConfigError(f"{where}={value}: must be a number, a text, a list or a map of these")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{where}={value}: must be a finite number")
+
+
+def build(group: str, values: Values) -> Any:
+    """An object of the class that ``values`` name; what it says against them becomes one line."""
+    settings = {name: value for name, value in values.items() if name != "_target_"}
+    kind = class_of(group, values)
+    try:
+        return kind(**copy.deepcopy(settings))  # it may change what it is given
+    except SanityError:
+        raise
+    except Exception as error:
+        raise ConfigError(f"{group}: {one_line(error)}") from error
+
+
+@dataclass(frozen=True)
+class Identified(Generic[T]):
+    """A component, the ``values`` that decide its behaviour in keys, and the code behind it."""
+
+    part: T
+    values: Values
+    code: Code
+
+
+def identified(group: str, values: Values, base: type[T]) -> Identified[T]:
+    """The component that ``values`` describe, and what decides its behaviour."""
+    with watched() as reads:
+        part = component(group, values, base)
+    facts, code = code_of(values, type(part), reads)
+    if isinstance(part, Pruner):
+        values = part.identity(values)
+    return Identified(part, values | facts, code)
+
+
+def option_name(part: object) -> str:
+    """The option a component is chosen by, which bears the name of its module."""
+    return type(part).__module__.rsplit(".", 1)[-1].rstrip("_")
+
+
+def target_of(name: str, package: ModuleType, base: type, key: str) -> str:
+    """The dotted path of the class that ``name`` stands for, unless it is one already."""
+    if "." in name:
+        return name
+    group = package.__name__.rsplit(".", 1)[-1].removesuffix("s")
+    options = [path.stem for path in (PROJECT / "conf" / group).glob("*.yaml")]
+    if name not in options:
+        raise ConfigError(unknown(key, name, options))
+    module = importlib.import_module(f"{package.__name__}.{name}")
+    for member in vars(module).values():
+        own = inspect.isclass(member) and member.__module__ == module.__name__
+        if own and issubclass(member, base):
+            return f"{module.__name__}.{member.__name__}"
+    raise ConfigError(f"{key}={name}: has no {base.__name__}")

@@ -1,0 +1,47 @@
+"""A network's prunable layers, known without memory for its weights and seen to fit the data."""
+
+import functools
+import json
+
+import torch
+from torch import nn
+
+from sanity.core.errors import ConfigError, one_line
+from sanity.experiment.instantiate import build
+from sanity.identity import Reads, watched
+from sanity.networks.build import skeleton
+from sanity.networks.layers import Blueprint, blueprint
+
+MOST = 10**9
+"""Prunable weights of a network: 4 GB, and as much again for gradients, momentum and scores."""
+
+
+@functools.lru_cache(maxsize=256)
+def outline(arch: str, channels: int, side: int, num_classes: int) -> tuple[Blueprint, Reads]:
+    """The layers of a network for images (channels, side, side), and what it reads when it is made.
+
+    ``arch`` is its settings as JSON: the jobs of a sweep ask for the same network again and again.
+    Raises ConfigError for a network that does not take the images or tell the classes apart.
+    """
+    with watched() as reads:
+        network = skeleton(functools.partial(build, "arch", json.loads(arch))).eval()
+    found = _layers(network)
+    if not found.layers:
+        raise ConfigError("arch: the network has no convolution or linear layer to prune")
+    if found.total > MOST:
+        raise ConfigError(f"arch: has {found.total:,} prunable weights: {MOST:,} are the most")
+    shape = (2, channels, side, side)
+    try:
+        outputs = tuple(network(torch.empty(shape, device="meta")).shape)
+    except Exception as error:  # whatever a network says to images that it was not made for
+        raise ConfigError(f"arch: does not take images {shape[1:]}: {one_line(error)}") from error
+    if outputs != (2, num_classes):
+        raise ConfigError(f"arch: gives {outputs[1:]} outputs for {num_classes} classes")
+    return found, reads
+
+
+def _layers(network: nn.Module) -> Blueprint:
+    try:
+        return blueprint(network)
+    except Exception as error:  # layers whose shape is not known yet
+        raise ConfigError(f"arch: has layers without a shape: {one_line(error)}") from error

@@ -1,0 +1,124 @@
+"""Does this combination make sense? Asked once, before any training; the answer says what to do.
+
+What is wrong by itself is a ConfigError; what only means nothing together, a CombinationError,
+which a grid may leave out.
+"""
+
+from collections.abc import Iterator
+
+from sanity.core.config import STAGES
+from sanity.core.errors import CombinationError, ConfigError
+from sanity.experiment.experiment import Experiment
+from sanity.experiment.instantiate import option_name
+from sanity.pruning import masks
+from sanity.pruning.connectivity import is_dead
+from sanity.ratios.base import Allocation
+from sanity.ratios.global_ import Global
+from sanity.ratios.like import Like
+
+
+def validate(parts: Experiment) -> None:
+    """Raise ConfigError naming the setting that is wrong, or that does not fit another."""
+    parts.rewind.check(parts.recipe.epochs)
+    _refuse_wrong_sparsity(parts)
+    for problem in (*_ratio_problems(parts), *_check_problems(parts)):
+        raise CombinationError(problem)
+    _ask_parts(parts)
+    if parts.pruner.prunes and parts.donor is None:
+        planned = parts.method.allocate(parts.blueprint, {})
+        _refuse_idle_check(parts, planned)
+        _refuse_dead_layers(parts, planned)
+
+
+def _ask_parts(parts: Experiment) -> None:
+    """Let pruners and check refuse their own settings now, not after the dense training."""
+    parts.check.validate()
+    num_classes = parts.dataset.num_classes
+    assert num_classes is not None, "known since the data set was resolved"
+    for method in (parts.method, parts.donor):
+        if method is not None:
+            method.pruner.validate()
+            method.pruner.rounds(method.ratio.sparsity)
+            if method.pruner.needs_data:
+                method.pruner.scoring_batches(parts.blueprint, num_classes)
+
+
+def _refuse_wrong_sparsity(parts: Experiment) -> None:
+    sparsity = parts.ratio.sparsity
+    if parts.pruner.decides_sparsity:
+        return
+    if not isinstance(sparsity, int | float):
+        raise ConfigError(f"ratio.sparsity={sparsity}: must be a number in [0, 1)")
+    if not 0 <= sparsity < 1:
+        raise ConfigError(
+            f"ratio.sparsity={sparsity}: must be in [0, 1), the share of weights removed"
+        )
+
+
+def _ratio_problems(parts: Experiment) -> Iterator[str]:
+    pruner, ratio = parts.pruner, parts.ratio
+    name = option_name(pruner)
+    if pruner.decides_sparsity:
+        return
+    if not pruner.prunes and ratio.sparsity != 0:
+        yield f"ratio.sparsity={ratio.sparsity}: pruner=dense prunes nothing; choose another pruner"
+    if pruner.needs_layer_counts and isinstance(ratio, Global):
+        yield (
+            f"ratio=global: pruner={name} needs a count for every layer; choose ratio=smart, erk, "
+            "uniform or another layer-wise ratio"
+        )
+    if isinstance(ratio, Like) and parts.donor is not None:
+        donor = parts.donor.pruner
+        if not donor.prunes or donor.needs_layer_counts:
+            yield (
+                f"ratio.of={ratio.of}: has no layer ratios of its own to copy; choose a pruner "
+                "that works with ratio=global, such as snip, grasp, synflow or lt"
+            )
+        elif donor.rounds(ratio.sparsity) > 1:
+            yield f"ratio.of={ratio.of}: only one-shot pruners can lend their layer ratios; try lt"
+
+
+def _check_problems(parts: Experiment) -> Iterator[str]:
+    check, pruner, until = parts.check, parts.pruner, parts.settings.until
+    name = option_name(check)
+    if check.target in ("scores", "mask", "weights") and not pruner.prunes:
+        yield f"sanity_check={name}: pruner=dense has no mask to check; choose another pruner"
+    if check.target == "data" and not (parts.uses_data or parts.is_about_dense):
+        yield (
+            f"sanity_check={name}: pruner={option_name(pruner)} never sees data, so corrupting it "
+            "changes nothing; choose rearrange, shuffle_weights or reinit"
+        )
+    if check.target == "scores" and (pruner.scores_are_random or pruner.decides_sparsity):
+        yield (
+            f"sanity_check={name}: pruner={option_name(pruner)} has no scores to perturb; choose "
+            "rearrange, shuffle_weights or reinit"
+        )
+    acts = {"scores": "prune", "mask": "prune", "weights": "rewind"}.get(check.target)
+    if acts is not None and STAGES.index(until) < STAGES.index(acts):
+        yield f"sanity_check={name}: acts in {acts}, but until={until} stops before it"
+
+
+def _refuse_idle_check(parts: Experiment, planned: Allocation) -> None:
+    """A mask that keeps everything is the same whatever a check did to find it."""
+    idle = parts.check.target in ("data", "scores", "mask") and not parts.is_about_dense
+    if idle and planned.total == parts.blueprint.total:
+        raise CombinationError(
+            f"sanity_check={option_name(parts.check)}: ratio.sparsity={parts.ratio.sparsity} "
+            "prunes nothing, so there is no mask to check; raise it"
+        )
+
+
+def _refuse_dead_layers(parts: Experiment, planned: Allocation) -> None:
+    """Refuse to train where the ratio itself leaves no path through the network."""
+    settings = parts.settings
+    if settings.until != "train_ticket" or settings.allow_dead or not planned.empty:
+        return
+    mask = masks.full(parts.blueprint)
+    for name in planned.empty:
+        mask[name].zero_()
+    if is_dead(parts.factory, mask, parts.input_shape):
+        raise CombinationError(
+            f"ratio.sparsity={parts.ratio.sparsity}: ratio={option_name(parts.ratio)} keeps no "
+            f"weight of {', '.join(planned.empty)}, which leaves no path from input to output: "
+            "lower it, choose another ratio, or train it all the same with allow_dead=true"
+        )

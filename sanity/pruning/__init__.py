@@ -1,0 +1,1 @@
+"""From scores and counts to masks; what masks do to networks."""

@@ -1,0 +1,113 @@
+"""The runs below some directories: read, counted, and those that are missing named."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sanity.core import locks
+from sanity.core.errors import SanityError, SweepError, reason
+from sanity.core.files import walk
+from sanity.report.data.runs import RECORD, Absent, Run, read
+from sanity.sweep import book as books
+from sanity.sweep.book import Book
+from sanity.sweep.states import Watch
+
+STARTED = {".hydra", ".lock"}  # what a run leaves before it has a record
+STAGES = "stages"  # below a sweep: stages computed by themselves, which are parts of its jobs
+CODE = "code"  # below a sweep on a cluster: the code as it was submitted
+
+
+@dataclass
+class Collection:
+    """All that was found; ``unreadable`` has a line for each record that could not be read."""
+
+    runs: list[Run] = field(default_factory=list)
+    absent: list[Absent] = field(default_factory=list)
+    books: list[Book] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+
+
+def collect(places: Sequence[Path]) -> Collection:
+    """The runs in and below ``places``, each once; raises SanityError for a place without any."""
+    found = Collection()
+    seen: set[Path] = set()
+    for place in places:
+        walked = list(_directories(place, found.unreadable))
+        here = [one for one in walked if _holds_something(one[1])]
+        if not here and not found.unreadable:
+            raise SanityError(f"{place}: has no run or sweep in it or below")
+        for directory, names in here:
+            if directory.resolve() not in seen:
+                seen.add(directory.resolve())
+                _look(found, directory, names)
+    planned = {book.directory_of(job).resolve() for book in found.books for job in book.plan.jobs}
+    found.absent = [one for one in found.absent if one.directory.resolve() not in planned]
+    for book in found.books:
+        found.absent += _absent_jobs(book)
+    return found
+
+
+def _directories(place: Path, unreadable: list[str]) -> Iterator[tuple[Path, set[str]]]:
+    """Every directory in and below ``place`` with its names, but for those that hold no runs.
+
+    Links are followed, loops of them once. What may not be entered is added to ``unreadable``.
+    """
+
+    def refused(error: OSError) -> None:
+        if place.exists():
+            unreadable.append(f"{error.filename}: cannot be read ({reason(error)})")
+
+    if place.name == RECORD:
+        place = place.parent
+    for directory, folders, files in walk(place, refused):
+        names = {*folders, *files}
+        skipped = {STAGES, CODE} if books.NAME in names else set()
+        kept = (name for name in folders if name not in skipped and not name.startswith("."))
+        folders[:] = sorted(kept, key=_natural)
+        yield directory, names
+
+
+def _holds_something(names: set[str]) -> bool:
+    return books.NAME in names or RECORD in names or names >= STARTED
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Sorts job 2 before job 10."""
+    return [(int(part or 0), text) for part, text in re.findall(r"(\d*)(\D*)", name)]
+
+
+def _look(found: Collection, directory: Path, names: set[str]) -> None:
+    if books.NAME in names:
+        try:
+            found.books.append(books.read(directory))
+        except SweepError as error:
+            found.unreadable.append(str(error))
+    elif RECORD in names:
+        try:
+            one = read(directory / RECORD)
+        except SanityError as error:
+            found.unreadable.append(str(error))
+        else:
+            (found.runs if isinstance(one, Run) else found.absent).append(one)  # type: ignore[arg-type]
+    else:
+        running = _is_running(directory)
+        why = "" if running else "was stopped before it had ended"
+        found.absent.append(Absent(directory, "running" if running else "missing", why))
+
+
+def _is_running(directory: Path) -> bool:
+    try:
+        return locks.is_held(directory / ".lock")
+    except OSError:  # another user's, who alone may take the lock
+        return False
+
+
+def _absent_jobs(book: Book) -> list[Absent]:
+    """A sweep's jobs that are not done; a cluster is not asked."""
+    states = Watch(book).look(None if book.submitted() else {})
+    return [
+        Absent(book.directory_of(state.job), state.word, state.why, " ".join(state.job.overrides))
+        for state in states
+        if state.word != "done"
+    ]

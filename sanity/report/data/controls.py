@@ -1,0 +1,108 @@
+"""Can the experiment tell? A control's answer is known beforehand; a battery has two kinds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sanity.report.data.questions import Question
+from sanity.report.output import words
+from sanity.stats.verdicts import Verdict
+
+EXPECTED = {
+    "negative": "a random ticket, rearranged, is another random ticket, and as good",
+    "positive": "a fine-tuned ticket, rewound late in the schedule, must need its trained weights",
+}
+
+
+class State(StrEnum):
+    """How a control came out."""
+
+    HOLDS = "holds"
+    OPEN = "not shown"
+    FAILS = "fails"
+
+
+@dataclass(frozen=True)
+class Control:
+    """A question whose answer is known beforehand, and what came of it."""
+
+    kind: str
+    question: Question
+
+    @property
+    def state(self) -> State:
+        """Holds where the verdict is the expected one, fails where it is the opposite."""
+        verdict, mean = self.question.verdict, self.question.judgement.paired.mean
+        hurt = verdict is Verdict.DEPENDS and (mean or 0) < 0
+        if verdict in (Verdict.UNDECIDED, Verdict.NONE):
+            return State.OPEN
+        if self.kind == "negative":
+            return State.HOLDS if verdict is Verdict.INDEPENDENT else State.FAILS
+        return State.HOLDS if hurt else State.FAILS
+
+
+def controls(questions: Sequence[Question]) -> list[Control]:
+    """The controls among the questions, negative ones first."""
+    found = [Control(one.control, one) for one in questions if one.control]
+    return sorted(found, key=lambda control: control.kind != "negative")
+
+
+def missing(questions: Sequence[Question]) -> dict[str, list[str]]:
+    """The kinds of control that a context lacks, by its label; contexts that have both are not in.
+
+    A control tells of its own network and data only.
+    """
+    kinds: dict[str, set[str]] = {}
+    for question in questions:
+        kinds.setdefault(question.cell.context.label, set()).add(question.control)
+    found = {label: sorted(EXPECTED.keys() - have) for label, have in kinds.items()}
+    return {label: lacking for label, lacking in found.items() if lacking}
+
+
+def state(questions: Sequence[Question]) -> State:
+    """How the controls came out together: the worst counts, and none may be missing."""
+    states = {control.state for control in controls(questions)}
+    if State.FAILS in states:
+        return State.FAILS
+    return State.HOLDS if states == {State.HOLDS} and not missing(questions) else State.OPEN
+
+
+def sentences(questions: Sequence[Question]) -> list[str]:
+    """What a reader must know of the controls before any verdict: a line each, worst first."""
+    found = controls(questions)
+    lines = []
+    for wanted in (State.FAILS, State.OPEN):
+        lines += [_sentence(control) for control in found if control.state is wanted]
+    lines += _lacking(missing(questions), len({q.cell.context.label for q in questions}))
+    number = "Both" if len(found) == 2 else f"All {len(found)}"
+    return lines or [f"{number} controls came out as expected."]
+
+
+def _lacking(absent: Mapping[str, list[str]], contexts: int) -> list[str]:
+    """One line for each set of kinds that is missing, with the contexts if there are several."""
+    places: dict[tuple[str, ...], list[str]] = {}
+    for label, kinds in absent.items():
+        places.setdefault(tuple(kinds), []).append(label)
+    return [
+        f"No {words.listed(kinds)} control {f'of {words.listed(labels)} ' if contexts > 1 else ''}"
+        f"among these runs: {'; '.join(EXPECTED[kind] for kind in kinds)}. sweep=battery has both."
+        for kinds, labels in places.items()
+    ]
+
+
+def _sentence(control: Control) -> str:
+    question, paired = control.question, control.question.judgement.paired
+    where = f"{question.cell.label}, {question.label} ({question.cell.context.label})"
+    effect = words.points(paired.mean)
+    if control.state is State.FAILS:
+        return (
+            f"The {control.kind} control FAILS: {where}: {question.verdict}, {effect} points, but "
+            f"{EXPECTED[control.kind]}. Do not trust the verdicts below before this is understood."
+        )
+    found = f"{effect} points with {words.count(paired.seeds, 'seed')}" if effect else "no seeds"
+    if control.kind == "positive":
+        return (
+            f"The positive control is not shown: {where}: {found}. Such an experiment might not "
+            "see a dependence where there is one."
+        )
+    return f"The negative control is not shown: {where}: {found}, {question.verdict}."

@@ -1,0 +1,150 @@
+"""The questions that a set of runs asks, and their answers: one a method, sparsity and check."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+from sanity.report.data import sameness
+from sanity.report.data.cells import Arm, Cell, mean
+from sanity.report.data.runs import kind
+from sanity.report.output import words
+from sanity.rewinds.learning_rate import LearningRate
+from sanity.stats.criteria import Criteria
+from sanity.stats.paired import Paired, compare
+from sanity.stats.verdicts import Judgement, Verdict, judge
+
+
+@dataclass(frozen=True)
+class Question:
+    """Does the method use what the check takes away? ``changed`` is the arm that went without.
+
+    ``control`` is "negative" where it cannot, by construction, and "positive" where it should.
+    """
+
+    cell: Cell
+    changed: Arm
+    check: str
+    label: str
+    control: str
+    judgement: Judgement
+
+    @property
+    def verdict(self) -> Verdict:
+        """The answer."""
+        return self.judgement.verdict
+
+
+FINE_TUNED = {words.ORIGINAL, "shuffle_weights"}
+"""The arms of a positive control."""
+
+LATE = 0.5  # of the schedule, from which on a ticket is fine-tuned rather than trained again
+
+
+@dataclass(frozen=True)
+class _Asked:
+    cell: Cell
+    changed: Arm
+    check: str
+    label: str
+    paired: Paired
+    why_not: str
+
+
+def ask(cells: Sequence[Cell], criteria: Criteria) -> list[Question]:
+    """All questions with their answers, corrected for how many there are in each family."""
+    asked = [one for cell in cells for one in _of_cell(cell, cells, criteria)]
+    families: dict[int, list[_Asked]] = defaultdict(list)
+    for one in asked:
+        families[id(one.cell) if criteria.family == "cell" else 0].append(one)
+    found: list[Question] = []
+    for family in families.values():
+        fit = [one for one in family if not one.why_not]
+        judged = iter(judge([one.paired for one in fit], criteria))
+        found += [_question(one, next(judged) if not one.why_not else None) for one in family]
+    return found
+
+
+def _question(one: _Asked, judgement: Judgement | None) -> Question:
+    if judgement is None:
+        judgement = Judgement(Verdict.NONE, one.paired, why=one.why_not)
+    run = next(iter(one.changed.runs.values()))
+    own = one.check != words.RANDOM_TICKET
+    check = kind(run.config, run.choices, "sanity_check") if own else one.check
+    known = control(one.cell, check)
+    return Question(one.cell, one.changed, one.check, one.label, known, judgement)
+
+
+def control(cell: Cell, check: str) -> str:
+    """Whether the answer is known beforehand, so that it checks the experiment.
+
+    Rearranged, a random ticket is another random ticket. A partially-trained ticket (Su et al.
+    2020, section 5) of the largest trained weights that has only the end of the schedule must miss
+    them; with more of it ahead it may make up for them, so that is a question and no control.
+    """
+    choices = cell.kinds
+    if choices["pruner"] == "random" and choices["rewind"] == "init":
+        return "negative" if check == "rearrange" else ""
+    return "positive" if _is_fine_tuned(cell) and check == "shuffle_weights" else ""
+
+
+def is_control(cell: Cell) -> bool:
+    """Whether a cell is there as a positive control, and not to be compared with methods."""
+    return _is_fine_tuned(cell) and {arm.check for arm in cell.arms.values()} == FINE_TUNED
+
+
+def _is_fine_tuned(cell: Cell) -> bool:
+    choices, config = cell.kinds, cell.any_run.config
+    epochs, epoch = config.get("training", {}).get("epochs"), config.get("rewind", {}).get("epoch")
+    if (choices["pruner"], choices["rewind"]) != ("lt", "learning_rate"):
+        return False
+    if not isinstance(epoch, int | float) or not isinstance(epochs, int) or not isfinite(epoch):
+        return False
+    return LearningRate(epoch).start_epoch(epochs) >= LATE * epochs
+
+
+def _of_cell(cell: Cell, cells: Sequence[Cell], criteria: Criteria) -> list[_Asked]:
+    original = cell.original
+    if original is None or not original.accuracies:
+        return []
+    own = [arm for arm in cell.arms.values() if arm is not original]
+    changed = [(arm.check, arm.label, arm, sameness.OF_A_CELL) for arm in own]
+    changed += [
+        (words.RANDOM_TICKET, label, arm, sameness.OF_A_CONTEXT)
+        for label, arm in _random_tickets(cell, cells)
+    ]
+    chance = _has_learnt_nothing(original)
+    asked = []
+    for check, label, arm, shared in changed:
+        unlike = sameness.why_not(original, arm, shared)
+        # A difference that means nothing is not shown: it would be read all the same.
+        seeds = {} if unlike else arm.accuracies
+        paired = compare(original.accuracies, seeds, criteria)
+        asked.append(_Asked(cell, arm, check, label, paired, unlike or chance))
+    return asked
+
+
+def _has_learnt_nothing(original: Arm) -> str:
+    """Why nothing can be taken away from a ticket that guesses; empty for others."""
+    accuracy = mean(original.accuracies)
+    if not next(iter(original.runs.values())).guesses(accuracy):
+        return ""
+    return f"as found it is no better than guessing ({accuracy:.2f}%)"
+
+
+def _random_tickets(cell: Cell, cells: Sequence[Cell]) -> list[tuple[str, Arm]]:
+    """The paper's random tickets (smart ratio) for the same network, data and sparsity.
+
+    One as a rule; where there are several, their names say in which settings they differ.
+    """
+    if cell.kinds["pruner"] in ("random", "dense") or is_control(cell):
+        return []
+    found = []
+    for other in cells:
+        choices = tuple(other.kinds[group] for group in ("pruner", "ratio", "rewind"))
+        same = other.context is cell.context and other.sparsity == cell.sparsity
+        original = other.original
+        if same and choices == ("random", "smart", "init") and original and original.accuracies:
+            found.append((other.method, original))
+    label = words.change(words.RANDOM_TICKET)
+    return [(label if len(found) == 1 else f"{label}: {name}", arm) for name, arm in found]

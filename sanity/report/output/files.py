@@ -1,0 +1,50 @@
+"""A report on the disk: ``report.html``, ``report.md``, ``results.csv`` and ``figures/``."""
+
+from pathlib import Path
+
+from sanity.core import sharing
+from sanity.core.errors import SanityError, reason
+from sanity.core.files import write_atomically
+from sanity.report.figures import canvas
+from sanity.report.figures.gallery import draw
+from sanity.report.output import pages, tidy
+from sanity.report.report import Report
+
+KINDS = ("accuracy", "curves", "density", "difference", "overlap")  # what figures are called by
+HTML, MARKDOWN, CSV = "report.html", "report.md", "results.csv"
+
+
+def write(report: Report, directory: Path, *, best: bool = False) -> Path:
+    """Write all files into ``directory``; returns the page's path.
+
+    Each file is whole or the one of before. Raises SanityError where it cannot be written.
+    """
+    sections = draw(report)
+    panels = [panel for section in sections.values() for panel in section.panels]
+    figures = {f"{panel.name}.svg": canvas.standalone(panel) for panel in panels}
+    pages_and_table = {
+        CSV: tidy.frame(report).to_csv(index=False),
+        MARKDOWN: pages.markdown(report, sections, best=best),
+        HTML: pages.html(report, sections, best=best),
+    }
+    try:
+        sharing.make_directory(directory / pages.FIGURES)
+        for name, text in figures.items():
+            write_atomically(directory / pages.FIGURES / name, text)
+        _remove_others(directory / pages.FIGURES, set(figures))
+        for name, text in pages_and_table.items():
+            write_atomically(directory / name, text)
+    except OSError as error:
+        raise SanityError(
+            f"the report cannot be written to {directory} ({reason(error)}); choose another "
+            "directory with --output"
+        ) from error
+    return directory / HTML
+
+
+def _remove_others(figures: Path, names: set[str]) -> None:
+    """Remove what an earlier report drew and this one does not."""
+    for kind in KINDS:
+        for path in figures.glob(f"{kind}-*.svg"):
+            if path.name not in names:
+                path.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Sweeps on SLURM: its commands, scripts, submission, and following what was submitted."""

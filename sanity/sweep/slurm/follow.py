@@ -1,0 +1,216 @@
+"""Follow a submitted sweep until its jobs have ended, submitting the rest as there is room."""
+
+import logging
+import shlex
+import time
+from collections.abc import Collection, Mapping, Sequence
+
+from sanity.core.errors import SweepError
+from sanity.sweep.book import Book
+from sanity.sweep.plan import Job
+from sanity.sweep.progress import Progress
+from sanity.sweep.slurm import cluster, waits
+from sanity.sweep.slurm.cluster import Ticket
+from sanity.sweep.slurm.submit import Submitter
+from sanity.sweep.slurm.throttle import rebalance
+from sanity.sweep.states import NO_RECORD, State, Watch, count
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 600.0  # seconds for which SLURM may be out of reach
+SETTLE = 10.0  # seconds that a shared file system may take to show an ended job's record
+
+
+def active_ids(book: Book, queue: Mapping[str, Ticket]) -> dict[int | str, str]:
+    """The submissions of a sweep that have not ended, by job number or stage key."""
+    submitted = book.latest().items()
+    return {key: one for key, one in submitted if one in queue and queue[one].active}
+
+
+def start(submitter: Submitter, jobs: Sequence[Job]) -> list[Job]:
+    """Submit what is neither queued nor running; returns what the cluster has no room for."""
+    queue = cluster.queue()
+    active = active_ids(submitter.book, queue)
+    _drop_held(submitter.array_name, active)
+    fresh = [job for job in jobs if job.number not in active]
+    submitter.book.withdraw(fresh, active)
+    return submitter.submit(fresh, active, cluster.room(submitter.limits, queue)) if fresh else []
+
+
+def wait(submitter: Submitter, waiting: list[Job], progress: Progress) -> list[State]:
+    """Wait until every job has ended; returns how they stand.
+
+    ``waiting`` are jobs that the cluster had no room for: they are submitted as it has. The
+    cluster is asked every few seconds, less often the more there is to ask about.
+    """
+    book, watch = submitter.book, Watch(submitter.book)
+    stages, told = -1, set[str]()
+    log.info("submitted; logs are in %s", shlex.quote(str(book.cluster_directory)))
+    while True:
+        queue = _patient_queue()
+        states = watch.look(queue)
+        active = active_ids(book, queue)
+        told |= _tell_waits(active, queue, told)
+        _show(progress, states, book.latest(), queue)
+        waiting = _without_failed(waiting, states)
+        if not active and not waiting:
+            return settled(book)
+        if waiting:
+            waiting = _submit_more(submitter, waiting, queue)
+        before, stages = stages, sum(isinstance(key, str) for key in active)
+        if submitter.width is not None and stages != before:
+            rebalance(book.latest(), queue, submitter.width)
+        time.sleep(min(15.0, 1.0 + len(book.plan.jobs) / 500))
+
+
+def _tell_waits(
+    active: Mapping[int | str, str], queue: Mapping[str, Ticket], told: Collection[str]
+) -> set[str]:
+    """Say for what jobs wait that may never come; once for each of SLURM's words, given back."""
+    pending = {key: queue[one] for key, one in active.items() if queue[one].state == "PENDING"}
+    reasons = {key: ticket.reason for key, ticket in pending.items()}
+    fresh: dict[str, list[int | str]] = {}
+    for key, reason in reasons.items():
+        if not waits.is_ordinary(reason) and waits.word(reason) not in told:
+            fresh.setdefault(waits.word(reason), []).append(key)
+    for keys in fresh.values():
+        stages = sum(isinstance(key, str) for key in keys)
+        counts = ((len(keys) - stages, "jobs"), (stages, "shared stages"))
+        who = " and ".join(f"{number} {what}" for number, what in counts if number)
+        log.warning("on SLURM %s wait: %s", who, waits.explain(reasons[keys[0]]))
+    return {*fresh}
+
+
+def _show(
+    progress: Progress,
+    states: Sequence[State],
+    latest: Mapping[int | str, str],
+    queue: Mapping[str, Ticket],
+) -> None:
+    """Show how the sweep stands; as many go on at a time as run now."""
+    counts = count(states)
+    progress.count(counts["done"] + counts["failed"], counts["failed"])
+    running: list[int | str] = [state.job.number for state in states if state.word == "running"]
+    words = ("pending", "missing")
+    waiting: list[int | str] = [state.job.number for state in states if state.word in words]
+    for key in progress.forecast.shared:
+        ticket = queue.get(latest.get(key, ""))
+        if key not in latest or (ticket and ticket.state == "PENDING"):
+            waiting.append(key)
+        elif ticket and ticket.active:
+            running.append(key)
+    progress.look(waiting, running, len(running) or None)
+
+
+def _without_failed(waiting: Sequence[Job], states: Sequence[State]) -> list[Job]:
+    """A stage that failed would do so again, for every job that still waits for room."""
+    failed = {
+        state.job.number
+        for state in states
+        # A shared file system may be late to show what a stage has left.
+        if state.word == "failed" and not state.why.endswith(NO_RECORD)
+    }
+    return [job for job in waiting if job.number not in failed]
+
+
+def _submit_more(
+    submitter: Submitter, waiting: list[Job], queue: Mapping[str, Ticket]
+) -> list[Job]:
+    """Submit of ``waiting`` what there is room for, unless another parent is doing so.
+
+    Raises SweepError where the cluster will not accept even one job, and nothing is to end first.
+    """
+    if cluster.room(submitter.limits, queue) == 0:
+        return waiting
+    with submitter.book.locked():
+        queue = _patient_queue()  # another parent may have submitted meanwhile
+        latest = submitter.book.latest()
+        waiting = [job for job in waiting if job.number not in latest]
+        if not waiting:
+            return []
+        room, active = cluster.room(submitter.limits, queue), active_ids(submitter.book, queue)
+        left = submitter.submit(waiting, active, room)
+    if submitter.refused and not any(ticket.active for ticket in queue.values()):
+        raise SweepError(f"hydra/launcher=slurm: {submitter.refused}")
+    return left
+
+
+def say_goodbye(book: Book, waiting: int) -> None:
+    """What to do with a sweep that nobody waits for."""
+    if waiting:
+        log.info("%d jobs exceed what the cluster accepts; the same command submits them", waiting)
+    log.info(
+        "submitted; python -m sanity.sweep status %s shows how it stands, python -m sanity.report "
+        "%s what came out; logs are in %s",
+        *(shlex.quote(str(path)) for path in (*[book.directory] * 2, book.cluster_directory)),
+    )
+
+
+def settled(book: Book) -> list[State]:
+    """How the jobs stand, once a shared file system shows what ended jobs have written."""
+    deadline = time.monotonic() + SETTLE
+    while True:
+        states = look(book)
+        late = [state for state in states if state.why == NO_RECORD]
+        if not late or time.monotonic() > deadline:
+            return states
+        time.sleep(1.0)
+
+
+def look(book: Book) -> list[State]:
+    """How the jobs of a sweep stand, now; SLURM is asked only where jobs were submitted."""
+    submitted = [one.id for one in book.submitted()]
+    if not submitted:
+        return Watch(book).look({})
+    try:
+        queue = cluster.queue()
+    except SweepError as error:
+        log.warning("%s", error)
+        return Watch(book).look(None)
+    return Watch(book).look(queue, cluster.ended(one for one in submitted if one not in queue))
+
+
+def without_cluster(book: Book, jobs: Sequence[Job]) -> None:
+    """Let jobs run elsewhere than on SLURM; raises SweepError where it still has any of them."""
+    if not book.submitted():
+        return
+    try:
+        active = active_ids(book, cluster.queue())
+    except SweepError:  # SLURM cannot be asked from here
+        active = {}
+    if active:
+        raise SweepError(
+            f"SLURM still has {len(active)} jobs of this sweep: go on with hydra/launcher=slurm, "
+            f"or end them first: python -m sanity.sweep cancel {shlex.quote(str(book.directory))}"
+        )
+    book.withdraw(jobs)
+
+
+def _drop_held(array_name: str, active: dict[int | str, str]) -> None:
+    """Cancel what a parent left held when it died in mid-submission, to submit it anew.
+
+    By its name: the parent may have died before it could note the ids.
+    """
+    held = {
+        one
+        for one, ticket in cluster.queue(f"--name={array_name}").items()
+        if ticket.active and ticket.reason == "JobHeldUser"
+    }
+    cluster.cancel(sorted(held))
+    for key in [key for key, one in active.items() if one in held]:
+        del active[key]
+
+
+def _patient_queue() -> dict[str, Ticket]:
+    """The queue; a controller that does not answer is asked again for a while."""
+    deadline, said = time.monotonic() + PATIENCE, False
+    while True:
+        try:
+            return cluster.queue()
+        except SweepError as error:
+            if time.monotonic() > deadline:
+                raise
+            if not said:
+                log.warning("SLURM does not answer (%s); asking again", error)
+            said = True
+            time.sleep(10.0)

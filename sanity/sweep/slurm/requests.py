@@ -1,0 +1,102 @@
+"""What may be asked of SLURM: the settings of hydra/launcher=slurm, checked before planning."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sanity.core.errors import ConfigError, as_line
+
+WHOLE = {
+    **dict.fromkeys(("timeout_min", "cpus_per_task", "array_parallelism", "max_submit"), 1),
+    **dict.fromkeys(("gpus_per_node", "gpus_per_task", "cpus_per_gpu"), 0),
+    **dict.fromkeys(("max_num_timeout", "signal_delay_s"), 0),
+}
+"""Settings that are whole numbers, and the least that each may be."""
+
+NEEDED = ("timeout_min", "max_num_timeout", "signal_delay_s")
+
+ONE = ("nodes", "ntasks", "ntasks-per-node", "tasks-per-node")
+"""What a job has one of: it is one process, which another would only repeat."""
+
+OF_THE_SWEEP = ("array", "job-name", "output", "error", "open-mode", "signal", "wait", "wrap")
+"""Options of sbatch by which the sweep finds its jobs again, ends and collects them."""
+
+MEANINGFUL = re.compile(r"[\\:]")
+"""What is more than a letter in a directory's name: to SLURM, and in PYTHONPATH."""
+
+
+def check(settings: Mapping[str, Any], prefix: str = "hydra.launcher") -> None:
+    """Raise ConfigError for the first setting that nothing can be asked by."""
+    for name, value in settings.items():
+        label = f"{prefix}.{name}={value}"
+        if name.replace("_", "-") in ONE:
+            _check_one(label, value)
+        elif name in WHOLE:
+            _check_whole(label, value, WHOLE[name], null=name not in NEEDED)
+        elif name == "mem_gb" and value is not None and not (_is_number(value) and value > 0):
+            raise ConfigError(f"{label}: must be a number of GB, or null")
+        elif name == "wait" and not isinstance(value, bool):
+            raise ConfigError(f"{label}: must be true or false")
+        elif name == "setup" and value is not None and not _is_texts(value):
+            raise ConfigError(f'{label}: must be a list of shell lines, e.g. ["module load cuda"]')
+        elif name == "additional_parameters":
+            if not isinstance(value, Mapping | None):
+                raise ConfigError(
+                    f"{label}: must map options of sbatch to values, e.g. {{nice: 100}}"
+                )
+            _check_options(f"{prefix}.{name}", value or {})
+        elif name == "stage":
+            if not isinstance(value, Mapping | None):
+                raise ConfigError(f"{label}: must map settings to values, e.g. {{mem_gb: 32}}")
+            check(value or {}, f"{prefix}.stage")
+
+
+def check_directory(directory: Path) -> None:
+    """Raise ConfigError for a sweep's directory that SLURM or submitit would take for another."""
+    name = str(directory)
+    found = MEANINGFUL.search(name)
+    if found is None and name.isprintable():
+        return
+    what = "control characters" if found is None else found[0]
+    raise ConfigError(
+        f"hydra.sweep.dir={as_line(name)}: must not contain {what} with hydra/launcher=slurm, "
+        "where that is more than a part of a name; choose another directory"
+    )
+
+
+def _check_options(label: str, options: Mapping[str, Any]) -> None:
+    """The same for options of sbatch, given by their own names."""
+    for name, value in options.items():
+        option = str(name).replace("_", "-")
+        if option in OF_THE_SWEEP:
+            raise ConfigError(f"{label}.{name}={value}: is the sweep's own to set; leave it out")
+        if option in ONE:
+            _check_one(f"{label}.{name}={value}", value)
+        if value is not True and not _is_number(value) and not isinstance(value, str):
+            raise ConfigError(
+                f"{label}.{name}={value}: must be a text, a number or true; several names are one "
+                "text, as in {export: 'HOME,PATH'}"
+            )
+        if isinstance(value, str) and not value.isprintable():
+            raise ConfigError(f"{label}.{name}={as_line(value)}: must be one line")
+
+
+def _check_one(label: str, value: Any) -> None:
+    if value is not None and value != 1:
+        raise ConfigError(f"{label}: must be 1; a job is one process, which others would repeat")
+
+
+def _check_whole(label: str, value: Any, least: int, *, null: bool) -> None:
+    if value is None and null:
+        return
+    if not _is_number(value) or value % 1 != 0 or value < least:
+        raise ConfigError(f"{label}: must be {least} or more{', or null' if null else ''}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(line, str) for line in value)
