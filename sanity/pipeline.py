@@ -33,8 +33,8 @@ from sanity.stages.stage import DONOR, PRUNE, REWIND, TRAIN_DENSE, TRAIN_TICKET,
 from sanity.stats import criteria
 from sanity.store import Entry, Store, key_of
 from sanity.store.notes import Note
-from sanity.trackers.audience import Audience
-from sanity.trackers.ledger import SHOWN, Ledger
+from sanity.trackers.hub import Hub
+from sanity.trackers.shown import SHOWN, ShownRuns
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def _run(cfg: DictConfig, directory: Path, planned: Planned | None) -> float | N
         stages = chain(parts) if planned is None else planned.of(chain(parts))
         context = _open(parts, record, planned)
         trackers.say_where(shown_by, _sweep(cfg))
-        record.listener = Audience(shown_by, Ledger(context.store.root / SHOWN))
+        record.listener = Hub(shown_by, ShownRuns(context.store.root / SHOWN))
         follow(stages, context, reached)
     except BaseException as error:
         if reached:

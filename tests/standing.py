@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from sanity.stages.stage import StageId
-from sanity.sweep.book import Book
 from sanity.sweep.plan import Job, Plan
+from sanity.sweep.sweep import Sweep
 
 EPOCHS, START = 10, 4
 
@@ -21,18 +21,18 @@ def job(number: int, dense: str) -> Job:
     return Job(number, names, str(number), stages, choices, 0.9, 0, EPOCHS, "w", START)
 
 
-def sweep(place: Path) -> Book:
+def sweep_in(place: Path) -> Sweep:
     """Four jobs on two dense networks."""
     plan = Plan("four", tuple(job(number, "ab"[number % 2]) for number in range(4)))
     directory, store = place / "sweep", place / "store"
-    book = Book(directory, plan, "identity", "name", store, "local", (), None, None, (), "now")
-    book.write()
-    return book
+    sweep = Sweep(directory, plan, "identity", "name", store, "local", (), None, None, (), "now")
+    sweep.write()
+    return sweep
 
 
-def store(book: Book, stage: str, key: str) -> None:
+def store(sweep: Sweep, stage: str, key: str) -> None:
     """Let the store have a stage's result."""
-    entry = book.store_dir / stage / key
+    entry = sweep.store_dir / stage / key
     entry.mkdir(parents=True)
     (entry / "manifest.json").touch()
 

@@ -36,12 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _report(options: argparse.Namespace) -> int:
     from sanity.core.console import echo
-    from sanity.report.output import files, plain, terminal
+    from sanity.report.output import as_json, files, terminal
     from sanity.report.report import make
 
     report = make(options.places, options.margin)
     if options.format == "json":
-        print(json.dumps(plain.content(report), indent=2, allow_nan=False))
+        print(json.dumps(as_json.content(report), indent=2, allow_nan=False))
     if options.format == "text" or options.output is not None:
         page = files.write(report, _output(options), best=options.best)
         if options.format == "text":

@@ -10,18 +10,18 @@ from functools import cached_property
 from pathlib import Path
 
 from sanity.report.data import controls, references
-from sanity.report.data.arrange import arrange
-from sanity.report.data.caveats import caveats
 from sanity.report.data.cells import Cell, Context
 from sanity.report.data.collect import Collection, collect
 from sanity.report.data.controls import Control
+from sanity.report.data.grouping import arrange
+from sanity.report.data.notes import caveats
 from sanity.report.data.questions import Question, ask, is_control
 from sanity.report.data.references import Reference
 from sanity.report.data.runs import Absent, Run
-from sanity.report.output import words
+from sanity.report.output import wording
 from sanity.stats.criteria import Criteria
 from sanity.stats.verdicts import Verdict
-from sanity.sweep.book import Book
+from sanity.sweep.sweep import Sweep
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Report:
     cells: tuple[Cell, ...]
     questions: tuple[Question, ...]
     absent: tuple[Absent, ...]
-    books: tuple[Book, ...]
+    sweeps: tuple[Sweep, ...]
     notes: tuple[str, ...]
     unreadable: tuple[str, ...]
     late_margin: float | None = None
@@ -77,7 +77,7 @@ class Report:
     def columns(self) -> list[tuple[str, str]]:
         """(check, label) of every arm that is compared with the original, in order."""
         found = {(one.check, one.label): None for one in self.questions}
-        order = list(words.CHANGES)
+        order = list(wording.CHANGES)
         known = {name: number for number, name in enumerate(order)}
         return sorted(found, key=lambda column: known.get(column[0], len(order)))
 
@@ -104,13 +104,13 @@ class Report:
         }
         parts = [f"{self.count[verdict]} × {word}" for verdict, word in named.items()]
         said = [part for part, verdict in zip(parts, named, strict=True) if self.count[verdict]]
-        beside = f", beside {words.count(len(self.controls), 'control')}" if self.controls else ""
-        return f"{words.count(asked, 'question')}{beside}: {', '.join(said) or 'none'}."
+        beside = f", beside {wording.count(len(self.controls), 'control')}" if self.controls else ""
+        return f"{wording.count(asked, 'question')}{beside}: {', '.join(said) or 'none'}."
 
     @property
     def commands(self) -> list[str]:
         """The commands that make these runs again, and then this report."""
-        found = [shlex.join(["python", "run.py", *book.command[1:]]) for book in self.books]
+        found = [shlex.join(["python", "run.py", *sweep.command[1:]]) for sweep in self.sweeps]
         places = [str(place) for place in self.places]
         late = [] if self.late_margin is None else ["--margin", f"{self.late_margin:g}"]
         return [*found, shlex.join(["python", "-m", "sanity.report", *places, *late])]
@@ -130,7 +130,7 @@ def of(found: Collection, places: Sequence[Path], margin: float | None = None) -
     cells, notes = arrange(found.runs)
     criteria, said = _criteria(found.runs, margin)
     return Report(
-        title=_title(found.books),
+        title=_title(found.sweeps),
         places=tuple(places),
         created=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %z"),
         criteria=criteria,
@@ -138,7 +138,7 @@ def of(found: Collection, places: Sequence[Path], margin: float | None = None) -
         cells=tuple(cells),
         questions=tuple(ask(cells, criteria)),
         absent=tuple(found.absent),
-        books=tuple(found.books),
+        sweeps=tuple(found.sweeps),
         notes=(*said, *notes, *caveats(found.runs, cells)),
         unreadable=tuple(found.unreadable),
         late_margin=margin,
@@ -170,6 +170,6 @@ def _criteria(runs: Sequence[Run], margin: float | None) -> tuple[Criteria, list
     return criteria, notes
 
 
-def _title(books: Sequence[Book]) -> str:
-    titles = list(dict.fromkeys(book.plan.title for book in books if book.plan.title))
+def _title(sweeps: Sequence[Sweep]) -> str:
+    titles = list(dict.fromkeys(sweep.plan.title for sweep in sweeps if sweep.plan.title))
     return "; ".join(titles) if titles else "Sanity checks"

@@ -9,7 +9,7 @@ import yaml
 
 from sanity.report.data.runs import Run
 from sanity.report.report import Report
-from sanity.sweep.book import Book
+from sanity.sweep.sweep import Sweep
 
 PLACES = ("hydra.", "sweep.name", "data_dir", "store_dir")  # where, not what
 
@@ -17,9 +17,9 @@ PLACES = ("hydra.", "sweep.name", "data_dir", "store_dir")  # where, not what
 def commands(report: Report) -> list[tuple[str, str]]:
     """(directory, command) of each run; a run that was not started by run.py has no command."""
     planned = {
-        book.directory_of(job).resolve(): _command(job.overrides, _options(book))
-        for book in report.books
-        for job in book.plan.jobs
+        sweep.directory_of(job).resolve(): _command(job.overrides, _options(sweep))
+        for sweep in report.sweeps
+        for job in sweep.plan.jobs
     }
     found = []
     for run in report.runs:
@@ -43,8 +43,8 @@ def _command(overrides: Any, options: list[str]) -> str:
     return shlex.join(["python", "run.py", *options, *kept])
 
 
-def _options(book: Book) -> list[str]:
-    named = {"--config-dir": book.config_dir, "--config-name": book.config_name}
+def _options(sweep: Sweep) -> list[str]:
+    named = {"--config-dir": sweep.config_dir, "--config-name": sweep.config_name}
     given = {name: value for name, value in named.items() if value and value != "config"}
     return [text for name, value in given.items() for text in (name, str(value))]
 

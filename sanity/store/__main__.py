@@ -25,7 +25,7 @@ from sanity.cli.commands import answer, complain, store_dir
 from sanity.core.console import echo, err
 from sanity.core.errors import StoreError
 from sanity.store import show
-from sanity.store.care import Item, inventory, remove, unused, verify
+from sanity.store.maintenance import Item, inventory, remove, unused, verify
 from sanity.store.store import Store
 from sanity.store.users import Users, users
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sanity.core.files import near, printable
-from sanity.store.care import Item
+from sanity.store.maintenance import Item
 from sanity.store.users import Users
 
 UNITS = ((86400, "d"), (3600, "h"), (60, "min"))

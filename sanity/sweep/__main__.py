@@ -23,12 +23,12 @@ from pathlib import Path
 from sanity.cli.commands import answer, complain, store_dir
 from sanity.core.console import echo
 from sanity.core.errors import SweepError
-from sanity.sweep import book as books
 from sanity.sweep import show
-from sanity.sweep.book import Book
+from sanity.sweep import sweep as sweeps
 from sanity.sweep.slurm import cluster
 from sanity.sweep.slurm.follow import active_ids, look
 from sanity.sweep.states import State, count
+from sanity.sweep.sweep import Sweep
 from sanity.sweep.under_way import shared, told
 
 PROGRAM = "sanity.sweep"
@@ -43,32 +43,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def status(options: argparse.Namespace) -> int:
     """Show how the jobs stand; the exit code is 0 where all are done or under way."""
-    book = _book(options)
-    states = told(book, look(book))
+    sweep = _sweep(options)
+    states = told(sweep, look(sweep))
     if options.json:
         print(json.dumps([_plain(state) for state in states], indent=2))
     else:
-        echo(show.heading(book), show.counts(states), *show.shared(book.plan, *shared(book)))
+        echo(show.heading(sweep), show.counts(states), *show.shared(sweep.plan, *shared(sweep)))
         echo(show.standing(states, None if options.all else SHOWN))
     return 1 if count(states)["failed"] else 0
 
 
 def collect(options: argparse.Namespace) -> int:
     """Report on the jobs that are done; the same as ``python -m sanity.report SWEEP``."""
-    from sanity.report.conclude import report_on  # draws pictures, which other commands need not
+    from sanity.report.end_of_sweep import report_on
 
-    book = _book(options)
-    states = look(book)
-    echo(show.heading(book))
-    report_on(book)
+    sweep = _sweep(options)
+    states = look(sweep)
+    echo(show.heading(sweep))
+    report_on(sweep)
     echo(show.counts(states))
     return 0
 
 
 def cancel(options: argparse.Namespace) -> int:
     """End a sweep's jobs on the cluster; what they have reached stays in the store."""
-    book = _book(options)
-    active = sorted(set(active_ids(book, cluster.queue()).values())) if book.submitted() else []
+    sweep = _sweep(options)
+    active = sorted(set(active_ids(sweep, cluster.queue()).values())) if sweep.submitted() else []
     cluster.cancel(active)
     echo(f"cancelled {len(active)} jobs; the same command as before goes on with them")
     return 0
@@ -76,26 +76,26 @@ def cancel(options: argparse.Namespace) -> int:
 
 def listing(options: argparse.Namespace) -> int:
     """One line a sweep: when, how many jobs are done, what it asks, where it lies."""
-    found = books.known(store_dir(options.store_dir))
+    found = sweeps.known(store_dir(options.store_dir))
     if not found:
         echo(f"no sweep used {store_dir(options.store_dir)}")
     damaged = 0
     for directory in found:
         try:
-            echo(show.line(books.read(directory)))
+            echo(show.line(sweeps.read(directory)))
         except SweepError as error:  # of one sweep, which says nothing of the others
             damaged += 1
             complain(PROGRAM, error)
     return 1 if damaged else 0
 
 
-def _book(options: argparse.Namespace) -> Book:
+def _sweep(options: argparse.Namespace) -> Sweep:
     if options.sweep is not None:
-        return books.read(options.sweep)
-    found = books.known(store_dir(options.store_dir))
+        return sweeps.read(options.sweep)
+    found = sweeps.known(store_dir(options.store_dir))
     if not found:
         raise SweepError(f"no sweep used {store_dir(options.store_dir)}; name a sweep's directory")
-    return books.read(found[-1])
+    return sweeps.read(found[-1])
 
 
 def _plain(state: State) -> dict[str, object]:

@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sanity.sweep.book import Book
 from sanity.sweep.pace import Capacity, Span, paces
 from sanity.sweep.plan import Job
 from sanity.sweep.position import Position, position
 from sanity.sweep.states import in_store
+from sanity.sweep.sweep import Sweep
 
 Subject = int | str
 """The number of a job, or the key of a stage that is computed by itself."""
@@ -48,24 +48,24 @@ class Work:
         return count
 
 
-def outstanding(book: Book, jobs: Sequence[Job]) -> dict[Subject, Work]:
+def outstanding(sweep: Sweep, jobs: Sequence[Job]) -> dict[Subject, Work]:
     """What is left to train for ``jobs``: shared stages by key, jobs by number."""
-    plan = book.plan
+    plan = sweep.plan
     wanted = dict.fromkeys(key for job in jobs for key in plan.needs(job))
-    missing = {key for key in wanted if not in_store(book.store_dir, plan.shared[key].stage)}
+    missing = {key for key in wanted if not in_store(sweep.store_dir, plan.shared[key].stage)}
     found: dict[Subject, Work] = {}
     for key in wanted:
         if key in missing:
             stage, job, after = (needed := plan.shared[key]).stage, needed.job, needed.after
             first = [after] if after in missing else []
             epochs = {stage.name: _epochs(job, stage.kind)}
-            found[key] = Work(book.stage_directory(stage), job.workload, epochs, first)
+            found[key] = Work(sweep.stage_directory(stage), job.workload, epochs, first)
     for job in jobs:
         own = [stage for stage in job.training if stage.key not in plan.shared]
-        lacking = [stage for stage in own if not in_store(book.store_dir, stage)]
+        lacking = [stage for stage in own if not in_store(sweep.store_dir, stage)]
         epochs = {stage.name: _epochs(job, stage.kind) for stage in lacking}
         before = [key for key in plan.needs(job) if key in missing]
-        found[job.number] = Work(book.directory_of(job), job.workload, epochs, before)
+        found[job.number] = Work(sweep.directory_of(job), job.workload, epochs, before)
     return found
 
 
@@ -73,10 +73,10 @@ def _epochs(job: Job, stage: str) -> range:
     return range(job.start if stage == "train_ticket" else 0, job.epochs)
 
 
-def forecast(book: Book, jobs: Sequence[Job], capacity: Capacity) -> "Forecast":
+def forecast(sweep: Sweep, jobs: Sequence[Job], capacity: Capacity) -> "Forecast":
     """What is left for ``jobs``, by what the store knows of such epochs."""
-    known = paces(book.store_dir, capacity)
-    return Forecast(outstanding(book, jobs), {name: pace.seconds for name, pace in known.items()})
+    known = paces(sweep.store_dir, capacity)
+    return Forecast(outstanding(sweep, jobs), {name: pace.seconds for name, pace in known.items()})
 
 
 class Forecast:

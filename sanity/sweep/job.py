@@ -26,8 +26,8 @@ from sanity.cli.overrides import quoted
 from sanity.core import pending
 from sanity.core.config import HOME, PROJECT
 from sanity.stages.stage import Planned
-from sanity.sweep.book import Book
 from sanity.sweep.plan import Job, Needed
+from sanity.sweep.sweep import Sweep
 
 OUTPUT = "output.log"
 
@@ -79,22 +79,22 @@ def keys_of(job: Job) -> dict[str, str]:
     return {stage.name: stage.key for stage in job.stages}
 
 
-def of_job(book: Book, job: Job) -> Task:
+def of_job(sweep: Sweep, job: Job) -> Task:
     """The task that runs a job in its directory."""
-    return _task(book, job, book.directory_of(job), None)
+    return _task(sweep, job, sweep.directory_of(job), None)
 
 
-def of_stage(book: Book, needed: Needed) -> Task:
+def of_stage(sweep: Sweep, needed: Needed) -> Task:
     """The task that computes a shared stage and leaves it in the store."""
-    directory = book.stage_directory(needed.stage)
-    return _task(book, needed.job, directory, needed.stage.name)
+    directory = sweep.stage_directory(needed.stage)
+    return _task(sweep, needed.job, directory, needed.stage.name)
 
 
-def _task(book: Book, job: Job, directory: Path, last: str | None) -> Task:
+def _task(sweep: Sweep, job: Job, directory: Path, last: str | None) -> Task:
     place = f"hydra.run.dir={quoted(str(directory.absolute()))}"
-    name = f"sweep.name={quoted(book.name)}"
-    arguments = (*job.overrides, *book.arguments, name, "hydra.job.name=run", place)
-    options = {"--config-dir": book.jobs_config_dir, "--config-name": book.config_name}
+    name = f"sweep.name={quoted(sweep.name)}"
+    arguments = (*job.overrides, *sweep.arguments, name, "hydra.job.name=run", place)
+    options = {"--config-dir": sweep.jobs_config_dir, "--config-name": sweep.config_name}
     given = [text for name, value in options.items() if value for text in (name, value)]
     arguments = (*given, *arguments)
     return Task(directory, arguments, Planned(keys_of(job), last))

@@ -1,4 +1,4 @@
-"""From a command to a sweep on disk: plan it, find its directory, write its book."""
+"""From a command to a sweep on disk: plan it, find its directory, write its sweep."""
 
 import dataclasses
 import logging
@@ -20,12 +20,12 @@ from sanity.core.files import write_atomically
 from sanity.experiment import unread
 from sanity.experiment.composition import composition
 from sanity.experiment.option_files import composed_from, typed_in
-from sanity.sweep import book as books
 from sanity.sweep import snapshot
-from sanity.sweep.book import Book
+from sanity.sweep import sweep as sweeps
 from sanity.sweep.compose import Composer
 from sanity.sweep.grid import expand, expand_controls
 from sanity.sweep.plan import Plan, Planner
+from sanity.sweep.sweep import Sweep
 
 log = logging.getLogger(__name__)
 
@@ -68,21 +68,21 @@ def plan_jobs(
     return planner(title, jobs, controls)
 
 
-def open_book(config: DictConfig, plan: Plan) -> Book:
+def open_sweep(config: DictConfig, plan: Plan) -> Sweep:
     """The sweep on disk, written; an unfinished one of the same jobs is gone on with.
 
     Where ``hydra.sweep.dir`` is given, that is the directory; raises SweepError where another
     sweep lies there.
     """
-    identity = books.identity_of(plan)
+    identity = sweeps.identity_of(plan)
     store_dir = absolute(config.store_dir)
     directory = sweep_directory(config)
     if _given(config, "hydra.sweep.dir"):
-        if (directory / books.NAME).exists() and books.read(directory).identity != identity:
+        if (directory / sweeps.NAME).exists() and sweeps.read(directory).identity != identity:
             raise SweepError(f"hydra.sweep.dir={directory}: holds another sweep; choose another")
     else:
-        directory = books.earlier(store_dir, identity) or directory
-    book = Book(
+        directory = sweeps.earlier(store_dir, identity) or directory
+    sweep = Sweep(
         directory=directory,
         plan=plan,
         identity=identity,
@@ -93,24 +93,24 @@ def open_book(config: DictConfig, plan: Plan) -> Book:
         config_dir=_config_dir(config),
         config_name=config.hydra.job.config_name,
         command=tuple(sys.argv),
-        created=books.now(),
+        created=sweeps.now(),
     )
-    book.write()
+    sweep.write()
     write_atomically(directory / "multirun.yaml", OmegaConf.to_yaml(config))
     with open_dict(config):
         config.hydra.sweep.dir = str(directory)
-    return book
+    return sweep
 
 
-def freeze(book: Book, loader: ConfigLoader) -> Book:
-    """The book with a copy of the code as it is now, from which everything goes on in future.
+def freeze(sweep: Sweep, loader: ConfigLoader) -> Sweep:
+    """The sweep with a copy of the code as it is now, from which everything goes on in future.
 
     Called by who holds the sweep's lock, before jobs are started.
     """
-    given = None if book.config_dir is None else Path(book.config_dir)
-    code = snapshot.take(book.directory / "code", given, book.plan.code.modules.values())
+    given = None if sweep.config_dir is None else Path(sweep.config_dir)
+    code = snapshot.take(sweep.directory / "code", given, sweep.plan.code.modules.values())
     code.enter(given, loader)
-    return dataclasses.replace(book, code=code)
+    return dataclasses.replace(sweep, code=code)
 
 
 def sweep_directory(config: DictConfig) -> Path:

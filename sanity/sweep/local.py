@@ -22,11 +22,11 @@ from sanity.core import locks, sharing
 from sanity.core.cores import cores
 from sanity.core.errors import SweepError, reason
 from sanity.core.signals import Terminated
-from sanity.sweep.book import Book
 from sanity.sweep.job import Task, of_job, of_stage, run_quietly
 from sanity.sweep.plan import Job
 from sanity.sweep.progress import Progress
 from sanity.sweep.states import in_store
+from sanity.sweep.sweep import Sweep
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def devices() -> list[str]:
 
 
 def run_jobs(
-    book: Book, jobs: Sequence[Job], workers: int, devices: Sequence[str], progress: Progress
+    sweep: Sweep, jobs: Sequence[Job], workers: int, devices: Sequence[str], progress: Progress
 ) -> None:
     """Run ``jobs`` by ``workers`` processes; each takes one of ``devices`` while it works.
 
@@ -51,8 +51,8 @@ def run_jobs(
     jobs that need it are not run. What fails stands in its record and log. Where a worker is
     killed, fewer go on with what is left; a job that is killed even alone, twice, is left out.
     """
-    queue, most = _Queue(book, jobs), workers
-    slots = book.directory / ".slots"
+    queue, most = _Queue(sweep, jobs), workers
+    slots = sweep.directory / ".slots"
     sharing.make_directory(slots)
     names = [devices[number % len(devices)] for number in range(workers)] if devices else []
     while queue.waiting:
@@ -121,18 +121,18 @@ def _pool(workers: int) -> ProcessPoolExecutor:
 class _Queue:
     """Tasks and the shared stages that they wait for."""
 
-    def __init__(self, book: Book, jobs: Sequence[Job]) -> None:
-        plan = book.plan
+    def __init__(self, sweep: Sweep, jobs: Sequence[Job]) -> None:
+        plan = sweep.plan
         wanted = dict.fromkeys(key for job in jobs for key in plan.needs(job))
-        missing = {key for key in wanted if not in_store(book.store_dir, plan.shared[key].stage)}
+        missing = {key for key in wanted if not in_store(sweep.store_dir, plan.shared[key].stage)}
         self.waiting: dict[int | str, tuple[set[str], Task]] = {}
         for key in wanted:
             needed = plan.shared[key]
             if key in missing:
                 before = {needed.after} & missing if needed.after else set()
-                self.waiting[key] = (before, of_stage(book, needed))
+                self.waiting[key] = (before, of_stage(sweep, needed))
         for job in jobs:
-            self.waiting[job.number] = (set(plan.needs(job)) & missing, of_job(book, job))
+            self.waiting[job.number] = (set(plan.needs(job)) & missing, of_job(sweep, job))
 
         self._tasks = {subject: task for subject, (_, task) in self.waiting.items()}
         self._killed: Counter[int | str] = Counter()

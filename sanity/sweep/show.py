@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from sanity.core.files import near
-from sanity.sweep.book import Book
 from sanity.sweep.cost import Cost
 from sanity.sweep.plan import Job, Plan, differing
 from sanity.sweep.states import WORDS, State, count
+from sanity.sweep.sweep import Sweep
 from sanity.sweep.under_way import Shared
 
 KEY = re.compile(r"\b[0-9a-f]{20}\b")  # of a stage
@@ -74,15 +74,15 @@ def jobs(plan: Plan, limit: int) -> Group:
     return Group(table, *([Text(f"and {more:,} more jobs")] if more > 0 else []))
 
 
-def heading(book: Book) -> Text:
+def heading(sweep: Sweep) -> Text:
     """What a sweep asks, when it was started and how."""
-    return Text(f"{_title(book.plan)}  ({book.launcher}, {book.created})", style="bold")
+    return Text(f"{_title(sweep.plan)}  ({sweep.launcher}, {sweep.created})", style="bold")
 
 
-def line(book: Book) -> Text:
+def line(sweep: Sweep) -> Text:
     """A sweep in one line."""
-    return Text(f"{book.created}  {len(book.plan.jobs):>6,} jobs  {_title(book.plan)}  ").append(
-        str(book.directory), style="dim"
+    return Text(f"{sweep.created}  {len(sweep.plan.jobs):>6,} jobs  {_title(sweep.plan)}  ").append(
+        str(sweep.directory), style="dim"
     )
 
 

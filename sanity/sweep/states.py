@@ -9,12 +9,12 @@ from typing import Any, Literal
 from sanity.core import locks
 from sanity.core.files import printable, read_json
 from sanity.stages.stage import StageId
-from sanity.sweep.book import Book
 from sanity.sweep.plan import Job
 from sanity.sweep.position import Position
 from sanity.sweep.slurm import setup_lines, waits
-from sanity.sweep.slurm.cluster import Ticket
+from sanity.sweep.slurm.cluster import QueuedJob
 from sanity.sweep.slurm.submitted import log_file
+from sanity.sweep.sweep import Sweep
 
 Word = Literal["done", "running", "pending", "failed", "missing"]
 WORDS: tuple[Word, ...] = ("done", "running", "pending", "failed", "missing")
@@ -50,21 +50,21 @@ class State:
 class Watch:
     """Looks at a sweep again and again; what is done is not read twice."""
 
-    def __init__(self, book: Book) -> None:
-        self.book = book
+    def __init__(self, sweep: Sweep) -> None:
+        self.sweep = sweep
         self._done: dict[int, State] = {}
 
     def look(
-        self, queue: Mapping[str, Ticket] | None, ended: Mapping[str, str] | None = None
+        self, queue: Mapping[str, QueuedJob] | None, ended: Mapping[str, str] | None = None
     ) -> list[State]:
         """The state of every job; ``queue`` and ``ended`` are what SLURM knows of its jobs.
 
         ``queue`` is None where SLURM cannot be asked: then only what has ended is known.
         """
-        present = {path.name for path in self.book.directory.iterdir()}
-        evidence = _Evidence(self.book, self.book.latest(), queue or {}, ended or {}, present)
+        present = {path.name for path in self.sweep.directory.iterdir()}
+        evidence = _Evidence(self.sweep, self.sweep.latest(), queue or {}, ended or {}, present)
         found = []
-        for job in self.book.plan.jobs:
+        for job in self.sweep.plan.jobs:
             state = self._done.get(job.number) or evidence.of(job)
             if state.word == "done":
                 self._done[job.number] = state
@@ -79,10 +79,10 @@ def count(states: Sequence[State]) -> dict[Word, int]:
     return {word: sum(state.word == word for state in states) for word in WORDS}
 
 
-def log_of(book: Book, identifier: str | None, directory: Path) -> Path | None:
+def log_of(sweep: Sweep, identifier: str | None, directory: Path) -> Path | None:
     """The file in which to look for what happened to a job."""
     if identifier is not None:
-        return log_file(book.cluster_directory, identifier)
+        return log_file(sweep.cluster_directory, identifier)
     return next(
         (path for path in (directory / "output.log", directory / "run.log") if path.exists()), None
     )
@@ -96,17 +96,17 @@ class _Evidence:
     directory.
     """
 
-    book: Book
+    sweep: Sweep
     ids: Mapping[int | str, str]
-    queue: Mapping[str, Ticket]
+    queue: Mapping[str, QueuedJob]
     ended: Mapping[str, str]
     present: set[str]
 
     def of(self, job: Job) -> State:
         """The state of a job."""
-        directory, identifier = self.book.directory_of(job), self.ids.get(job.number)
+        directory, identifier = self.sweep.directory_of(job), self.ids.get(job.number)
         there = job.directory.split("/")[0] in self.present
-        log = log_of(self.book, identifier, directory)
+        log = log_of(self.sweep, identifier, directory)
         record = _record(directory) if there else None
         if record and record.status == "completed" and _is_of(record, job):
             return State(job, "done", log=log, metrics=record.metrics)
@@ -119,7 +119,7 @@ class _Evidence:
             return State(job, "running", log=log)
         if record and record.status == "failed":
             return State(job, "failed", record.reason, log)
-        for key in self.book.plan.needs(job):
+        for key in self.sweep.plan.needs(job):
             if key in self._failed_stages:
                 return State(job, "failed", *self._failed_stages[key])
         if identifier is not None:
@@ -130,9 +130,9 @@ class _Evidence:
     def _failed_stages(self) -> dict[str, tuple[str, Path | None]]:
         """The shared stages computed by themselves that failed, by key: why, and the log."""
         failed = {}
-        for key, needed in self.book.plan.shared.items():
-            directory = self.book.stage_directory(needed.stage)
-            if self._active(key) or in_store(self.book.store_dir, needed.stage):
+        for key, needed in self.sweep.plan.shared.items():
+            directory = self.sweep.stage_directory(needed.stage)
+            if self._active(key) or in_store(self.sweep.store_dir, needed.stage):
                 continue
             record = _record(directory)
             if (record is None and key not in self.ids) or is_running(directory):
@@ -144,11 +144,11 @@ class _Evidence:
             failed[key] = (why, self._log_of_stage(key))
         return failed
 
-    def _wait(self, job: Job, ticket: Ticket, log: Path | None) -> tuple[str, Path | None]:
+    def _wait(self, job: Job, ticket: QueuedJob, log: Path | None) -> tuple[str, Path | None]:
         """Why a job is not started yet, and where to look: also at the stage that it waits for."""
         if ticket.reason == "Dependency":
-            for key in self.book.plan.needs(job):
-                stage, name = self._active(key), f"{self.book.plan.shared[key].stage.name} {key}"
+            for key in self.sweep.plan.needs(job):
+                stage, name = self._active(key), f"{self.sweep.plan.shared[key].stage.name} {key}"
                 if stage and stage.state != "PENDING":
                     return f"for its {name}, which is running", self._log_of_stage(key)
                 if stage and not waits.is_ordinary(stage.reason):
@@ -156,10 +156,10 @@ class _Evidence:
         return waits.explain(ticket.reason), log
 
     def _log_of_stage(self, key: str) -> Path | None:
-        directory = self.book.stage_directory(self.book.plan.shared[key].stage)
-        return log_of(self.book, self.ids.get(key), directory)
+        directory = self.sweep.stage_directory(self.sweep.plan.shared[key].stage)
+        return log_of(self.sweep, self.ids.get(key), directory)
 
-    def _active(self, subject: int | str) -> Ticket | None:
+    def _active(self, subject: int | str) -> QueuedJob | None:
         ticket = self.queue.get(self.ids.get(subject, ""))
         return ticket if ticket and ticket.active else None
 
@@ -172,7 +172,7 @@ class _Evidence:
         word = state.split(" ")[0].rstrip("+")
         # A job that was cancelled or out of time in its setup has that to say, and nothing else.
         by_itself = word in ("", "COMPLETED", "FAILED")
-        why = setup_lines.failure(self.book.cluster_directory, identifier) if by_itself else ""
+        why = setup_lines.failure(self.sweep.cluster_directory, identifier) if by_itself else ""
         if why:
             return why
         return ENDS.get(word, f"{word.lower()} before it had ended")

@@ -7,10 +7,10 @@ from pathlib import Path
 from sanity.core import locks
 from sanity.record.record import LOCK
 from sanity.store import Store
-from sanity.sweep.book import Book
 from sanity.sweep.plan import Job
 from sanity.sweep.position import Position, position
 from sanity.sweep.states import State, in_store, is_running, log_of
+from sanity.sweep.sweep import Sweep
 
 
 @dataclass(frozen=True)
@@ -23,33 +23,35 @@ class Shared:
     log: Path | None
 
 
-def told(book: Book, states: Sequence[State]) -> list[State]:
+def told(sweep: Sweep, states: Sequence[State]) -> list[State]:
     """The same states; running jobs tell their stage and epoch, or whom they wait for."""
-    return [_told(book, state) if state.word == "running" else state for state in states]
+    return [_told(sweep, state) if state.word == "running" else state for state in states]
 
 
-def shared(book: Book) -> tuple[int, list[Shared]]:
+def shared(sweep: Sweep) -> tuple[int, list[Shared]]:
     """How many of a sweep's shared stages are done, and which are being computed now."""
-    found, done, ids = [], 0, book.latest()
-    for key, needed in book.plan.shared.items():
-        directory = book.stage_directory(needed.stage)
-        if in_store(book.store_dir, needed.stage):
+    found, done, ids = [], 0, sweep.latest()
+    for key, needed in sweep.plan.shared.items():
+        directory = sweep.stage_directory(needed.stage)
+        if in_store(sweep.store_dir, needed.stage):
             done += 1
         elif is_running(directory):
-            why = _doing(book, needed.job, directory, position(directory))
-            found.append(Shared(needed.stage.name, key, why, log_of(book, ids.get(key), directory)))
+            why = _doing(sweep, needed.job, directory, position(directory))
+            found.append(
+                Shared(needed.stage.name, key, why, log_of(sweep, ids.get(key), directory))
+            )
     return done, found
 
 
-def _told(book: Book, state: State) -> State:
-    directory = book.directory_of(state.job)
+def _told(sweep: Sweep, state: State) -> State:
+    directory = sweep.directory_of(state.job)
     at = position(directory)
-    return replace(state, why=_doing(book, state.job, directory, at), position=at)
+    return replace(state, why=_doing(sweep, state.job, directory, at), position=at)
 
 
-def _doing(book: Book, job: Job, directory: Path, at: Position | None) -> str:
+def _doing(sweep: Sweep, job: Job, directory: Path, at: Position | None) -> str:
     """``train_ticket: epoch 3/15``, ``prune``, or that another run has the stage in hand."""
-    ahead = [stage for stage in job.stages if not in_store(book.store_dir, stage)]
+    ahead = [stage for stage in job.stages if not in_store(sweep.store_dir, stage)]
     if not ahead:
         return ""
     stage, behind = ahead[0], {stage.name for stage in job.stages} - {one.name for one in ahead}
@@ -57,7 +59,7 @@ def _doing(book: Book, job: Job, directory: Path, at: Position | None) -> str:
         return f"{stage.name}: epoch {at.epoch}/{job.epochs}"
     if at is not None and at.stage not in behind:  # no stage of the plan's, such as a snapshot
         return f"{at.stage}: epoch {at.epoch}"
-    lock = Store(book.store_dir).lock_of(stage.kind, stage.key)
+    lock = Store(sweep.store_dir).lock_of(stage.kind, stage.key)
     other, itself = locks.holder(lock), locks.holder(directory / LOCK)
     if other and itself and other != itself and locks.is_held(lock):
         return f"waits for {stage.name}, which {other} computes"

@@ -8,9 +8,9 @@ from typing import Any
 from sanity.core import console
 from sanity.core.errors import StoreError
 from sanity.trackers import say_where
-from sanity.trackers.audience import Audience
 from sanity.trackers.base import Tracker
-from sanity.trackers.ledger import SHOWN, Ledger
+from sanity.trackers.hub import Hub
+from sanity.trackers.shown import SHOWN, ShownRuns
 
 FOREVER = 3600.0  # seconds: here nothing waits for the tracker but its user
 
@@ -35,9 +35,9 @@ def send(
             say_where(trackers, None)
             store = Path(content["config"]["store_dir"])
             # A record may name any directory: only of a store does one note what was shown.
-            ledger = Ledger(store / SHOWN if (store / ".locks").is_dir() else None)
-            audience = Audience(trackers, ledger, anew=anew, advice="")
-            tellers = audience.replay(content, epochs)
+            shown = ShownRuns(store / SHOWN if (store / ".locks").is_dir() else None)
+            hub = Hub(trackers, shown, anew=anew, advice="")
+            tellers = hub.replay(content, epochs)
             done = [teller.join(FOREVER) and not teller.failed for teller in tellers]
             failed += not all(done)
             bar.advance()

@@ -14,7 +14,7 @@ from filelock import Timeout
 from sanity.core import locks, sharing
 from sanity.core.files import write_json
 from sanity.record.record import claim
-from sanity.store import Store, Work, care, notes, save_tensors
+from sanity.store import Store, Work, maintenance, notes, save_tensors
 from sanity.store.notes import Note
 from sanity.store.users import users
 
@@ -205,8 +205,8 @@ def test_a_colleague_reuses_goes_on_with_and_cleans_what_one_has_left(shared: Pa
         assert not any((shared / ".work").iterdir())
 
     def clean() -> None:
-        items = care.inventory(store)
-        removed, failed = care.remove(store, items, lambda: users(shared).without_unknown())
+        items = maintenance.inventory(store)
+        removed, failed = maintenance.remove(store, items, lambda: users(shared).without_unknown())
         assert (len(removed), failed) == (2, [])
         assert not (shared / ".trash").exists()
 
@@ -231,8 +231,8 @@ def test_what_only_its_user_can_remove_is_told_with_the_users_name(
         private.chmod(0o700)
 
     def clean() -> None:
-        items = [item for item in care.inventory(store) if item.key == "1" * 20]
-        removed, failed = care.remove(store, items, lambda: users(shared))
+        items = [item for item in maintenance.inventory(store) if item.key == "1" * 20]
+        removed, failed = maintenance.remove(store, items, lambda: users(shared))
         assert removed == []
         assert [item.key for item, _ in failed] == ["1" * 20]
         assert f"result-0 belongs to user {ALICE}" in failed[0][1]

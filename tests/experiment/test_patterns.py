@@ -17,8 +17,8 @@ from sanity.core.streams import generator
 from sanity.experiment.experiment import build
 from sanity.experiment.patterns import escaped, filled
 from sanity.networks.build import build as initialised
-from sanity.report.data.arrange import arrange
 from sanity.report.data.collect import collect
+from sanity.report.data.grouping import arrange
 
 HERE = "v2/lr0.1/resnet8_seed{seed}.pth"  # digits that are no seed's
 FILE = ("pruner=from_checkpoint", "ratio.sparsity=null")

@@ -20,7 +20,7 @@ from processes import Process
 
 from sanity.core.config import PROJECT
 from sanity.store import Store
-from sanity.store.care import inventory, verify
+from sanity.store.maintenance import inventory, verify
 
 SPEED = {"images_per_second", "seconds", "created", "digest", "effort"}
 PLACES = {"store_dir", "data_dir"}

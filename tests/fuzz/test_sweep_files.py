@@ -15,16 +15,16 @@ from hypothesis import strategies as st
 from planning import plan_of
 
 from sanity.core.errors import SweepError
-from sanity.sweep import book as books
+from sanity.sweep import sweep as sweeps
 from sanity.sweep.__main__ import main
-from sanity.sweep.book import Book, Submission
 from sanity.sweep.slurm import cluster
+from sanity.sweep.sweep import Submission, Sweep
 
 FAILED = {"status": "failed", "reason": "it broke", "stages": {}, "metrics": {}}
 
 
 @pytest.fixture
-def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Book:
+def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sweep:
     """Four jobs of which one has failed, one was submitted, and a failed run beside the sweep."""
 
     def away(*_: str) -> str:
@@ -33,8 +33,18 @@ def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Book:
     monkeypatch.setattr(cluster, "_ask", away)
     plan = plan_of("pruner=magnitude,snip", "seed=0,1", "ratio.sparsity=0.9")
     places = (tmp_path / "sweep", tmp_path / "store")
-    found = Book(
-        places[0], plan, books.identity_of(plan), "s", places[1], "local", (), None, None, (), "now"
+    found = Sweep(
+        places[0],
+        plan,
+        sweeps.identity_of(plan),
+        "s",
+        places[1],
+        "local",
+        (),
+        None,
+        None,
+        (),
+        "now",
     )
     found.write()
     found.note_submissions([Submission("9_0", job=1), Submission("8", stage="a")])
@@ -57,21 +67,21 @@ def told(*arguments: str) -> None:
     stdout.getvalue().encode()
 
 
-def looked_at(book: Book) -> None:
+def looked_at(sweep: Sweep) -> None:
     """Everything that reads a sweep's files, and what removes failed records by them."""
-    place, store = str(book.directory), str(book.store_dir)
+    place, store = str(sweep.directory), str(sweep.store_dir)
     with watching.only_below(place, store):
         told("status", place)
         told("status", place, "--json", "--all")
         told("list", "--store-dir", store)
-        assert books.known(book.store_dir) in ([], [book.directory])
-        assert books.earlier(book.store_dir, book.identity) in (None, book.directory)
+        assert sweeps.known(sweep.store_dir) in ([], [sweep.directory])
+        assert sweeps.earlier(sweep.store_dir, sweep.identity) in (None, sweep.directory)
         with contextlib.suppress(SweepError):
-            found = books.read(book.directory)
+            found = sweeps.read(sweep.directory)
             found.forget_failures(found.plan.jobs)
             places = [found.directory_of(job).resolve() for job in found.plan.jobs]
-            assert all(book.directory.resolve() in place.parents for place in places)
-    assert (book.directory.parent / "x" / "record.json").exists()
+            assert all(sweep.directory.resolve() in place.parents for place in places)
+    assert (sweep.directory.parent / "x" / "record.json").exists()
 
 
 fuzz = settings(
@@ -83,30 +93,30 @@ fuzz = settings(
 
 @fuzz
 @given(data=st.data())
-def test_any_sweep(data: st.DataObject, book: Book) -> None:
-    path = book.directory / books.NAME
+def test_any_sweep(data: st.DataObject, sweep: Sweep) -> None:
+    path = sweep.directory / sweeps.NAME
     before = path.read_text()
     try:
         content = json.loads(before)
         path.write_text(json.dumps(data.draw(mutating.mutations(content))))
-        looked_at(book)
+        looked_at(sweep)
         content["jobs"][0] = data.draw(mutating.mutations(content["jobs"][0]))
         path.write_text(json.dumps(content))
-        looked_at(book)
+        looked_at(sweep)
         path.write_bytes(data.draw(mutating.cuts(before)))
-        looked_at(book)
+        looked_at(sweep)
     finally:
         path.write_text(before)
 
 
 @fuzz
 @given(data=st.data())
-def test_any_submissions_notes_and_records(data: st.DataObject, book: Book) -> None:
-    (note,) = book.store_dir.rglob(f"{book.identity}-*.json")
+def test_any_submissions_notes_and_records(data: st.DataObject, sweep: Sweep) -> None:
+    (note,) = sweep.store_dir.rglob(f"{sweep.identity}-*.json")
     paths = [
         note,
-        book.cluster_directory / "submissions.jsonl",
-        book.directory_of(book.plan.jobs[0]) / "record.json",
+        sweep.cluster_directory / "submissions.jsonl",
+        sweep.directory_of(sweep.plan.jobs[0]) / "record.json",
     ]
     before = [path.read_text() for path in paths]
     try:
@@ -114,10 +124,10 @@ def test_any_submissions_notes_and_records(data: st.DataObject, book: Book) -> N
             lines = text.split("\n") if path.suffix == ".jsonl" else [text]
             found = [json.dumps(data.draw(changed(line))) for line in lines if line]
             path.write_text("\n".join(found))
-        looked_at(book)
+        looked_at(sweep)
         for path, text in zip(paths, before, strict=True):
             path.write_bytes(data.draw(mutating.cuts(text)))
-        looked_at(book)
+        looked_at(sweep)
     finally:
         for path, text in zip(paths, before, strict=True):
             path.write_text(text)
@@ -128,33 +138,33 @@ def changed(line: str) -> st.SearchStrategy[Any]:
 
 
 @pytest.mark.parametrize("directory", ["../x", "/etc", "a/../../x", ".", "", "a\nb"])
-def test_a_job_outside_of_its_sweep_is_refused(directory: str, book: Book) -> None:
-    first, *others = book.plan.jobs
+def test_a_job_outside_of_its_sweep_is_refused(directory: str, sweep: Sweep) -> None:
+    first, *others = sweep.plan.jobs
     jobs = (dataclasses.replace(first, directory=directory), *others)
-    dataclasses.replace(book, plan=dataclasses.replace(book.plan, jobs=jobs)).write()
+    dataclasses.replace(sweep, plan=dataclasses.replace(sweep.plan, jobs=jobs)).write()
     with pytest.raises(SweepError, match=r"the directory of a job, .* is not below it"):
-        books.read(book.directory)
+        sweeps.read(sweep.directory)
 
 
 @pytest.mark.parametrize(
     "field", [{"name": "../x"}, {"key": "../../../x"}, {"kind": "a/b"}, {"key": "A" * 20}]
 )
-def test_a_stage_that_names_no_place_is_refused(field: dict[str, str], book: Book) -> None:
-    path = book.directory / books.NAME
+def test_a_stage_that_names_no_place_is_refused(field: dict[str, str], sweep: Sweep) -> None:
+    path = sweep.directory / sweeps.NAME
     content = json.loads(path.read_text())
     content["jobs"][0]["stages"][0] |= field
     path.write_text(json.dumps(content))
     with pytest.raises(SweepError, match="names no stage"):
-        books.read(book.directory)
+        sweeps.read(sweep.directory)
 
 
 def test_a_damaged_sweep_does_not_hide_the_others(
-    book: Book, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    sweep: Sweep, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    other = dataclasses.replace(book, directory=tmp_path / "other", identity="0" * 20)
+    other = dataclasses.replace(sweep, directory=tmp_path / "other", identity="0" * 20)
     other.write()
-    (book.directory / books.NAME).write_text("{")
-    assert main(["list", "--store-dir", str(book.store_dir)]) == 1
+    (sweep.directory / sweeps.NAME).write_text("{")
+    assert main(["list", "--store-dir", str(sweep.store_dir)]) == 1
     said = capsys.readouterr()
     assert str(other.directory) in said.out
-    assert said.err.startswith(f"sanity.sweep: {book.directory / books.NAME}: is damaged (")
+    assert said.err.startswith(f"sanity.sweep: {sweep.directory / sweeps.NAME}: is damaged (")

@@ -6,9 +6,9 @@ from typing import Any
 import simulated
 from simulated import Arm
 
-from sanity.report.data.arrange import arrange
 from sanity.report.data.cells import Cell
 from sanity.report.data.collect import collect
+from sanity.report.data.grouping import arrange
 
 
 def cells(tmp_path: Path, *arms: Arm) -> list[Cell]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from simulated import Arm
 
 from sanity.report.data import matrix
-from sanity.report.output import pages, plain, terminal, tidy
+from sanity.report.output import as_csv, as_json, pages, terminal
 from sanity.report.report import make
 
 ARMS = [Arm(seed=seed, check=check) for seed in (0, 1) for check in ("none", "rearrange")]
@@ -69,8 +69,8 @@ def test_any_record(place: tuple[Any, ...], value: Any, gone: bool, number: int)
             (folder / "record.json").write_text(json.dumps(content))
         report = make([Path(directory)])
         assert len(report.runs) + len(report.absent) + len(report.unreadable) == len(RECORDS)
-        json.dumps(plain.content(report), allow_nan=False).encode()
-        tidy.frame(report).to_csv(index=False).encode()
+        json.dumps(as_json.content(report), allow_nan=False).encode()
+        as_csv.frame(report).to_csv(index=False).encode()
         pages.html(report, {}, best=True).encode()
         pages.markdown(report, {}, best=True).encode()
         assert terminal.render(report, best=True)

@@ -15,7 +15,7 @@ from simulated import Arm
 
 from sanity.report.data import matrix
 from sanity.report.figures.gallery import LIMIT, draw
-from sanity.report.output import files, plain, terminal
+from sanity.report.output import as_json, files, terminal
 from sanity.report.report import Report, make
 
 EVIL = (
@@ -51,7 +51,7 @@ def test_files_are_written_and_say_the_same(tmp_path: Path) -> None:
     report = report_of(tmp_path)
     page = files.write(report, tmp_path / "out", best=True)
     html, markdown = page.read_text(), (tmp_path / "out" / "report.md").read_text()
-    content = plain.content(report)
+    content = as_json.content(report)
     json.dumps(content, allow_nan=False)
     for verdict in content["verdicts"]:
         effect = f"{verdict['effect']:+.2f}".replace("-", "\N{MINUS SIGN}")

@@ -12,7 +12,7 @@ from rich.console import Console
 from simulated import Arm, seeds
 
 from sanity.report.data.questions import Question
-from sanity.report.output import files, plain, terminal
+from sanity.report.output import as_json, files, terminal
 from sanity.report.report import Report, make
 from sanity.stats.verdicts import Verdict
 
@@ -79,7 +79,7 @@ def test_every_format_says_why(tmp_path: Path) -> None:
         assert "not compared: it keeps 600 of 47,648" in shown
         assert "random 98% (98.74% pruned)" in shown, "beside other methods it bears its size"
         assert "\N{MINUS SIGN}32" not in shown
-    (verdict,) = plain.content(report)["verdicts"]
+    (verdict,) = as_json.content(report)["verdicts"]
     assert verdict["verdict"] == "no verdict"
     assert verdict["why"].startswith("not compared: it keeps 600")
     assert verdict["effect"] is None

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from processes import Process
 
-from sanity.sweep import book as books
+from sanity.sweep import sweep as sweeps
 from slurm.cluster import Cluster
-from slurm.test_sweeps import TINY, book, command, look_after, records, states, sweep
+from slurm.test_sweeps import TINY, command, look_after, records, states, submit_sweep, sweep
 
 MASKS = (*TINY, "until=prune", "pruner=random", "seed=0,1")
 
@@ -31,10 +31,10 @@ def test_variables_of_a_site_or_a_shell_change_no_job(
 ) -> None:
     for name, text in variables.items():
         monkeypatch.setenv(name, text)
-    done = sweep(tmp_path, *MASKS, timeout_min=30)
+    done = submit_sweep(tmp_path, *MASKS, timeout_min=30)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 done" in done.stdout
-    found = book(tmp_path)
+    found = sweep(tmp_path)
     for identifier in found.latest().values():
         job = slurm.job(identifier)
         assert job["JobName"].startswith("sweep-")
@@ -51,7 +51,7 @@ def test_a_job_without_the_users_variables_has_those_that_settings_read(
     monkeypatch.setenv("OF_THE_SHELL", "1")
     seen = f"env > {tmp_path}/seen"
     options = {"additional_parameters": "{export: NONE}", "setup": f"['{seen}']"}
-    done = sweep(tmp_path, *MASKS[:-1], "tracker=tensorboard", **options)
+    done = submit_sweep(tmp_path, *MASKS[:-1], "tracker=tensorboard", **options)
     assert done.returncode == 0, done.stdout + done.stderr
     (record,) = records(tmp_path)
     assert record["config"]["tracker"]["tensorboard"]["dir"] == str(tmp_path / "boards, all")
@@ -65,10 +65,10 @@ def test_directories_whose_names_look_like_patterns_quotes_and_options(
     place.mkdir(parents=True)
     monkeypatch.setenv("SANITY_STORE_DIR", str(place / "store %t"))
     names = "hydra.sweep.subdir='${hydra.job.num} 5%j'"
-    done = sweep(place, *TINY, "pruner=lt,random", names)
+    done = submit_sweep(place, *TINY, "pruner=lt,random", names)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 done" in done.stdout
-    found = book(place)
+    found = sweep(place)
     assert found.directory.is_relative_to(place)
     assert {path.parent.name for path in found.directory.glob("*/record.json")} == {
         "0 5%j",
@@ -85,10 +85,10 @@ def test_foreign_jobs_may_have_any_name(slurm: Cluster, tmp_path: Path) -> None:
     foreign = [
         slurm.submit("sleep 600", f"--job-name={os.fsdecode(name)}", "--hold") for name in names
     ]
-    done = sweep(tmp_path, *TINY, "pruner=lt,random", "seed=0,1", array_parallelism=2)
+    done = submit_sweep(tmp_path, *TINY, "pruner=lt,random", "seed=0,1", array_parallelism=2)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "4 done" in done.stdout
-    logs = list(book(tmp_path).cluster_directory.glob("*_log.out"))
+    logs = list(sweep(tmp_path).cluster_directory.glob("*_log.out"))
     assert not [log for log in logs if "throttle stays" in log.read_text(errors="replace")]
     assert look_after(tmp_path, "status").returncode == 0
     assert {slurm.states(one)[one] for one in foreign} == {"PENDING"}
@@ -98,7 +98,7 @@ def test_a_setup_line_that_fails_ends_the_jobs_and_is_the_reason(
     slurm: Cluster, tmp_path: Path
 ) -> None:
     setup = "['export COLOUR=green','ls /nowhere/at/all','touch reached']"
-    done = sweep(tmp_path, *TINY, "pruner=lt,random", setup=setup)
+    done = submit_sweep(tmp_path, *TINY, "pruner=lt,random", setup=setup)
     assert done.returncode == 1
     reason = "hydra.launcher.setup: ls /nowhere/at/all ended with exit code 2"
     found = states(tmp_path)
@@ -107,7 +107,7 @@ def test_a_setup_line_that_fails_ends_the_jobs_and_is_the_reason(
     assert {row["state"] for row in found.values()} == {"failed"}
     assert reason in " ".join(done.stdout.split())
     assert "No such file or directory" in Path(found[1]["log"]).read_text()
-    ids = book(tmp_path).latest()
+    ids = sweep(tmp_path).latest()
     assert slurm.states(ids[1])[ids[1]] == "FAILED"
     assert not list(tmp_path.rglob("reached"))
 
@@ -122,14 +122,14 @@ def test_what_no_node_has_is_said_while_one_waits(slurm: Cluster, tmp_path: Path
     assert look_after(tmp_path, "cancel").returncode == 0
     output, errors = process.communicate(timeout=120)
     assert process.returncode == 1
-    assert f"logs are in {book(tmp_path).cluster_directory}" in " ".join(errors.split())
+    assert f"logs are in {sweep(tmp_path).cluster_directory}" in " ".join(errors.split())
     said = "on SLURM 2 jobs wait: BadConstraints: no node has all"
     assert " ".join(errors.split()).count(said) == 1
     assert "cancelled before it had ended" in output
 
 
 def test_where_logs_are_is_said_when_nobody_waits(slurm: Cluster, tmp_path: Path) -> None:
-    done = sweep(tmp_path, *MASKS, wait="false")
+    done = submit_sweep(tmp_path, *MASKS, wait="false")
     assert done.returncode == 0, done.stdout + done.stderr
     (path,) = tmp_path.rglob("sweep.json")
     directory = path.parent / "slurm"
@@ -137,4 +137,4 @@ def test_where_logs_are_is_said_when_nobody_waits(slurm: Cluster, tmp_path: Path
     slurm.wait(lambda: not slurm.run("squeue", "-h"))
     rows = json.loads(look_after(tmp_path, "status", "--json").stdout)
     assert all(Path(row["log"]).is_relative_to(directory) for row in rows)
-    assert books.read(path.parent).latest().keys() == {0, 1}
+    assert sweeps.read(path.parent).latest().keys() == {0, 1}

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from slow_network import SlowNetwork
 
 from sanity.core.config import PROJECT
-from sanity.sweep import book as books
+from sanity.sweep import sweep as sweeps
 from slurm.cluster import Cluster, started
 
 TINY = ("arch.widths=[4,8,8]", "training=smoke", "dataset.limit=160", "ratio.sparsity=0.8")
@@ -32,7 +32,9 @@ def command(*arguments: str, **launcher: object) -> list[str]:
     return [*run, *arguments, "hydra/launcher=slurm", "device=cpu", *options]
 
 
-def sweep(cwd: Path, *arguments: str, **launcher: object) -> subprocess.CompletedProcess[str]:
+def submit_sweep(
+    cwd: Path, *arguments: str, **launcher: object
+) -> subprocess.CompletedProcess[str]:
     return processes.run(command(*arguments, **launcher), cwd)
 
 
@@ -45,9 +47,9 @@ def states(cwd: Path) -> dict[int, dict[str, Any]]:
     return {row["job"]: row for row in json.loads(look_after(cwd, "status", "--json").stdout)}
 
 
-def book(cwd: Path) -> books.Book:
+def sweep(cwd: Path) -> sweeps.Sweep:
     (path,) = cwd.rglob("sweep.json")
-    return books.read(path.parent)
+    return sweeps.read(path.parent)
 
 
 def records(cwd: Path) -> list[dict[str, Any]]:
@@ -64,7 +66,7 @@ def test_dense_networks_are_trained_once_and_a_rerun_submits_nothing(
     slurm: Cluster, tmp_path: Path
 ) -> None:
     grid = (*TINY, "pruner=lt,hybrid,snip", "seed=0,1")
-    done = sweep(tmp_path, *grid)
+    done = submit_sweep(tmp_path, *grid)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "6 done" in done.stdout
     found = records(tmp_path)
@@ -76,31 +78,31 @@ def test_dense_networks_are_trained_once_and_a_rerun_submits_nothing(
     assert all(stage["reused"] for stage in dense), "jobs train no dense network"
     computed = [record["stages"]["train_dense"]["reused"] for record in stage_records(tmp_path)]
     assert computed == [False, False], "one job a seed did"
-    submitted = book(tmp_path).submitted()
+    submitted = sweep(tmp_path).submitted()
     assert len(submitted) == 8
     names = {slurm.job(one.id)["JobName"] for one in submitted if one.stage}
     assert names == {f"train_dense-{stage['key']}" for stage in dense}
 
-    again = sweep(tmp_path, *grid)
+    again = submit_sweep(tmp_path, *grid)
     assert again.returncode == 0
     assert "6 done" in again.stdout
-    assert book(tmp_path).submitted() == submitted
-    elsewhere = sweep(tmp_path, *grid, f"hydra.sweep.dir={tmp_path}/other")
+    assert sweep(tmp_path).submitted() == submitted
+    elsewhere = submit_sweep(tmp_path, *grid, f"hydra.sweep.dir={tmp_path}/other")
     assert elsewhere.returncode == 0, elsewhere.stdout + elsewhere.stderr
-    assert books.read(tmp_path / "other").submitted() == [], "all of it is in the store"
+    assert sweeps.read(tmp_path / "other").submitted() == [], "all of it is in the store"
     assert len(list((tmp_path / "other").glob("*/record.json"))) == 6
 
 
 def test_failures_are_failed_for_slurm_and_reported_one_by_one(
     slurm: Cluster, tmp_path: Path
 ) -> None:
-    done = sweep(tmp_path, *TINY, "pruner=lt,hybrid,snip", "training.lr=0.05,1e30")
+    done = submit_sweep(tmp_path, *TINY, "pruner=lt,hybrid,snip", "training.lr=0.05,1e30")
     assert done.returncode == 1
     assert "3 of 6 jobs are not done" in done.stderr
     found = states(tmp_path)
     failed = {number for number, row in found.items() if row["state"] == "failed"}
     assert failed == {1, 3, 5}, "only the dependents of what failed"
-    ids = book(tmp_path).latest()
+    ids = sweep(tmp_path).latest()
     ends = {number: slurm.states(ids[number])[ids[number]] for number in failed}
     assert ends == {1: "CANCELLED", 3: "CANCELLED", 5: "FAILED"}
     assert "its train_dense" in found[1]["why"]
@@ -122,11 +124,11 @@ def test_a_job_that_is_stopped_in_mid_training_ends_as_if_it_had_not_been(
     process = Process(command(*grid, cpus_per_task=4), tmp_path)
     metrics = [_metrics(slurm, tmp_path, seed) for seed in (0, 1)]
     slurm.wait(lambda: all(_epochs(path) > 5 for path in metrics), timeout=120)
-    ids = book(tmp_path).latest()
+    ids = sweep(tmp_path).latest()
     node = slurm.queue()[ids[1]].node
     slurm.requeue(ids[0])
     slurm.submit("sleep 1", "--partition=high", "--exclusive", f"--nodelist={node}")
-    logs = [book(tmp_path).cluster_directory / f"{ids[job]}_0_log.out" for job in (0, 1)]
+    logs = [sweep(tmp_path).cluster_directory / f"{ids[job]}_0_log.out" for job in (0, 1)]
     # Not when SLURM says that it is restarted: the process goes on until SLURM kills it.
     slurm.wait(lambda: all(log.read_text().count(STARTED) == 2 for log in logs))
     network.hurry()
@@ -162,7 +164,7 @@ def test_a_cancelled_job_goes_on_when_the_sweep_is_started_again(
     process = Process(command(*grid, cpus_per_task=4), tmp_path)
     path = _metrics(slurm, tmp_path, seed=1)
     slurm.wait(lambda: _epochs(path) > 5, timeout=120)
-    cancelled = book(tmp_path).latest()[1]
+    cancelled = sweep(tmp_path).latest()[1]
     slurm.cancel(cancelled)
     slurm.wait(lambda: slurm.states(cancelled)[cancelled] == "CANCELLED")
     network.hurry()
@@ -170,9 +172,9 @@ def test_a_cancelled_job_goes_on_when_the_sweep_is_started_again(
     assert process.returncode == 1
     assert "cancelled before it had ended" in output
     assert [row["state"] for row in states(tmp_path).values()] == ["done", "failed"]
-    again = sweep(tmp_path, *grid)
+    again = submit_sweep(tmp_path, *grid)
     assert again.returncode == 0, again.stdout + again.stderr
-    found = book(tmp_path)
+    found = sweep(tmp_path)
     assert [one.job for one in found.submitted()] == [0, 1, 1], "only the cancelled one"
     log = found.cluster_directory / f"{found.latest()[1]}_0_log.out"
     assert "train_ticket goes on at epoch" in log.read_text()
@@ -208,7 +210,7 @@ def test_a_killed_parent_loses_nothing(slurm: Cluster, tmp_path: Path) -> None:
     grid = (*TINY, "training.epochs=200", "pruner=lt,random")
     parent = Process(command(*grid), tmp_path)
     slurm.wait(lambda: list(tmp_path.rglob("submissions.jsonl")), timeout=60)
-    slurm.wait(lambda: len(book(tmp_path).submitted()) == 3)
+    slurm.wait(lambda: len(sweep(tmp_path).submitted()) == 3)
     slurm.wait(lambda: slurm.run("squeue", "-h", "-t", "R"))
     parent.send_signal(signal.SIGKILL)
     parent.wait(timeout=60)
@@ -217,13 +219,13 @@ def test_a_killed_parent_loses_nothing(slurm: Cluster, tmp_path: Path) -> None:
     # Of the stage, at whatever moment this was: it has started, or has not.
     expected = ("for the stages that it goes on from", "which is running")
     assert under_way[0]["why"].endswith(expected)
-    submitted = book(tmp_path).submitted()
-    again = sweep(tmp_path, *grid)
+    submitted = sweep(tmp_path).submitted()
+    again = submit_sweep(tmp_path, *grid)
     assert again.returncode == 0, again.stdout + again.stderr
-    assert book(tmp_path).submitted() == submitted, "what was under way is waited for"
+    assert sweep(tmp_path).submitted() == submitted, "what was under way is waited for"
     collected = look_after(tmp_path, "collect")
     assert "2 done" in collected.stdout
-    assert len((book(tmp_path).directory / "results.csv").read_text().splitlines()) == 3
+    assert len((sweep(tmp_path).directory / "results.csv").read_text().splitlines()) == 3
 
 
 @pytest.mark.slow
@@ -244,7 +246,7 @@ def test_two_sweeps_at_once_share_a_dense_network(slurm: Cluster, tmp_path: Path
 def test_wait_false_returns_at_once_and_width_holds_for_stages_and_jobs(
     slurm: Cluster, tmp_path: Path
 ) -> None:
-    done = sweep(
+    done = submit_sweep(
         tmp_path, *TINY, "pruner=lt,random", "seed=0,1,2", wait="false", array_parallelism=2
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -261,7 +263,7 @@ def test_wait_false_returns_at_once_and_width_holds_for_stages_and_jobs(
 def test_jobs_get_gpus_of_their_own_and_what_setup_says(slurm: Cluster, tmp_path: Path) -> None:
     line = f"echo $SLURMD_NODENAME $CUDA_VISIBLE_DEVICES $COLOUR >> {tmp_path}/seen; sleep 2"
     setup = f"['export COLOUR=green','{line}']"
-    done = sweep(
+    done = submit_sweep(
         tmp_path,
         *TINY,
         "until=prune",
@@ -296,7 +298,9 @@ def test_own_code_is_the_one_of_submission(
     options = ("pruner=mine", "seed=0,1", "until=prune")
     later = "{begin: now+4}"
     own = f"--config-dir={tmp_path}/mine"
-    submitted = sweep(tmp_path, own, *TINY, *options, wait="false", additional_parameters=later)
+    submitted = submit_sweep(
+        tmp_path, own, *TINY, *options, wait="false", additional_parameters=later
+    )
     assert submitted.returncode == 0, submitted.stderr
     for file in (module, helper):
         file.write_text("raise RuntimeError('half edited')\n")
@@ -311,9 +315,9 @@ def test_the_clusters_limits_are_kept(tmp_path: Path, monkeypatch: pytest.Monkey
         for name, text in small.environment().items():
             monkeypatch.setenv(name, text)
         grid = (*TINY, "until=prune", "pruner=random", "seed=range(5)")
-        done = sweep(tmp_path, *grid, max_submit=4)
+        done = submit_sweep(tmp_path, *grid, max_submit=4)
         assert done.returncode == 0, done.stdout + done.stderr
-        ids = list(book(tmp_path).latest().values())
+        ids = list(sweep(tmp_path).latest().values())
         sizes = [
             sum(one.split("_")[0] == array for one in ids)
             for array in {one.split("_")[0] for one in ids}
@@ -334,7 +338,7 @@ def test_short_jobs_cost_little_more_than_their_runs(slurm: Cluster, tmp_path: P
     subprocess.run([*alone, "seed=1000"], cwd=tmp_path, check=True, capture_output=True)
     one = time.perf_counter() - start
     start = time.perf_counter()
-    done = sweep(tmp_path, *grid)
+    done = submit_sweep(tmp_path, *grid)
     assert done.returncode == 0, done.stderr
     each = (time.perf_counter() - start) / jobs
     cores = len(os.sched_getaffinity(0))

@@ -19,9 +19,9 @@ from sanity import pipeline
 from sanity.core import locks
 from sanity.core.errors import StoreError
 from sanity.core.files import digest
-from sanity.store import Store, care
+from sanity.store import Store, maintenance
 from sanity.store.__main__ import main
-from sanity.store.care import inventory, remove, unused, verify
+from sanity.store.maintenance import inventory, remove, unused, verify
 from sanity.store.notes import Note, sweep_note
 from sanity.store.users import stage_of, users
 
@@ -231,7 +231,7 @@ def test_a_clock_that_was_set_back_makes_nothing_younger_than_now(
     run: Run, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run("pruner=random")
-    monkeypatch.setattr(care.time, "time", lambda: 0.0)
+    monkeypatch.setattr(maintenance.time, "time", lambda: 0.0)
     assert {item.age() for item in inventory(store)} == {0.0}
 
 
@@ -311,7 +311,7 @@ def test_what_an_earlier_version_left_stays_unless_one_asks_for_it(
 
 
 def sweep_in(directory: Path, store: Store, key: str) -> Path:
-    """A sweep's file, and the note that its book leaves in the store."""
+    """A sweep's file, and the note that its sweep leaves in the store."""
     directory.mkdir()
     stage = {"name": "prune", "stage": "prune", "key": key}
     (directory / "sweep.json").write_text(json.dumps({"jobs": [{"stages": [stage]}]}))
@@ -410,14 +410,14 @@ def test_what_cannot_be_removed_is_named_and_the_rest_goes(
 ) -> None:
     record = run("pruner=random")
     directory(record).rename(tmp_path / "gone")
-    original = care._set_aside
+    original = maintenance._set_aside
 
     def refuse(store: Store, item: Any, place: Path) -> None:
         if item.stage == "rewind":
             raise PermissionError(13, "Permission denied")
         original(store, item, place)
 
-    monkeypatch.setattr(care, "_set_aside", refuse)
+    monkeypatch.setattr(maintenance, "_set_aside", refuse)
     assert main(["clean", "--yes"]) == 1
     assert "cannot be removed (Permission denied)" in capsys.readouterr().err
     assert [item.stage for item in inventory(store)] == ["rewind"]

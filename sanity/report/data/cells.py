@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sanity.report.data.runs import Run, kind
-from sanity.report.output import words
+from sanity.report.output import wording
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Cell:
     @property
     def original(self) -> Arm | None:
         """The ticket as it was found."""
-        return next((arm for arm in self.arms.values() if arm.check == words.ORIGINAL), None)
+        return next((arm for arm in self.arms.values() if arm.check == wording.ORIGINAL), None)
 
     @property
     def pruned(self) -> float:
@@ -70,7 +70,7 @@ class Cell:
     def size(self) -> str:
         """Its sparsity in words, and what the ratio made of it."""
         found = "" if self.missed is None else f" ({self.missed:.2%} pruned)"
-        return f"{words.percent(self.sparsity)}{found}"
+        return f"{wording.percent(self.sparsity)}{found}"
 
     @property
     def label(self) -> str:

@@ -9,9 +9,9 @@ from sanity.core import locks
 from sanity.core.errors import SanityError, SweepError, reason
 from sanity.core.files import walk
 from sanity.report.data.runs import RECORD, Absent, Run, read
-from sanity.sweep import book as books
-from sanity.sweep.book import Book
+from sanity.sweep import sweep as sweeps
 from sanity.sweep.states import Watch
+from sanity.sweep.sweep import Sweep
 
 STARTED = {".hydra", ".lock"}  # what a run leaves before it has a record
 STAGES = "stages"  # below a sweep: stages computed by themselves, which are parts of its jobs
@@ -24,7 +24,7 @@ class Collection:
 
     runs: list[Run] = field(default_factory=list)
     absent: list[Absent] = field(default_factory=list)
-    books: list[Book] = field(default_factory=list)
+    sweeps: list[Sweep] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
 
 
@@ -41,10 +41,12 @@ def collect(places: Sequence[Path]) -> Collection:
             if directory.resolve() not in seen:
                 seen.add(directory.resolve())
                 _look(found, directory, names)
-    planned = {book.directory_of(job).resolve() for book in found.books for job in book.plan.jobs}
+    planned = {
+        sweep.directory_of(job).resolve() for sweep in found.sweeps for job in sweep.plan.jobs
+    }
     found.absent = [one for one in found.absent if one.directory.resolve() not in planned]
-    for book in found.books:
-        found.absent += _absent_jobs(book)
+    for sweep in found.sweeps:
+        found.absent += _absent_jobs(sweep)
     return found
 
 
@@ -62,14 +64,14 @@ def _directories(place: Path, unreadable: list[str]) -> Iterator[tuple[Path, set
         place = place.parent
     for directory, folders, files in walk(place, refused):
         names = {*folders, *files}
-        skipped = {STAGES, CODE} if books.NAME in names else set()
+        skipped = {STAGES, CODE} if sweeps.NAME in names else set()
         kept = (name for name in folders if name not in skipped and not name.startswith("."))
         folders[:] = sorted(kept, key=_natural)
         yield directory, names
 
 
 def _holds_something(names: set[str]) -> bool:
-    return books.NAME in names or RECORD in names or names >= STARTED
+    return sweeps.NAME in names or RECORD in names or names >= STARTED
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
@@ -78,9 +80,9 @@ def _natural(name: str) -> list[tuple[int, str]]:
 
 
 def _look(found: Collection, directory: Path, names: set[str]) -> None:
-    if books.NAME in names:
+    if sweeps.NAME in names:
         try:
-            found.books.append(books.read(directory))
+            found.sweeps.append(sweeps.read(directory))
         except SweepError as error:
             found.unreadable.append(str(error))
     elif RECORD in names:
@@ -103,11 +105,11 @@ def _is_running(directory: Path) -> bool:
         return False
 
 
-def _absent_jobs(book: Book) -> list[Absent]:
+def _absent_jobs(sweep: Sweep) -> list[Absent]:
     """A sweep's jobs that are not done; a cluster is not asked."""
-    states = Watch(book).look(None if book.submitted() else {})
+    states = Watch(sweep).look(None if sweep.submitted() else {})
     return [
-        Absent(book.directory_of(state.job), state.word, state.why, " ".join(state.job.overrides))
+        Absent(sweep.directory_of(state.job), state.word, state.why, " ".join(state.job.overrides))
         for state in states
         if state.word != "done"
     ]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sanity.report.data.questions import Question
-from sanity.report.output import words
+from sanity.report.output import wording
 from sanity.stats.verdicts import Verdict
 
 EXPECTED = {
@@ -83,8 +83,9 @@ def _lacking(absent: Mapping[str, list[str]], contexts: int) -> list[str]:
     places: dict[tuple[str, ...], list[str]] = {}
     for label, kinds in absent.items():
         places.setdefault(tuple(kinds), []).append(label)
+    listed = wording.listed
     return [
-        f"No {words.listed(kinds)} control {f'of {words.listed(labels)} ' if contexts > 1 else ''}"
+        f"No {listed(kinds)} control {f'of {listed(labels)} ' if contexts > 1 else ''}"
         f"among these runs: {'; '.join(EXPECTED[kind] for kind in kinds)}. sweep=battery has both."
         for kinds, labels in places.items()
     ]
@@ -93,13 +94,13 @@ def _lacking(absent: Mapping[str, list[str]], contexts: int) -> list[str]:
 def _sentence(control: Control) -> str:
     question, paired = control.question, control.question.judgement.paired
     where = f"{question.cell.label}, {question.label} ({question.cell.context.label})"
-    effect = words.points(paired.mean)
+    effect = wording.points(paired.mean)
     if control.state is State.FAILS:
         return (
             f"The {control.kind} control FAILS: {where}: {question.verdict}, {effect} points, but "
             f"{EXPECTED[control.kind]}. Do not trust the verdicts below before this is understood."
         )
-    found = f"{effect} points with {words.count(paired.seeds, 'seed')}" if effect else "no seeds"
+    found = f"{effect} points with {wording.count(paired.seeds, 'seed')}" if effect else "no seeds"
     if control.kind == "positive":
         return (
             f"The positive control is not shown: {where}: {found}. Such an experiment might not "

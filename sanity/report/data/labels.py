@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sanity.report.data.runs import Run
-from sanity.report.output import words
+from sanity.report.output import wording
 
 Key = tuple[str, ...]
 """Choices, and last the digest of all settings."""
@@ -16,13 +16,13 @@ def methods(found: Mapping[Key, Run]) -> dict[Key, str]:
     """Methods by pruner; ratio and rewind are said where they do not follow from it."""
     ratios, rewinds = defaultdict(set), defaultdict(set)
     for run in found.values():
-        ratios[run.choices["pruner"]].add(words.ratio(run.choices, run.config))
+        ratios[run.choices["pruner"]].add(wording.ratio(run.choices, run.config))
         rewinds[run.choices["pruner"]].add(run.choices["rewind"])
     names = {}
     for key, run in found.items():
         pruner = run.choices["pruner"]
-        ratio = words.ratio(run.choices, run.config) if len(ratios[pruner]) > 1 else ""
-        rewind = words.rewind(run.choices["rewind"]) if len(rewinds[pruner]) > 1 else ""
+        ratio = wording.ratio(run.choices, run.config) if len(ratios[pruner]) > 1 else ""
+        rewind = wording.rewind(run.choices["rewind"]) if len(rewinds[pruner]) > 1 else ""
         names[key] = f"{pruner}{' × ' if ratio else ''}{ratio}{', ' if rewind else ''}{rewind}"
     return names
 
@@ -39,7 +39,7 @@ def distinct(names: Mapping[Key, str]) -> dict[Key, str]:
             values[setting] = {digest(own[setting]) if setting in own else "" for _, own in group}
         for key, own in group:
             differ = {setting: own[setting] for setting in sorted(own) if len(values[setting]) > 1}
-            labels[key] = f"{name} ({words.settings(differ)})" if differ else name
+            labels[key] = f"{name} ({wording.settings(differ)})" if differ else name
     return _unique(labels)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sanity.report.output import tables, words
+from sanity.report.output import tables, wording
 from sanity.report.output.tables import Accuracy, Answer, Row
 from sanity.report.report import Report
 from sanity.stats.verdicts import Verdict
@@ -45,7 +45,7 @@ class Matrix:
 
 def verdicts(report: Report) -> Matrix:
     """Every question's answer."""
-    columns = [Head(label, words.question(check)) for check, label in report.columns]
+    columns = [Head(label, wording.question(check)) for check, label in report.columns]
     rows = [row for row in tables.rows(report) if row.answers]
     return _matrix(report, rows, columns, lambda row, name: _answer(row.answers.get(name)))
 

@@ -8,7 +8,7 @@ from math import isfinite
 from sanity.report.data import sameness
 from sanity.report.data.cells import Arm, Cell, mean
 from sanity.report.data.runs import kind
-from sanity.report.output import words
+from sanity.report.output import wording
 from sanity.rewinds.learning_rate import LearningRate
 from sanity.stats.criteria import Criteria
 from sanity.stats.paired import Paired, compare
@@ -35,7 +35,7 @@ class Question:
         return self.judgement.verdict
 
 
-FINE_TUNED = {words.ORIGINAL, "shuffle_weights"}
+FINE_TUNED = {wording.ORIGINAL, "shuffle_weights"}
 """The arms of a positive control."""
 
 LATE = 0.5  # of the schedule, from which on a ticket is fine-tuned rather than trained again
@@ -69,7 +69,7 @@ def _question(one: _Asked, judgement: Judgement | None) -> Question:
     if judgement is None:
         judgement = Judgement(Verdict.NONE, one.paired, why=one.why_not)
     run = next(iter(one.changed.runs.values()))
-    own = one.check != words.RANDOM_TICKET
+    own = one.check != wording.RANDOM_TICKET
     check = kind(run.config, run.choices, "sanity_check") if own else one.check
     known = control(one.cell, check)
     return Question(one.cell, one.changed, one.check, one.label, known, judgement)
@@ -110,7 +110,7 @@ def _of_cell(cell: Cell, cells: Sequence[Cell], criteria: Criteria) -> list[_Ask
     own = [arm for arm in cell.arms.values() if arm is not original]
     changed = [(arm.check, arm.label, arm, sameness.OF_A_CELL) for arm in own]
     changed += [
-        (words.RANDOM_TICKET, label, arm, sameness.OF_A_CONTEXT)
+        (wording.RANDOM_TICKET, label, arm, sameness.OF_A_CONTEXT)
         for label, arm in _random_tickets(cell, cells)
     ]
     chance = _has_learnt_nothing(original)
@@ -146,5 +146,5 @@ def _random_tickets(cell: Cell, cells: Sequence[Cell]) -> list[tuple[str, Arm]]:
         original = other.original
         if same and choices == ("random", "smart", "init") and original and original.accuracies:
             found.append((other.method, original))
-    label = words.change(words.RANDOM_TICKET)
+    label = wording.change(wording.RANDOM_TICKET)
     return [(label if len(found) == 1 else f"{label}: {name}", arm) for name, arm in found]

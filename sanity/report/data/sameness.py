@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from sanity.record import remarks
 from sanity.report.data.cells import Arm
 from sanity.report.data.runs import Run
-from sanity.report.output import words
+from sanity.report.output import wording
 
 NOT_COMPARED = "not compared"
 OF_A_CELL: tuple[str, ...] = ("dataset", "arch", "training", "pruner", "ratio", "rewind")
@@ -40,7 +40,7 @@ def _reasons(pairs: list[tuple[Run, Run]], shared: tuple[str, ...]) -> Iterator[
     ]
     if changed:
         yield (
-            f"{NOT_COMPARED}: the code, files or images behind {words.listed(changed)} changed "
+            f"{NOT_COMPARED}: the code, files or images behind {wording.listed(changed)} changed "
             "from one to the other"
         )
 

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from sanity.report.data.cells import Cell, Context, deviation, mean
 from sanity.report.figures import canvas
 from sanity.report.figures.canvas import INK, Panel
-from sanity.report.output import words
+from sanity.report.output import wording
 from sanity.report.report import Report
 
 
@@ -55,7 +55,7 @@ def _curves(context: Context, cells: Sequence[Cell]) -> Panel:
         _dense(axes, context, vertical=False)
         ticks = sorted({1 - cell.pruned for cell in cells})
         axes.set_xscale("log")
-        axes.set_xticks(ticks, [words.percent(round(1 - tick, 9)) for tick in ticks])
+        axes.set_xticks(ticks, [wording.percent(round(1 - tick, 9)) for tick in ticks])
         axes.set_xticks([], minor=True)
         axes.invert_xaxis()
         axes.set_xlabel("sparsity")
@@ -68,7 +68,7 @@ def _curves(context: Context, cells: Sequence[Cell]) -> Panel:
 
 def _rows(context: Context, cells: Sequence[Cell]) -> Panel:
     """A row a method, where a curve would have one point: a dot a seed, the mean and its std."""
-    sparsity = words.percent(cells[0].sparsity)
+    sparsity = wording.percent(cells[0].sparsity)
     with canvas.drawing(0.95 + 0.3 * len(cells) + 0.15) as (drawn, axes):
         for row, cell in enumerate(cells):
             values, colour = _values(cell), canvas.colour(row)
@@ -90,7 +90,7 @@ def _rows(context: Context, cells: Sequence[Cell]) -> Panel:
         axes.set_title(canvas.wrapped(f"{context.label}, {sparsity} pruned", 40), x=0)
         canvas.legend(drawn, axes)
         alt = "; ".join(
-            f"{cell.method} {words.spread(mean(_values(cell)), deviation(_values(cell)))}%"
+            f"{cell.method} {wording.spread(mean(_values(cell)), deviation(_values(cell)))}%"
             for cell in cells
         )
         name = canvas.file_name("accuracy", context.label)

@@ -8,7 +8,7 @@ import numpy as np
 from sanity.report.data.cells import Cell
 from sanity.report.figures import canvas
 from sanity.report.figures.canvas import Panel
-from sanity.report.output import words
+from sanity.report.output import wording
 from sanity.report.report import Report
 
 NAMED = 20  # layers, up to which their names are written
@@ -57,7 +57,7 @@ def _panel(cells: Sequence[Cell]) -> Panel:
         axes.set_yscale("log")
         axes.set_yticks([], minor=True)
         ticks = [tick for tick in (1e-4, 1e-3, 0.01, 0.1, 1) if floor <= tick]
-        axes.set_yticks(ticks, [words.percent(tick) for tick in ticks])
+        axes.set_yticks(ticks, [wording.percent(tick) for tick in ticks])
         if named:
             labels = [canvas.short(name) for name in names]
             axes.set_xticks(range(1, len(names) + 1), labels, rotation=60, ha="right", fontsize=6.5)
@@ -65,7 +65,7 @@ def _panel(cells: Sequence[Cell]) -> Panel:
             axes.set_xlabel("layer")
         note = f" (lowest: empty, {', '.join(empty)})" if empty else ""
         axes.set_ylabel("weights kept")
-        sparsity = words.percent(cells[0].sparsity)
+        sparsity = wording.percent(cells[0].sparsity)
         axes.set_title(canvas.wrapped(f"{cells[0].context.label}, {sparsity}", 40))
         canvas.legend(drawn, axes, columns=1)
         alt = f"{cells[0].context.label}, {sparsity} pruned: density of {len(names)} layers{note}"

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from sanity.report.data.questions import Question
 from sanity.report.figures import canvas
 from sanity.report.figures.canvas import FAINT, INK, PAPER, SERIES, Panel
-from sanity.report.output import words
+from sanity.report.output import wording
 from sanity.report.report import Report
 from sanity.stats.criteria import Criteria
 from sanity.stats.verdicts import Verdict
@@ -57,7 +57,7 @@ def _panel(asked: Sequence[Question], check: str, label: str, criteria: Criteria
         axes.set_title(canvas.wrapped(label, 40), x=0)
         alt = "; ".join(f"{one.cell.label}: {_said(one)}" for one in asked)
         name = canvas.file_name("difference", context.label, label)
-        title = f"{context.label}: {words.question(check)}"
+        title = f"{context.label}: {wording.question(check)}"
         return canvas.panel(drawn, name, title, f"{label} against as found, {context.label}: {alt}")
 
 
@@ -95,7 +95,11 @@ def _scale(axes: Axes, reach: float, margin: float) -> None:
         ticks = [bend / 2, max(value for value in far if value <= reach)]
         axes.set_xticks(
             [*(-tick for tick in ticks), 0, *ticks],
-            [*(f"{words.MINUS}{tick:g}" for tick in ticks), "0", *(f"{tick:g}" for tick in ticks)],
+            [
+                *(f"{wording.MINUS}{tick:g}" for tick in ticks),
+                "0",
+                *(f"{tick:g}" for tick in ticks),
+            ],
         )
         axes.set_xticks([], minor=True)
     axes.set_xlim(-reach, reach)
@@ -103,5 +107,5 @@ def _scale(axes: Axes, reach: float, margin: float) -> None:
 
 def _said(question: Question) -> str:
     paired = question.judgement.paired
-    effect = f"{words.points(paired.mean)} {words.interval(paired.interval)}".strip()
+    effect = f"{wording.points(paired.mean)} {wording.interval(paired.interval)}".strip()
     return f"{effect}, {question.verdict}"

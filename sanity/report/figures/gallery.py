@@ -6,7 +6,7 @@ from itertools import islice
 
 from sanity.report.figures import accuracy, curves, densities, differences, overlaps
 from sanity.report.figures.canvas import Panel
-from sanity.report.output import words
+from sanity.report.output import wording
 from sanity.report.report import Report
 
 LIMIT = 24  # panels of a section; a page of hundreds is not looked at
@@ -30,8 +30,8 @@ def draw(report: Report) -> dict[str, Section]:
             "differences",
             "What each check did",
             "Accuracy with the check minus as found, paired by seed; a tick is a seed. The band is "
-            f"the margin of ±{words.margin(margin)}: a thick bar ({1 - 2 * alpha:.0%} interval) in "
-            f"it is an effect too small to matter, a thin one ({1 - alpha:.0%}) clear of 0 is a "
+            f"the margin of ±{wording.margin(margin)}: a thick bar ({1 - 2 * alpha:.0%} interval) "
+            f"in it is an effect too small to matter, a thin one ({1 - alpha:.0%}) clear of 0 is a "
             "difference. Verdicts are stricter, since they are corrected for the number of "
             "checks. ▼ ▲ depends, ● does not depend, ◇ undecided.",
             differences.panels(report),

@@ -7,7 +7,7 @@ import matplotlib as mpl
 from sanity.report.data.overlap import Overlap, overlaps
 from sanity.report.figures import canvas
 from sanity.report.figures.canvas import INK, Panel
-from sanity.report.output import words
+from sanity.report.output import wording
 from sanity.report.report import Report
 
 
@@ -20,7 +20,7 @@ def _panel(overlap: Overlap) -> Panel:
     methods = [cell.method for cell in overlap.cells]
     labels = [canvas.wrapped(method, 18) for method in methods]
     size, context = len(methods), overlap.cells[0].context
-    sparsity = words.percent(overlap.cells[0].sparsity)
+    sparsity = wording.percent(overlap.cells[0].sparsity)
     with canvas.drawing(1.3 + 0.36 * size, max(canvas.WIDTH, 1.5 + 0.42 * size)) as (drawn, axes):
         colours = mpl.colormaps["cividis"]
         for row in range(size):

@@ -7,7 +7,7 @@ from sanity.core.errors import SanityError, reason
 from sanity.core.files import write_atomically
 from sanity.report.figures import canvas
 from sanity.report.figures.gallery import draw
-from sanity.report.output import pages, tidy
+from sanity.report.output import as_csv, pages
 from sanity.report.report import Report
 
 KINDS = ("accuracy", "curves", "density", "difference", "overlap")  # what figures are called by
@@ -23,7 +23,7 @@ def write(report: Report, directory: Path, *, best: bool = False) -> Path:
     panels = [panel for section in sections.values() for panel in section.panels]
     figures = {f"{panel.name}.svg": canvas.standalone(panel) for panel in panels}
     pages_and_table = {
-        CSV: tidy.frame(report).to_csv(index=False),
+        CSV: as_csv.frame(report).to_csv(index=False),
         MARKDOWN: pages.markdown(report, sections, best=best),
         HTML: pages.html(report, sections, best=best),
     }

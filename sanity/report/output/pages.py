@@ -11,7 +11,7 @@ from sanity.report import reproduce
 from sanity.report.data import controls, matrix
 from sanity.report.data.matrix import Entry, Matrix
 from sanity.report.figures.gallery import Section
-from sanity.report.output import tables, words
+from sanity.report.output import tables, wording
 from sanity.report.report import Report
 
 FIGURES = "figures"
@@ -68,7 +68,7 @@ def _content(report: Report, sections: Mapping[str, Section], *, best: bool) -> 
     return {
         "report": report,
         "criteria": report.criteria,
-        "margin": words.margin(report.criteria.margin),
+        "margin": wording.margin(report.criteria.margin),
         "state": str(controls.state(report.questions)).replace(" ", "-"),
         "contexts": [context.label for context in report.contexts],
         "sections": sections,

@@ -10,7 +10,7 @@ from sanity.report.data.controls import State
 from sanity.report.data.questions import Question
 from sanity.report.data.references import Reference
 from sanity.report.data.runs import Absent
-from sanity.report.output import words
+from sanity.report.output import wording
 from sanity.report.report import Report
 from sanity.stats.verdicts import Verdict
 from sanity.sweep import show
@@ -78,14 +78,14 @@ def rows(report: Report) -> list[Row]:
 def arms(report: Report) -> list[str]:
     """The labels of all arms, as found first, in the order of the chain."""
     found = {label: arm.check for cell in report.cells for label, arm in cell.arms.items()}
-    order = {name: number for number, name in enumerate(words.CHANGES)}
+    order = {name: number for number, name in enumerate(wording.CHANGES)}
     return sorted(found, key=lambda label: order.get(found[label], len(order)))
 
 
 def answer(question: Question) -> Answer:
     """A question's answer in words."""
     paired = question.judgement.paired
-    effect = f"{words.points(paired.mean)} {words.interval(paired.interval)}".strip()
+    effect = f"{wording.points(paired.mean)} {wording.interval(paired.interval)}".strip()
     control = f"{question.control} control" if question.control else ""
     sign = symbol(question)
     return Answer(question.verdict, sign, word(question), effect, note(question), control)
@@ -100,7 +100,7 @@ def symbol(question: Question) -> str:
 
 def word(question: Question) -> str:
     """The verdict; of a random ticket in the method's place, what that says of the method."""
-    if question.check != words.RANDOM_TICKET:
+    if question.check != wording.RANDOM_TICKET:
         return str(question.verdict)
     worse = (question.judgement.paired.mean or 0) < 0
     return {
@@ -116,7 +116,7 @@ def note(question: Question) -> str:
 
 def _said(question: Question) -> str:
     judgement = question.judgement
-    if question.verdict is Verdict.DEPENDS and question.check == words.RANDOM_TICKET:
+    if question.verdict is Verdict.DEPENDS and question.check == wording.RANDOM_TICKET:
         return judgement.why.removeprefix("better with the change").removeprefix(", ")
     if question.verdict is not Verdict.UNDECIDED or judgement.why:
         return judgement.why
@@ -140,11 +140,11 @@ def statistics(question: Question) -> list[str]:
         question.cell.label,
         question.label,
         str(paired.seeds),
-        words.points(paired.mean),
-        words.points(paired.std, sign=False),
-        words.interval(paired.interval),
-        words.probability(judgement.p_different),
-        words.probability(judgement.p_equivalent),
+        wording.points(paired.mean),
+        wording.points(paired.std, sign=False),
+        wording.interval(paired.interval),
+        wording.probability(judgement.p_different),
+        wording.probability(judgement.p_equivalent),
         word(question),
         note(question),
     ]
@@ -163,7 +163,7 @@ def controls(report: Report) -> list[list[str]]:
     found = []
     for control in report.controls:
         question, paired = control.question, control.question.judgement.paired
-        effect = f"{words.points(paired.mean)} {words.interval(paired.interval)}".strip()
+        effect = f"{wording.points(paired.mean)} {wording.interval(paired.interval)}".strip()
         outcome = control.state if control.state is not State.FAILS else "FAILS"
         where = [question.cell.context.label, question.cell.label, question.label]
         row = [control.kind, *where, str(paired.seeds), effect, str(question.verdict)]
@@ -198,7 +198,7 @@ def absent(report: Report) -> list[list[str]]:
         listed = [*names[:NAMED], *([f"{more:,} more"] if more > 0 else [])]
         shared = set.intersection(*({*one.command.split()} for one in group))
         command = " ".join(text for text in group[0].command.split() if text in shared)
-        text = f"{len(group):,}: {words.listed(listed)}" if len(group) > 1 else names[0]
+        text = f"{len(group):,}: {wording.listed(listed)}" if len(group) > 1 else names[0]
         found.append([text, group[0].word, group[0].why, command])
     return found
 
@@ -207,13 +207,13 @@ def versions(report: Report) -> list[list[str]]:
     """Packages and their versions, several where runs differ."""
     names = dict.fromkeys(name for run in report.runs for name in run.versions)
     return [
-        [name, words.listed(sorted({run.versions.get(name, "none") for run in report.runs}))]
+        [name, wording.listed(sorted({run.versions.get(name, "none") for run in report.runs}))]
         for name in names
     ]
 
 
 def _accuracy(cell: Cell, arm: Arm) -> Accuracy:
-    best = words.spread(mean(arm.best), deviation(arm.best))
+    best = wording.spread(mean(arm.best), deviation(arm.best))
     return _beside(arm.accuracies, references.of_arm(cell, arm.check), best)
 
 
@@ -228,9 +228,9 @@ def _beside(values: Mapping[int, float], found: Reference | None, best: str = ""
         return Accuracy()
     reference, source = "", ""
     if found is not None:
-        reference = f"{found.accuracy:.2f} ({words.points(average - found.accuracy)})"
+        reference = f"{found.accuracy:.2f} ({wording.points(average - found.accuracy)})"
         source = f"{found.source}: {found.about}"
-    last = words.spread(average, deviation(values))
+    last = wording.spread(average, deviation(values))
     return Accuracy(last, len(values), best, reference, source)
 
 

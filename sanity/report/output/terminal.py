@@ -11,7 +11,7 @@ from sanity.core.files import near
 from sanity.report.data import controls, matrix
 from sanity.report.data.controls import State
 from sanity.report.data.matrix import Entry, Head, Matrix
-from sanity.report.output import tables, words
+from sanity.report.output import tables, wording
 from sanity.report.report import Report
 from sanity.stats.verdicts import Verdict
 
@@ -85,7 +85,7 @@ def _about(report: Report) -> str:
     """What all rows of the tables share."""
     contexts = [context.label for context in report.contexts]
     sparsities = sorted({cell.sparsity or 0 for cell in report.cells})
-    pruned = words.listed([words.percent(sparsity) for sparsity in sparsities])
+    pruned = wording.listed([wording.percent(sparsity) for sparsity in sparsities])
     return f"{', '.join(contexts)}, {pruned} pruned" if contexts else ""
 
 
@@ -94,7 +94,7 @@ def _legend(report: Report) -> str:
     together = "a method" if criteria.family == "cell" else "the report"
     return (
         f'Effects with {1 - criteria.alpha:.0%} intervals, paired by seed. "does not depend": '
-        f'smaller than {words.margin(criteria.margin)} (TOST), "depends": different from 0 '
+        f'smaller than {wording.margin(criteria.margin)} (TOST), "depends": different from 0 '
         f"(t-test), both at {criteria.alpha:.0%} over all checks of {together} (Holm)."
     )
 

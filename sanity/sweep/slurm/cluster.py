@@ -36,7 +36,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Ticket:
+class QueuedJob:
     """A job in the queue: its state and why it is in it, in SLURM's words."""
 
     state: str
@@ -68,7 +68,7 @@ def limits() -> Limits:
     return Limits(max(array, 1), min(_association_limits(), default=None), known)
 
 
-def room(limits: Limits, queue: Mapping[str, Ticket]) -> int:
+def room(limits: Limits, queue: Mapping[str, QueuedJob]) -> int:
     """How many more jobs the cluster would accept."""
     used = {limits.submit: sum(ticket.active for ticket in queue.values())}
     # sbatch does not fail at MaxJobCount, it tries again for minutes; array tasks count one each.
@@ -76,7 +76,7 @@ def room(limits: Limits, queue: Mapping[str, Ticket]) -> int:
     return max(0, min((limit - count for limit, count in used.items() if limit), default=10**9))
 
 
-def queue(*which: str) -> dict[str, Ticket]:
+def queue(*which: str) -> dict[str, QueuedJob]:
     """The user's jobs that are queued or ended a short while ago, by id (``12`` or ``12_3``).
 
     ``which`` are squeue's options that choose among them.
@@ -87,7 +87,7 @@ def queue(*which: str) -> dict[str, Ticket]:
         *("squeue", "--noheader", "--me", "--array", "--states=all", "--format=%i|%T|%r"), *which
     )
     lines = (line.strip().split("|", 2) for line in text.splitlines())
-    return {line[0]: Ticket(*line[1:]) for line in lines if len(line) == 3}
+    return {line[0]: QueuedJob(*line[1:]) for line in lines if len(line) == 3}
 
 
 def ended(ids: Iterable[str]) -> dict[str, str]:

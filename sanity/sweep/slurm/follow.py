@@ -6,14 +6,14 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 
 from sanity.core.errors import SweepError
-from sanity.sweep.book import Book
 from sanity.sweep.plan import Job
 from sanity.sweep.progress import Progress
 from sanity.sweep.slurm import cluster, waits
-from sanity.sweep.slurm.cluster import Ticket
+from sanity.sweep.slurm.cluster import QueuedJob
 from sanity.sweep.slurm.submit import Submitter
 from sanity.sweep.slurm.throttle import rebalance
 from sanity.sweep.states import NO_RECORD, State, Watch, count
+from sanity.sweep.sweep import Sweep
 
 log = logging.getLogger(__name__)
 
@@ -21,19 +21,19 @@ PATIENCE = 600.0  # seconds for which SLURM may be out of reach
 SETTLE = 10.0  # seconds that a shared file system may take to show an ended job's record
 
 
-def active_ids(book: Book, queue: Mapping[str, Ticket]) -> dict[int | str, str]:
+def active_ids(sweep: Sweep, queue: Mapping[str, QueuedJob]) -> dict[int | str, str]:
     """The submissions of a sweep that have not ended, by job number or stage key."""
-    submitted = book.latest().items()
+    submitted = sweep.latest().items()
     return {key: one for key, one in submitted if one in queue and queue[one].active}
 
 
 def start(submitter: Submitter, jobs: Sequence[Job]) -> list[Job]:
     """Submit what is neither queued nor running; returns what the cluster has no room for."""
     queue = cluster.queue()
-    active = active_ids(submitter.book, queue)
+    active = active_ids(submitter.sweep, queue)
     _drop_held(submitter.array_name, active)
     fresh = [job for job in jobs if job.number not in active]
-    submitter.book.withdraw(fresh, active)
+    submitter.sweep.withdraw(fresh, active)
     return submitter.submit(fresh, active, cluster.room(submitter.limits, queue)) if fresh else []
 
 
@@ -43,28 +43,28 @@ def wait(submitter: Submitter, waiting: list[Job], progress: Progress) -> list[S
     ``waiting`` are jobs that the cluster had no room for: they are submitted as it has. The
     cluster is asked every few seconds, less often the more there is to ask about.
     """
-    book, watch = submitter.book, Watch(submitter.book)
+    sweep, watch = submitter.sweep, Watch(submitter.sweep)
     stages, told = -1, set[str]()
-    log.info("submitted; logs are in %s", shlex.quote(str(book.cluster_directory)))
+    log.info("submitted; logs are in %s", shlex.quote(str(sweep.cluster_directory)))
     while True:
         queue = _patient_queue()
         states = watch.look(queue)
-        active = active_ids(book, queue)
+        active = active_ids(sweep, queue)
         told |= _tell_waits(active, queue, told)
-        _show(progress, states, book.latest(), queue)
+        _show(progress, states, sweep.latest(), queue)
         waiting = _without_failed(waiting, states)
         if not active and not waiting:
-            return settled(book)
+            return settled(sweep)
         if waiting:
             waiting = _submit_more(submitter, waiting, queue)
         before, stages = stages, sum(isinstance(key, str) for key in active)
         if submitter.width is not None and stages != before:
-            rebalance(book.latest(), queue, submitter.width)
-        time.sleep(min(15.0, 1.0 + len(book.plan.jobs) / 500))
+            rebalance(sweep.latest(), queue, submitter.width)
+        time.sleep(min(15.0, 1.0 + len(sweep.plan.jobs) / 500))
 
 
 def _tell_waits(
-    active: Mapping[int | str, str], queue: Mapping[str, Ticket], told: Collection[str]
+    active: Mapping[int | str, str], queue: Mapping[str, QueuedJob], told: Collection[str]
 ) -> set[str]:
     """Say for what jobs wait that may never come; once for each of SLURM's words, given back."""
     pending = {key: queue[one] for key, one in active.items() if queue[one].state == "PENDING"}
@@ -85,7 +85,7 @@ def _show(
     progress: Progress,
     states: Sequence[State],
     latest: Mapping[int | str, str],
-    queue: Mapping[str, Ticket],
+    queue: Mapping[str, QueuedJob],
 ) -> None:
     """Show how the sweep stands; as many go on at a time as run now."""
     counts = count(states)
@@ -114,7 +114,7 @@ def _without_failed(waiting: Sequence[Job], states: Sequence[State]) -> list[Job
 
 
 def _submit_more(
-    submitter: Submitter, waiting: list[Job], queue: Mapping[str, Ticket]
+    submitter: Submitter, waiting: list[Job], queue: Mapping[str, QueuedJob]
 ) -> list[Job]:
     """Submit of ``waiting`` what there is room for, unless another parent is doing so.
 
@@ -122,68 +122,68 @@ def _submit_more(
     """
     if cluster.room(submitter.limits, queue) == 0:
         return waiting
-    with submitter.book.locked():
+    with submitter.sweep.locked():
         queue = _patient_queue()  # another parent may have submitted meanwhile
-        latest = submitter.book.latest()
+        latest = submitter.sweep.latest()
         waiting = [job for job in waiting if job.number not in latest]
         if not waiting:
             return []
-        room, active = cluster.room(submitter.limits, queue), active_ids(submitter.book, queue)
+        room, active = cluster.room(submitter.limits, queue), active_ids(submitter.sweep, queue)
         left = submitter.submit(waiting, active, room)
     if submitter.refused and not any(ticket.active for ticket in queue.values()):
         raise SweepError(f"hydra/launcher=slurm: {submitter.refused}")
     return left
 
 
-def say_goodbye(book: Book, waiting: int) -> None:
+def say_goodbye(sweep: Sweep, waiting: int) -> None:
     """What to do with a sweep that nobody waits for."""
     if waiting:
         log.info("%d jobs exceed what the cluster accepts; the same command submits them", waiting)
     log.info(
         "submitted; python -m sanity.sweep status %s shows how it stands, python -m sanity.report "
         "%s what came out; logs are in %s",
-        *(shlex.quote(str(path)) for path in (*[book.directory] * 2, book.cluster_directory)),
+        *(shlex.quote(str(path)) for path in (*[sweep.directory] * 2, sweep.cluster_directory)),
     )
 
 
-def settled(book: Book) -> list[State]:
+def settled(sweep: Sweep) -> list[State]:
     """How the jobs stand, once a shared file system shows what ended jobs have written."""
     deadline = time.monotonic() + SETTLE
     while True:
-        states = look(book)
+        states = look(sweep)
         late = [state for state in states if state.why == NO_RECORD]
         if not late or time.monotonic() > deadline:
             return states
         time.sleep(1.0)
 
 
-def look(book: Book) -> list[State]:
+def look(sweep: Sweep) -> list[State]:
     """How the jobs of a sweep stand, now; SLURM is asked only where jobs were submitted."""
-    submitted = [one.id for one in book.submitted()]
+    submitted = [one.id for one in sweep.submitted()]
     if not submitted:
-        return Watch(book).look({})
+        return Watch(sweep).look({})
     try:
         queue = cluster.queue()
     except SweepError as error:
         log.warning("%s", error)
-        return Watch(book).look(None)
-    return Watch(book).look(queue, cluster.ended(one for one in submitted if one not in queue))
+        return Watch(sweep).look(None)
+    return Watch(sweep).look(queue, cluster.ended(one for one in submitted if one not in queue))
 
 
-def without_cluster(book: Book, jobs: Sequence[Job]) -> None:
+def without_cluster(sweep: Sweep, jobs: Sequence[Job]) -> None:
     """Let jobs run elsewhere than on SLURM; raises SweepError where it still has any of them."""
-    if not book.submitted():
+    if not sweep.submitted():
         return
     try:
-        active = active_ids(book, cluster.queue())
+        active = active_ids(sweep, cluster.queue())
     except SweepError:  # SLURM cannot be asked from here
         active = {}
     if active:
         raise SweepError(
             f"SLURM still has {len(active)} jobs of this sweep: go on with hydra/launcher=slurm, "
-            f"or end them first: python -m sanity.sweep cancel {shlex.quote(str(book.directory))}"
+            f"or end them first: python -m sanity.sweep cancel {shlex.quote(str(sweep.directory))}"
         )
-    book.withdraw(jobs)
+    sweep.withdraw(jobs)
 
 
 def _drop_held(array_name: str, active: dict[int | str, str]) -> None:
@@ -201,7 +201,7 @@ def _drop_held(array_name: str, active: dict[int | str, str]) -> None:
         del active[key]
 
 
-def _patient_queue() -> dict[str, Ticket]:
+def _patient_queue() -> dict[str, QueuedJob]:
     """The queue; a controller that does not answer is asked again for a while."""
     deadline, said = time.monotonic() + PATIENCE, False
     while True:

@@ -1,7 +1,7 @@
 """Submit a sweep to SLURM: shared stages by name, the jobs behind them in one array.
 
 One array for all jobs makes its throttle that of the sweep. It is submitted held; its tasks are
-then told which stages they wait for, and released. Everything is in the book before it can start,
+then told which stages they wait for, and released. Everything is in the sweep before it can start,
 so that a parent may die at any time.
 """
 
@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sanity.core.errors import SweepError
-from sanity.sweep.book import Book, Submission
 from sanity.sweep.job import of_job, of_stage
 from sanity.sweep.plan import Job, Needed
 from sanity.sweep.slurm import cluster
@@ -24,6 +23,7 @@ from sanity.sweep.slurm.sbatch import Full, sbatch
 from sanity.sweep.slurm.setup_lines import guarded
 from sanity.sweep.slurm.throttle import Throttled, lanes
 from sanity.sweep.states import in_store
+from sanity.sweep.sweep import Submission, Sweep
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Submitter:
     ``refused`` is why the cluster did not accept even one job, where it did not.
     """
 
-    book: Book
+    sweep: Sweep
     jobs: Resources
     stages: Resources
     limits: Limits
@@ -83,7 +83,7 @@ class Submitter:
         loose = [one for one in self._ids.items() if one[1] in self._loose]
         with contextlib.suppress(SweepError):
             cluster.cancel([identifier for _, identifier in loose])
-            self.book.take_back([subject for subject, _ in loose])
+            self.sweep.take_back([subject for subject, _ in loose])
 
     def _try_fewer(self, tried: int, reason: str) -> None:
         """Ask for less room next time: there are limits of which the cluster tells only then."""
@@ -106,10 +106,10 @@ class Submitter:
 
     def _missing(self, jobs: Iterable[Job]) -> list[Needed]:
         """The shared stages that ``jobs`` lack and nobody was asked for, in order."""
-        plan = self.book.plan
+        plan = self.sweep.plan
         keys = dict.fromkeys(key for job in jobs for key in plan.needs(job))
         needed = [plan.shared[key] for key in keys if key not in self._ids]
-        return [one for one in needed if not in_store(self.book.store_dir, one.stage)]
+        return [one for one in needed if not in_store(self.sweep.store_dir, one.stage)]
 
     def _submit_stages(self, needed: Sequence[Needed]) -> None:
         """One job a stage, named after it: of all sweeps, one at a time computes it."""
@@ -121,7 +121,7 @@ class Submitter:
                 waits.append(f"afterok:{self._ids[one.after]}")
             if len(line) >= width:
                 waits.append(f"afterany:{line[-width]}")
-            task = of_stage(self.book, one)
+            task = of_stage(self.sweep, one)
             name = f"{one.stage.name}-{one.stage.key}"
             extra = {"dependency": ",".join(waits)}
             identifier = self._sbatch([task], self.stages, name, extra)[0]
@@ -131,10 +131,10 @@ class Submitter:
     def _submit_array(self, jobs: Sequence[Job]) -> None:
         stages = sum(isinstance(key, str) for key in self._ids)
         behind = self._last_array() if self.width is not None else None
-        tasks: list[Any] = [of_job(self.book, job) for job in jobs]
+        tasks: list[Any] = [of_job(self.sweep, job) for job in jobs]
         throttle = self.width or len(jobs)
         if self.width is not None and stages:
-            place = self.book.directory.absolute()
+            place = self.sweep.directory.absolute()
             tasks = [Throttled(task, place, self.width) for task in tasks]
             throttle = max(1, self.width - lanes(stages, self.width))
         ids = self._sbatch(tasks, self.jobs, self.array_name, {"hold": True}, throttle)
@@ -152,11 +152,11 @@ class Submitter:
     @property
     def array_name(self) -> str:
         """The name of the sweep's arrays, which no other sweep's have."""
-        place = f"{self.book.identity} {self.book.directory.absolute()}"
+        place = f"{self.sweep.identity} {self.sweep.directory.absolute()}"
         return f"sweep-{hashlib.sha256(place.encode()).hexdigest()[:12]}"
 
     def _dependency(self, job: Job, behind: str | None) -> str:
-        stages = [self._ids[key] for key in self.book.plan.needs(job) if key in self._ids]
+        stages = [self._ids[key] for key in self.sweep.plan.needs(job) if key in self._ids]
         waits = _own_waits(self.jobs)
         waits += [f"afterok:{':'.join(stages)}"] if stages else []
         others = [behind] if behind else []
@@ -172,7 +172,7 @@ class Submitter:
         return max((one.split("_")[0] for one in ids), key=int, default=None)
 
     def _note(self, submissions: Sequence[Submission]) -> None:
-        self.book.note_submissions(submissions)
+        self.sweep.note_submissions(submissions)
         self._ids |= {one.subject: one.id for one in submissions}
         self._loose |= {one.id for one in submissions}
 
@@ -184,7 +184,7 @@ class Submitter:
         extra: Mapping[str, Any],
         throttle: int = 1,
     ) -> list[str]:
-        own, folder = resources.parameters, self.book.cluster_directory.absolute()
+        own, folder = resources.parameters, self.sweep.cluster_directory.absolute()
         options = {"requeue": True, "kill-on-invalid-dep": "yes"}
         options |= {**(own.get("slurm_additional_parameters") or {}), **extra}
         parameters = {
@@ -201,7 +201,7 @@ class Submitter:
 
         Where SLURM binds no cores, each job would start a thread for every core of its node.
         """
-        paths = self.book.code.first if self.book.code else ()
+        paths = self.sweep.code.first if self.sweep.code else ()
         joined = shlex.quote(":".join(map(str, paths)))
         return [
             f"export PYTHONPATH={joined}${{PYTHONPATH:+:$PYTHONPATH}}",

@@ -15,7 +15,7 @@ from typing import Any
 from sanity.core.errors import SweepError
 from sanity.sweep.job import Task
 from sanity.sweep.slurm import cluster
-from sanity.sweep.slurm.cluster import Ticket
+from sanity.sweep.slurm.cluster import QueuedJob
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,9 @@ def lanes(stages: int, width: int | None) -> int:
     return max(1, stages if width is None else min(stages, width - 1))
 
 
-def rebalance(submitted: Mapping[int | str, str], queue: Mapping[str, Ticket], width: int) -> bool:
+def rebalance(
+    submitted: Mapping[int | str, str], queue: Mapping[str, QueuedJob], width: int
+) -> bool:
     """Give the sweep's arrays what its stages leave of ``width``; True where that is all of it.
 
     ``submitted`` are the ids by job number or stage key.
@@ -61,11 +63,11 @@ class Throttled:
         return DelayedSubmission(self)
 
     def _rebalance(self) -> None:
-        from sanity.sweep.book import read
+        from sanity.sweep.sweep import read
 
-        book = read(self.sweep)
-        submitted = book.latest()
+        sweep = read(self.sweep)
+        submitted = sweep.latest()
         stages = hashlib.sha256(repr([key for key in submitted if isinstance(key, str)]).encode())
-        done = book.cluster_directory / f".unthrottled-{stages.hexdigest()[:12]}"
+        done = sweep.cluster_directory / f".unthrottled-{stages.hexdigest()[:12]}"
         if not done.exists() and rebalance(submitted, cluster.queue(), self.width):
             done.touch()  # the jobs that follow need not ask

@@ -1,4 +1,4 @@
-"""What our launchers have in common: they launch a planned sweep, from its book."""
+"""What our launchers have in common: they launch a planned sweep, from its sweep."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 if TYPE_CHECKING:
-    from sanity.sweep.book import Book
     from sanity.sweep.pace import Capacity
     from sanity.sweep.plan import Job
     from sanity.sweep.states import State
+    from sanity.sweep.sweep import Sweep
 
 
-class BookLauncher(Launcher):
-    """Launches jobs of a book; under a sweeper of others it writes the book itself."""
+class SweepLauncher(Launcher):
+    """Launches jobs of a sweep; under a sweeper of others it writes the sweep itself."""
 
     config: DictConfig
     hydra_context: HydraContext
@@ -36,12 +36,12 @@ class BookLauncher(Launcher):
         """What there is to run jobs on, for estimates of time."""
 
     @abstractmethod
-    def start(self, book: "Book", jobs: "Sequence[Job]") -> None:
+    def start(self, sweep: "Sweep", jobs: "Sequence[Job]") -> None:
         """Run ``jobs``, or have them run; called by one process at a time."""
 
     @abstractmethod
-    def finish(self, book: "Book") -> "Sequence[State] | None":
-        """How the book's jobs stand when all have ended; None where nobody is to wait for them."""
+    def finish(self, sweep: "Sweep") -> "Sequence[State] | None":
+        """How the sweep's jobs stand when all have ended; None where nobody is to wait for them."""
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
@@ -61,16 +61,16 @@ class BookLauncher(Launcher):
             config.sweep.name = f"sweep-{digest(str(config.hydra.sweep.dir))[:6]}"
         config.hydra.sweep.dir = str(Path(config.hydra.sweep.dir) / f"batch_{initial_job_idx}")
         shutdown.work_begins()
-        book = launch.open_book(config, plan)
-        with book.locked():
-            jobs = [state.job for state in look(book) if state.word != "done"]
-            book.forget_failures(jobs)
+        sweep = launch.open_sweep(config, plan)
+        with sweep.locked():
+            jobs = [state.job for state in look(sweep) if state.word != "done"]
+            sweep.forget_failures(jobs)
             if jobs:
-                book = launch.freeze(book, self.hydra_context.config_loader)
-                self.start(book, jobs)
+                sweep = launch.freeze(sweep, self.hydra_context.config_loader)
+                self.start(sweep, jobs)
         if not jobs:
-            return [_returned(state) for state in look(book)]
-        return [_returned(state) for state in self.finish(book) or ()]
+            return [_returned(state) for state in look(sweep)]
+        return [_returned(state) for state in self.finish(sweep) or ()]
 
 
 def _returned(state: "State") -> JobReturn:

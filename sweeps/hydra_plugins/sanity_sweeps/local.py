@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from .base import BookLauncher
+from .base import SweepLauncher
 
 if TYPE_CHECKING:
-    from sanity.sweep.book import Book
     from sanity.sweep.pace import Capacity
     from sanity.sweep.plan import Job
     from sanity.sweep.states import State
+    from sanity.sweep.sweep import Sweep
 
 
-class LocalLauncher(BookLauncher):
+class LocalLauncher(SweepLauncher):
     """Runs ``n_jobs`` jobs at a time by joblib's workers (null: one a GPU, or one a core)."""
 
     def __init__(self, n_jobs: int | None = None, **unread: Any) -> None:
@@ -49,7 +49,7 @@ class LocalLauncher(BookLauncher):
 
         return local.devices() if self.config.device == "auto" else []
 
-    def start(self, book: "Book", jobs: "Sequence[Job]") -> None:
+    def start(self, sweep: "Sweep", jobs: "Sequence[Job]") -> None:
         """Run ``jobs``; each has the threads and the device that are its share of the machine."""
         from sanity.sweep import local
         from sanity.sweep.forecast import forecast
@@ -58,14 +58,14 @@ class LocalLauncher(BookLauncher):
 
         capacity = self.capacity()
         assert capacity.workers is not None
-        follow.without_cluster(book, jobs)
-        total = len(book.plan.jobs)
-        with progress(forecast(book, jobs, capacity), total, total - len(jobs)) as bar:
+        follow.without_cluster(sweep, jobs)
+        total = len(sweep.plan.jobs)
+        with progress(forecast(sweep, jobs, capacity), total, total - len(jobs)) as bar:
             workers = min(capacity.workers, len(jobs))
-            local.run_jobs(book, jobs, workers, self._devices(), bar)
+            local.run_jobs(sweep, jobs, workers, self._devices(), bar)
 
-    def finish(self, book: "Book") -> "Sequence[State]":
+    def finish(self, sweep: "Sweep") -> "Sequence[State]":
         """How the jobs stand: all have ended."""
         from sanity.sweep.slurm.follow import look
 
-        return look(book)
+        return look(sweep)

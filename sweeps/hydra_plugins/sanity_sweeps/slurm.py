@@ -9,21 +9,21 @@ from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf, SlurmQue
 from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLauncher as Submitit
 from omegaconf import DictConfig, OmegaConf
 
-from .base import BookLauncher
+from .base import SweepLauncher
 
 if TYPE_CHECKING:
-    from sanity.sweep.book import Book
     from sanity.sweep.pace import Capacity
     from sanity.sweep.plan import Job
     from sanity.sweep.slurm.submit import Resources, Submitter
     from sanity.sweep.states import State
+    from sanity.sweep.sweep import Sweep
 
 OURS = ("wait", "stage", "array_parallelism", "max_submit", "max_num_timeout")
 COMMON = set(OmegaConf.structured(BaseQueueConf).keys())
 KNOWN = {*OURS, *OmegaConf.structured(SlurmQueueConf).keys()}
 
 
-class SlurmLauncher(BookLauncher, Submitit):
+class SlurmLauncher(SweepLauncher, Submitit):
     """Submits shared stages and jobs, and waits for them unless ``wait`` is false.
 
     ``stage`` holds the resources of shared stages where they differ from those of jobs.
@@ -40,7 +40,7 @@ class SlurmLauncher(BookLauncher, Submitit):
         from sanity.sweep.slurm import cluster
         from sanity.sweep.slurm.requests import check, check_directory
 
-        BookLauncher.setup(
+        SweepLauncher.setup(
             self, hydra_context=hydra_context, task_function=task_function, config=config
         )
         check(self.params)
@@ -73,7 +73,7 @@ class SlurmLauncher(BookLauncher, Submitit):
                     + ", or give it to sbatch in additional_parameters"
                 )
 
-    def start(self, book: "Book", jobs: "Sequence[Job]") -> None:
+    def start(self, sweep: "Sweep", jobs: "Sequence[Job]") -> None:
         """Submit what is missing; jobs of which all is in the store are run here, in seconds."""
         from sanity.sweep import local
         from sanity.sweep.forecast import forecast
@@ -82,32 +82,32 @@ class SlurmLauncher(BookLauncher, Submitit):
         from sanity.sweep.slurm.requests import check_directory
         from sanity.sweep.states import in_store
 
-        check_directory(book.directory)
+        check_directory(sweep.directory)
         stored = [
-            job for job in jobs if all(in_store(book.store_dir, stage) for stage in job.stages)
+            job for job in jobs if all(in_store(sweep.store_dir, stage) for stage in job.stages)
         ]
         if stored:
-            with progress(forecast(book, stored, self.capacity()), len(stored)) as bar:
-                local.run_jobs(book, stored, 1, [], bar)
+            with progress(forecast(sweep, stored, self.capacity()), len(stored)) as bar:
+                local.run_jobs(sweep, stored, 1, [], bar)
         here = {job.number for job in stored}
         missing = [job for job in jobs if job.number not in here]
-        self._submitter = self._make_submitter(book)
+        self._submitter = self._make_submitter(sweep)
         self._waiting = follow.start(self._submitter, missing) if missing else []
 
-    def finish(self, book: "Book") -> "Sequence[State] | None":
+    def finish(self, sweep: "Sweep") -> "Sequence[State] | None":
         """Wait for the jobs, or say how to look after them."""
         from sanity.sweep.forecast import forecast
         from sanity.sweep.progress import progress
         from sanity.sweep.slurm import follow
 
         if not self.params["wait"]:
-            follow.say_goodbye(book, len(self._waiting))
+            follow.say_goodbye(sweep, len(self._waiting))
             return None
-        jobs = book.plan.jobs
-        with progress(forecast(book, jobs, self.capacity()), len(jobs)) as bar:
+        jobs = sweep.plan.jobs
+        with progress(forecast(sweep, jobs, self.capacity()), len(jobs)) as bar:
             return follow.wait(self._submitter, self._waiting, bar)
 
-    def _make_submitter(self, book: "Book") -> "Submitter":
+    def _make_submitter(self, sweep: "Sweep") -> "Submitter":
         from sanity.sweep.slurm import cluster
         from sanity.sweep.slurm.submit import Submitter
 
@@ -115,7 +115,7 @@ class SlurmLauncher(BookLauncher, Submitit):
         if (own := self.params["max_submit"]) is not None:
             limits = replace(limits, submit=own)
         return Submitter(
-            book=book,
+            sweep=sweep,
             jobs=self._resources({}),
             stages=self._resources(self.params["stage"] or {}),
             limits=limits,

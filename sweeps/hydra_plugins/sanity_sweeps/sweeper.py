@@ -10,13 +10,13 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from .base import BookLauncher
+from .base import SweepLauncher
 
 if TYPE_CHECKING:
-    from sanity.sweep.book import Book
     from sanity.sweep.pace import Capacity
     from sanity.sweep.plan import Job
     from sanity.sweep.states import State
+    from sanity.sweep.sweep import Sweep
 
 SHOWN = 100  # jobs that a plan lists one by one
 
@@ -56,7 +56,7 @@ class SanitySweeper(Sweeper):
         from sanity import trackers
         from sanity.core import shutdown
         from sanity.core.console import echo
-        from sanity.report.conclude import conclude
+        from sanity.report.end_of_sweep import conclude
         from sanity.sweep import launch, show
         from sanity.sweep.cost import cost_of
         from sanity.sweep.slurm.follow import look
@@ -68,57 +68,57 @@ class SanitySweeper(Sweeper):
             echo(show.jobs(plan, SHOWN), show.plan(plan, cost))
             return None
         shutdown.work_begins()
-        book = launch.open_book(self.config, plan)
+        sweep = launch.open_sweep(self.config, plan)
         echo(show.jobs_line(plan), *show.left_out(plan))
         chosen = {text for job in plan.jobs for text in job.overrides if "tracker=" in text}
         if chosen <= set(arguments):  # a grid's own are another matter: its jobs tell in their logs
-            trackers.say_where(trackers.build(self.config), book.name)
-        with book.locked():
-            before = look(book)
+            trackers.say_where(trackers.build(self.config), sweep.name)
+        with sweep.locked():
+            before = look(sweep)
             jobs = [state.job for state in before if state.word != "done"]
             if len(jobs) < len(before):
                 log.info(
-                    "going on in %s: %d jobs are done", book.directory, len(before) - len(jobs)
+                    "going on in %s: %d jobs are done", sweep.directory, len(before) - len(jobs)
                 )
             if jobs:
-                book = launch.freeze(book, self.hydra_context.config_loader)
-                self._start(book, jobs)
-        states = self._finish(book) if jobs else before
+                sweep = launch.freeze(sweep, self.hydra_context.config_loader)
+                self._start(sweep, jobs)
+        states = self._finish(sweep) if jobs else before
         if states is not None:
-            conclude(book, states)
+            conclude(sweep, states)
         return None
 
     def _capacity(self) -> "Capacity":
         """What the launcher runs jobs on; those of others are taken for Hydra's, one by one."""
         from sanity.sweep.pace import own
 
-        if isinstance(self.launcher, BookLauncher):
+        if isinstance(self.launcher, SweepLauncher):
             return self.launcher.capacity()
         return own(self.config.device, self.config.threads)
 
-    def _start(self, book: "Book", jobs: "Sequence[Job]") -> None:
+    def _start(self, sweep: "Sweep", jobs: "Sequence[Job]") -> None:
         from sanity.cli.overrides import quoted
         from sanity.sweep.compose import in_directory
         from sanity.sweep.cost import cost_of
         from sanity.sweep.job import keys_of
         from sanity.sweep.slurm.follow import without_cluster
 
-        book.forget_failures(jobs)
-        if isinstance(self.launcher, BookLauncher):
-            self.launcher.start(book, jobs)
+        sweep.forget_failures(jobs)
+        if isinstance(self.launcher, SweepLauncher):
+            self.launcher.start(sweep, jobs)
             return
-        without_cluster(book, jobs)
+        without_cluster(sweep, jobs)
         self._task.keys = {job.directory: keys_of(job) for job in jobs}
-        if (cost := cost_of(book.plan, book.store_dir, self._capacity())).total is not None:
+        if (cost := cost_of(sweep.plan, sweep.store_dir, self._capacity())).total is not None:
             log.info("%s", cost.estimate())
-        place = str(book.directory)
-        name = f"sweep.name={quoted(book.name)}"
+        place = str(sweep.directory)
+        name = f"sweep.name={quoted(sweep.name)}"
         overrides = [[*job.overrides, name, *in_directory(place, job.directory)] for job in jobs]
         self.launcher.launch(overrides, initial_job_idx=jobs[0].number)
 
-    def _finish(self, book: "Book") -> "Sequence[State] | None":
+    def _finish(self, sweep: "Sweep") -> "Sequence[State] | None":
         from sanity.sweep.slurm.follow import look
 
-        if isinstance(self.launcher, BookLauncher):
-            return self.launcher.finish(book)
-        return look(book)
+        if isinstance(self.launcher, SweepLauncher):
+            return self.launcher.finish(sweep)
+        return look(sweep)

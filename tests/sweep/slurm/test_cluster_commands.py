@@ -6,7 +6,7 @@ import pytest
 
 from sanity.core.errors import ConfigError, SweepError
 from sanity.sweep.slurm import cluster
-from sanity.sweep.slurm.cluster import Limits, Ticket
+from sanity.sweep.slurm.cluster import Limits, QueuedJob
 from sanity.sweep.slurm.requests import check, check_directory
 
 
@@ -47,7 +47,7 @@ def test_indices_are_condensed_and_come_back() -> None:
 
 
 def test_room_is_what_the_tightest_limit_leaves() -> None:
-    queue = {"1": Ticket("RUNNING", ""), "2": Ticket("COMPLETED", "")}
+    queue = {"1": QueuedJob("RUNNING", ""), "2": QueuedJob("COMPLETED", "")}
     assert cluster.room(Limits(10, 5, None), queue) == 4, "ended jobs are none of MaxSubmitJobs"
     assert cluster.room(Limits(10, 5, 6), queue) == 3, "SLURM refuses the last of MaxJobCount"
     assert cluster.room(Limits(10, 1, 2), queue) == 0
@@ -58,7 +58,7 @@ def test_lines_that_are_no_jobs_are_passed_over(monkeypatch: pytest.MonkeyPatch)
     text = "4_1|PENDING|ReqNodeNotAvail, UnavailableNodes:n1\nslurm_load_jobs: hello\n"
     monkeypatch.setattr(cluster, "_ask", lambda *_: text)
     reason = "ReqNodeNotAvail, UnavailableNodes:n1"
-    assert cluster.queue() == {"4_1": Ticket("PENDING", reason)}
+    assert cluster.queue() == {"4_1": QueuedJob("PENDING", reason)}
 
 
 def test_what_commands_print_may_be_in_any_encoding() -> None:

@@ -4,11 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from sanity.experiment import patterns
-from sanity.report.data import arrange
+from sanity.report.data import grouping
 from sanity.report.data.cells import Arm, Cell
 from sanity.report.data.labels import digest
 from sanity.report.data.runs import Run
-from sanity.report.output import words
+from sanity.report.output import wording
 
 
 def caveats(runs: Sequence[Run], cells: Sequence[Cell]) -> list[str]:
@@ -75,11 +75,11 @@ def _guessing(runs: Sequence[Run], cells: Sequence[Cell]) -> list[str]:
     dense: dict[str, dict[int, bool]] = defaultdict(dict)
     for run in runs:
         if run.dense_accuracy is not None:
-            name = f"{words.dataset(run.choices, run.config)} {run.choices['arch']}"
+            name = f"{wording.dataset(run.choices, run.config)} {run.choices['arch']}"
             dense[name][run.seed] = run.guesses(run.dense_accuracy)
     for name, seeds in dense.items():
         if any(seeds.values()):
-            some = f"{sum(seeds.values())} of {words.count(len(seeds), 'seed')}"
+            some = f"{sum(seeds.values())} of {wording.count(len(seeds), 'seed')}"
             found.append(f"the dense network of {name} ({some})")
     levels = {run.guessing.accuracy for run in runs if run.guessing}
     level = f" ({levels.pop():.4g}%)" if len(levels) == 1 else ""
@@ -90,7 +90,7 @@ def _files(cells: Sequence[Cell]) -> list[str]:
     """Paths that differ from seed to seed, which nobody takes for files of one method."""
     groups: dict[tuple[str, str], list[Cell]] = defaultdict(list)
     for cell in cells:
-        settings = arrange.flatten(cell.any_run.config)
+        settings = grouping.flatten(cell.any_run.config)
         for name in patterns.SETTINGS:
             if isinstance(settings.get(name), str):
                 rest = {key: value for key, value in settings.items() if _is_shared(key, name)}
@@ -114,7 +114,7 @@ def _mixed(cells: Sequence[Cell]) -> list[str]:
     """Arms whose runs differ in more than the seed, though no setting says so."""
     found = []
     for cell, arm in _arms(cells):
-        settings = arrange.flatten(cell.any_run.config)
+        settings = grouping.flatten(cell.any_run.config)
         by_seed = {
             name.split(".")[0] for name in patterns.SETTINGS if "{seed}" in str(settings.get(name))
         }
@@ -125,7 +125,7 @@ def _mixed(cells: Sequence[Cell]) -> list[str]:
         parts = [part for part, ones in values.items() if len(ones) > 1 and part not in by_seed]
         if parts:
             found.append(
-                f"{_place(cell, arm)}: the code, files or images behind {words.listed(parts)} "
+                f"{_place(cell, arm)}: the code, files or images behind {wording.listed(parts)} "
                 "changed between its runs"
             )
     return found
@@ -140,7 +140,7 @@ def _place(cell: Cell, arm: Arm) -> str:
 
 
 def _of(count: int, arm: Arm) -> str:
-    return f"{count} of {words.count(len(arm.runs), 'seed')}"
+    return f"{count} of {wording.count(len(arm.runs), 'seed')}"
 
 
 def _versions(runs: Sequence[Run]) -> list[str]:
@@ -150,5 +150,5 @@ def _versions(runs: Sequence[Run]) -> list[str]:
     for name in names:
         found = sorted({run.versions.get(name, "none") for run in runs})
         if len(found) > 1:
-            several.append(f"{name} {words.listed(found)}")
+            several.append(f"{name} {wording.listed(found)}")
     return [f"the runs used several versions: {', '.join(several)}"] if several else []

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from sanity.report.data import sameness
-from sanity.report.data.arrange import flatten
+from sanity.report.data.grouping import flatten
 from sanity.report.data.runs import GROUPS, Run
 from sanity.report.report import Report
 

@@ -9,7 +9,7 @@ from sanity.report.data import labels
 from sanity.report.data.cells import Arm, Cell, Context
 from sanity.report.data.labels import digest
 from sanity.report.data.runs import Run
-from sanity.report.output import words
+from sanity.report.output import wording
 
 # What does not tell experiments apart: which run of several, how far, where, who watches.
 NEUTRAL = (
@@ -74,14 +74,14 @@ class _Sorted:
         runs = {place: next(iter(seeds.values())) for place, seeds in self.found.items()}
         self.context_labels = labels.distinct(
             {
-                place.context: f"{words.dataset(run.choices, run.config)} {place.context[1]}"
+                place.context: f"{wording.dataset(run.choices, run.config)} {place.context[1]}"
                 for place, run in runs.items()
             }
         )
         self.method_labels = labels.distinct(
             labels.methods({place.method: run for place, run in runs.items()})
         )
-        self.arm_labels = labels.distinct({place.arm: words.arm(place.arm[0]) for place in runs})
+        self.arm_labels = labels.distinct({place.arm: wording.arm(place.arm[0]) for place in runs})
 
     def cells(self) -> list[Cell]:
         """The cells; dense networks that no check acts on are no cells, but their contexts'."""
@@ -109,7 +109,7 @@ class _Sorted:
                     context=contexts[context],
                     choices={name: run.choices[name] for name in ("pruner", "ratio", "rewind")},
                     method=self.method_labels[method],
-                    detail=words.method(run.choices, run.config),
+                    detail=wording.method(run.choices, run.config),
                     sparsity=sparsity if sparsity is not None else _found_sparsity(found),
                     arms=_ordered(found),
                     missed=_found_sparsity(found) if _is_missed(found) else None,
@@ -141,7 +141,7 @@ def _is_missed(arms: Mapping[str, Arm]) -> bool:
 def _is_dense_alone(arms: Mapping[str, Arm]) -> bool:
     runs = [run for arm in arms.values() for run in arm.runs.values()]
     found = {(run.choices["pruner"], run.choices["sanity_check"]) for run in runs}
-    return found == {("dense", words.ORIGINAL)}
+    return found == {("dense", wording.ORIGINAL)}
 
 
 def _has_result(arm: Arm) -> bool:
@@ -151,7 +151,7 @@ def _has_result(arm: Arm) -> bool:
 
 def _ordered(arms: Mapping[str, Arm]) -> dict[str, Arm]:
     """As found first, checks in the order of the chain, one's own last."""
-    order = {name: number for number, name in enumerate(words.CHANGES)}
+    order = {name: number for number, name in enumerate(wording.CHANGES)}
     ranked = sorted(arms.values(), key=lambda arm: order.get(arm.check, len(order)))
     return {arm.label: arm for arm in ranked}
 

@@ -8,29 +8,29 @@ from sanity.core.errors import SanityError, SweepError
 from sanity.report import report
 from sanity.report.output import files, terminal
 from sanity.sweep import show
-from sanity.sweep.book import Book
 from sanity.sweep.states import State, count
+from sanity.sweep.sweep import Sweep
 
 FAILED_SHOWN = 20
 
 log = logging.getLogger(__name__)
 
 
-def conclude(book: Book, states: Sequence[State]) -> None:
+def conclude(sweep: Sweep, states: Sequence[State]) -> None:
     """Report on a sweep that has ended; raises SweepError if anything of it is missing."""
     problem: SanityError | None = None
     try:
-        report_on(book)
+        report_on(sweep)
     except SanityError as error:  # what failed before it is still to be told
         problem = error
     except Exception:
         log.exception("the report could not be made")
-        problem = SweepError(f"{book.directory}: is complete but for its report")
+        problem = SweepError(f"{sweep.directory}: is complete but for its report")
     counts = count(states)
     echo(show.counts(states))
     if counts["failed"]:
         echo(show.failures(states, FAILED_SHOWN))
-    echo(f"sweep: {book.directory}")
+    echo(f"sweep: {sweep.directory}")
     missing = len(states) - counts["done"]
     if missing:
         raise SweepError(
@@ -40,10 +40,10 @@ def conclude(book: Book, states: Sequence[State]) -> None:
         raise problem
 
 
-def report_on(book: Book) -> None:
+def report_on(sweep: Sweep) -> None:
     """Show a sweep's report and write its files into the sweep's directory."""
-    found = report.make([book.directory])
+    found = report.make([sweep.directory])
     echo(terminal.render(found, absent=False))
-    echo(terminal.link(files.write(found, book.directory)))
+    echo(terminal.link(files.write(found, sweep.directory)))
     if found.unreadable:
         raise SanityError("; ".join(found.unreadable))

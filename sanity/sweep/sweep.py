@@ -48,7 +48,7 @@ class Submission:
 
 
 @dataclass(frozen=True)
-class Book:
+class Sweep:
     """A sweep on disk.
 
     ``name`` is what trackers call it, ``arguments`` are overrides that all jobs share besides their
@@ -137,7 +137,7 @@ class Book:
         return {subject: identifier for subject, identifier in ids.items() if identifier}
 
     def note_submissions(self, submissions: Sequence[Submission]) -> None:
-        """Append submissions to the book."""
+        """Append submissions to the sweep."""
         sharing.make_directory(self.cluster_directory)
         lines = [json.dumps(dataclasses.asdict(one)) for one in submissions]
         with sharing.append(self._submissions) as file:
@@ -190,10 +190,10 @@ def identity_of(plan: Plan) -> str:
     return hashlib.sha256(json.dumps(jobs).encode()).hexdigest()[:20]
 
 
-def read(directory: Path) -> Book:
+def read(directory: Path) -> Sweep:
     """The sweep of ``directory``; raises SweepError where there is none."""
     values, plan = reading.sweep(directory / NAME)
-    return Book(directory=directory, plan=plan, **values)
+    return Sweep(directory=directory, plan=plan, **values)
 
 
 def earlier(store_dir: Path, identity: str) -> Path | None:
@@ -220,7 +220,7 @@ def known(store_dir: Path, notes: str = "*.json") -> list[Path]:
 
 
 def now() -> str:
-    """The time as it is written into books."""
+    """The time as it is written into sweeps."""
     return time.strftime("%Y-%m-%dT%H:%M:%S%z")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from sanity.core import pending
 from sanity.trackers.base import Curve, Ending, Problem, Tracker, Training
 from sanity.trackers.guard import said_by, standing_aside, told
-from sanity.trackers.ledger import Claim, Ledger
+from sanity.trackers.shown import Lease, ShownRuns
 from sanity.trackers.training import TICKET, conclude, describe, is_shown
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ def _never_raises(method: Callable[..., None]) -> Callable[..., None]:
     return guarded
 
 
-class Audience:
+class Hub:
     """Hears what a run's record is told (a ``record.Listener``) and passes on its trainings.
 
     What is trained now is shown epoch by epoch; what is reused is shown whole when the run has
@@ -44,21 +44,21 @@ class Audience:
     def __init__(
         self,
         trackers: Sequence[Tracker],
-        ledger: Ledger,
+        shown: ShownRuns,
         *,
         anew: bool = False,
         advice: str = LATER,
     ) -> None:
         """``anew``: show again what was shown before; ``advice`` ends a warning of a failure."""
-        self._tellers: list[Teller] = []
+        self._threads: list[TrackerThread] = []
         for tracker in trackers:
             with standing_aside(said_by(tracker), "the run goes on without it"):
-                self._tellers.append(Teller(tracker, ledger, advice))
+                self._threads.append(TrackerThread(tracker, shown, advice))
         self._epochs: dict[str, list[Figures]] = defaultdict(list)
         self._open: dict[str, Training] = {}
         self._anew = anew
 
-    def replay(self, content: dict[str, Any], epochs: Sequence[Figures]) -> list["Teller"]:
+    def replay(self, content: dict[str, Any], epochs: Sequence[Figures]) -> list["TrackerThread"]:
         """Show a finished run from its record and the lines of ``metrics.jsonl``.
 
         Returns those who are telling it: wait for them.
@@ -69,23 +69,23 @@ class Audience:
         for facts in content["stages"].values():
             facts["reused"] = True  # all of it is there
         self.end(content)
-        return self._tellers
+        return self._threads
 
     @_never_raises
     def begin(self, content: dict[str, Any], stage: str, key: str, perturbed: bool) -> None:
         """Start the curve of a stage that is trained now."""
-        if is_shown(stage) and self._tellers:
+        if is_shown(stage) and self._threads:
             self._open[stage] = training = describe(deepcopy(content), stage, key, perturbed)
-            for teller in self._tellers:
-                teller.open(training)
+            for thread in self._threads:
+                thread.open(training)
 
     @_never_raises
     def epoch(self, stage: str, figures: Figures) -> None:
         """Pass on an epoch of what is trained now; remember those of all."""
         self._epochs[stage].append(dict(figures))
         if stage in self._open:
-            for teller in self._tellers:
-                teller.add(self._open[stage], dict(figures))
+            for thread in self._threads:
+                thread.add(self._open[stage], dict(figures))
 
     @_never_raises
     def stage(self, content: dict[str, Any], stage: str) -> None:
@@ -100,32 +100,32 @@ class Audience:
         for stage in list(self._open):
             self._finish(content, stage)
         for stage, facts in content["stages"].items():
-            if is_shown(stage) and facts["reused"] and self._tellers:
+            if is_shown(stage) and facts["reused"] and self._threads:
                 training = describe(content, stage, facts["key"], facts.get("perturbed", False))
                 ending = conclude(content, stage, self._epochs[stage])
-                for teller in self._tellers:
-                    teller.show(training, self._epochs[stage], ending, anew=self._anew)
-        for teller in self._tellers:
-            teller.stop()
+                for thread in self._threads:
+                    thread.show(training, self._epochs[stage], ending, anew=self._anew)
+        for thread in self._threads:
+            thread.stop()
 
     def _finish(self, content: dict[str, Any], stage: str) -> None:
         training = self._open.pop(stage)
         ending = conclude(deepcopy(content), stage, self._epochs[stage])
-        for teller in self._tellers:
-            teller.finish(training, ending)
+        for thread in self._threads:
+            thread.finish(training, ending)
 
 
-class Teller:
+class TrackerThread:
     """Speaks to one tracker, in a thread that starts when there is something to say.
 
     A tracker that fails is a warning, one a run, and what it has not shown can be sent later.
     """
 
-    def __init__(self, tracker: Tracker, ledger: Ledger, advice: str = LATER) -> None:
-        self._tracker, self._ledger, self._advice = tracker, ledger, advice
+    def __init__(self, tracker: Tracker, shown: ShownRuns, advice: str = LATER) -> None:
+        self._tracker, self._shown, self._advice = tracker, shown, advice
         self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._curves: dict[str, tuple[Curve, Claim]] = {}
+        self._curves: dict[str, tuple[Curve, Lease]] = {}
         self.failed = False
         self.label, self.patience = said_by(tracker), float(tracker.patience)
 
@@ -181,7 +181,7 @@ class Teller:
                 claim.release()
 
     def _start(self, training: Training, *, anew: bool, wait: float = 0.0) -> None:
-        claim = self._ledger.claim(self._tracker, training, anew=anew, wait=wait)
+        claim = self._shown.claim(self._tracker, training, anew=anew, wait=wait)
         if claim is None:
             return
         try:

@@ -192,17 +192,17 @@ def test_rounds_are_told_as_they_end(told: Run, notebook: Notebook) -> None:
 def test_two_processes_do_not_tell_the_same_training(
     told: Run, notebook: Notebook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sanity.trackers.ledger import Ledger
+    from sanity.trackers.shown import ShownRuns
 
     claims: list[Any] = []
-    original: Callable[..., Any] = Ledger.claim
+    original: Callable[..., Any] = ShownRuns.claim
 
-    def claim(self: Ledger, tracker: Tracker, training: Training, **how: Any) -> Any:
+    def claim(self: ShownRuns, tracker: Tracker, training: Training, **how: Any) -> Any:
         how["wait"] = 0.0
         first, second = (original(self, tracker, training, **how) for _ in range(2))
         claims.append((first is not None, second is not None))
         return first
 
-    monkeypatch.setattr(Ledger, "claim", claim)
+    monkeypatch.setattr(ShownRuns, "claim", claim)
     told("pruner=random")
     assert claims == [(True, False)]

@@ -12,10 +12,10 @@ from sanity.core.locks import lock_at
 from sanity.trackers.base import Tracker, Training
 
 SHOWN = ".shown"
-"""The ledger's directory in the store: what is shown belongs to results, whoever runs them."""
+"""Their directory in the store: what is shown belongs to results, whoever runs them."""
 
 
-class Claim:
+class Lease:
     """The right to show one training; ends with the process at the latest."""
 
     def __init__(self, lock: FileLock | None = None, note: Path | None = None) -> None:
@@ -34,7 +34,7 @@ class Claim:
             self._lock.release()
 
 
-class Ledger:
+class ShownRuns:
     """Notes of what is shown, below ``directory``: by tracker, place and training.
 
     Without a directory, or where it cannot be written, everything is shown and nothing noted.
@@ -45,14 +45,14 @@ class Ledger:
 
     def claim(
         self, tracker: Tracker, training: Training, *, anew: bool, wait: float = 0.0
-    ) -> Claim | None:
+    ) -> Lease | None:
         """The right to show ``training``, unless another process is at it, or it is shown already.
 
         ``anew``: show it all the same. ``wait``: seconds that another process may take to let go
         of it. Used in the thread that shows it.
         """
         if self.directory is None:
-            return Claim()
+            return Lease()
         directory = self.directory / f"{tracker.name}-{digest(tracker.place)[:12]}"
         name = tracker.subject(training)
         note = directory / f"{name}.json"
@@ -63,13 +63,13 @@ class Ledger:
         except Timeout:
             return None
         except OSError:  # a store that is only read here
-            return Claim()
+            return Lease()
         shown = _read(note)
         if shown is not None and not anew and not tracker.is_outdated(shown):
             lock.release()
             return None
         note.unlink(missing_ok=True)
-        return Claim(lock, note)
+        return Lease(lock, note)
 
 
 def _read(note: Path) -> dict[str, Any] | None:
