@@ -37,8 +37,8 @@ def send(
             # A record may name any directory: only of a store does one note what was shown.
             shown = ShownRuns(store / SHOWN if (store / ".locks").is_dir() else None)
             hub = Hub(trackers, shown, anew=anew, advice="")
-            tellers = hub.replay(content, epochs)
-            done = [teller.join(FOREVER) and not teller.failed for teller in tellers]
+            threads = hub.replay(content, epochs)
+            done = [thread.join(FOREVER) and not thread.failed for thread in threads]
             failed += not all(done)
             bar.advance()
     return len(runs), failed
