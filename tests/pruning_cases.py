@@ -12,7 +12,7 @@ from sanity.networks.layers import Blueprint, blueprint
 from sanity.pruners.base import Pruner, Scoring
 from sanity.pruning import masks
 
-CONF = Path(__file__).parents[2] / "conf" / "pruner"
+CONF = Path(__file__).parents[1] / "conf" / "pruner"
 PRUNERS = sorted(path.stem for path in CONF.glob("*.yaml"))
 INPUT_SHAPE = (2, 6, 6)
 CLASSES = 3

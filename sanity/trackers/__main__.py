@@ -35,7 +35,7 @@ from sanity.core.config import PROJECT
 from sanity.core.console import LogHandler
 from sanity.core.errors import ConfigError
 from sanity.trackers.base import Tracker
-from sanity.trackers.wandb.tracker import Wandb
+from sanity.trackers.wandb import Wandb
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

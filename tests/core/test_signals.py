@@ -20,7 +20,7 @@ from slow_network import SlowNetwork
 from sanity import pipeline
 from sanity.core.config import PROJECT
 from sanity.core.signals import HELD, Terminated, hold
-from sanity.training import loop
+from sanity.training import evaluation
 
 SLOW = (*TINY, "pruner=lt", "training.epochs=24", "threads=1")
 LONG = (*SLOW, "dataset.limit=1000", "training.epochs=4000")
@@ -255,8 +255,8 @@ def test_a_signal_while_the_network_is_judged_waits_for_a_batch_only(
 ) -> None:
     """On a CPU an evaluation may last a minute, more than SLURM waits before it kills."""
     handle("SIGTERM", signal.SIG_DFL)
-    monkeypatch.setattr(loop, "EVALUATION_BATCH", 10)
-    original, batches = loop.Images.plain, []
+    monkeypatch.setattr(evaluation, "EVALUATION_BATCH", 10)
+    original, batches = evaluation.Images.plain, []
 
     def plain(self: Any, size: int) -> Iterator[Any]:
         for batch in original(self, size):
@@ -265,7 +265,7 @@ def test_a_signal_while_the_network_is_judged_waits_for_a_batch_only(
                 send("SIGTERM")
             yield batch
 
-    monkeypatch.setattr(loop.Images, "plain", plain)
+    monkeypatch.setattr(evaluation.Images, "plain", plain)
     with pytest.raises(Terminated):
         pipeline.run(configure(*TINY, "pruner=lt"), tmp_path)
     assert len(batches) == 5

@@ -115,7 +115,7 @@ def test_a_setup_line_that_fails_ends_the_jobs_and_is_the_reason(
 def test_what_no_node_has_is_said_while_one_waits(slurm: Cluster, tmp_path: Path) -> None:
     """sbatch accepts a held array that it would refuse otherwise."""
     process = Process(command(*MASKS, gres="gpu:7"), tmp_path)
-    slurm.wait(lambda: list(tmp_path.rglob("submissions.jsonl")), timeout=120)
+    slurm.wait(lambda: list(tmp_path.glob("multirun/*/*/slurm/submissions.jsonl")), timeout=120)
     slurm.wait(lambda: "BadConstraints" in slurm.run("squeue", "-h", "-o", "%r"))
     assert "BadConstraints: no node has all that is asked for" in states(tmp_path)[0]["why"]
     time.sleep(3)  # in which the parent asks at least once

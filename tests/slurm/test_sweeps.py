@@ -209,7 +209,7 @@ def _epochs(path: Path) -> int:
 def test_a_killed_parent_loses_nothing(slurm: Cluster, tmp_path: Path) -> None:
     grid = (*TINY, "training.epochs=200", "pruner=lt,random")
     parent = Process(command(*grid), tmp_path)
-    slurm.wait(lambda: list(tmp_path.rglob("submissions.jsonl")), timeout=60)
+    slurm.wait(lambda: list(tmp_path.glob("multirun/*/*/slurm/submissions.jsonl")), timeout=60)
     slurm.wait(lambda: len(sweep(tmp_path).submitted()) == 3)
     slurm.wait(lambda: slurm.run("squeue", "-h", "-t", "R"))
     parent.send_signal(signal.SIGKILL)

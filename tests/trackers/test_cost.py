@@ -13,7 +13,7 @@ from conftest import Compose
 from sanity import pipeline
 from sanity.trackers.base import Ending, Tracker, Training
 from sanity.trackers.tensorboard import TensorBoard
-from sanity.trackers.wandb.tracker import Wandb
+from sanity.trackers.wandb import Wandb
 
 EPOCHS = 200
 

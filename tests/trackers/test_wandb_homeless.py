@@ -11,8 +11,8 @@ from conftest import Compose
 from tracking import call, offline_runs
 
 from sanity import trackers
+from sanity.trackers.wandb import Wandb
 from sanity.trackers.wandb import session as wandb_session
-from sanity.trackers.wandb.tracker import Wandb
 
 
 @pytest.fixture
