@@ -23,7 +23,7 @@ from sanity.experiment import instantiate as components
 from sanity.experiment import patterns
 from sanity.experiment.instantiate import Values, component, identified, plain
 from sanity.experiment.outline import outline
-from sanity.identity import Code, code_of, watched
+from sanity.identity import Code, code_of, loaded, watched
 from sanity.networks.layers import Blueprint
 from sanity.pruners.base import Pruner
 from sanity.ratios.base import Allocation, Budget, Ratio, kept_share
@@ -151,6 +151,7 @@ def build(cfg: DictConfig) -> Experiment:
     A folder data set is packed here, since the network's shape depends on what is in it.
     """
     settings = read_settings(cfg)
+    before = loaded()
     patterns.unify(cfg)
     with watched() as reads:
         dataset = component("dataset", plain(cfg, "dataset"), Dataset)
@@ -176,6 +177,8 @@ def build(cfg: DictConfig) -> Experiment:
     own = [dataset_code, arch_code, method.code, rewind.code, check.code]
     own += [donor.code] if donor else []
     own += [Code(files={init_from: sha256(init_from)})] if init_from else []
+    code = functools.reduce(operator.or_, own)
+    code.refuse_unknown(before)
     return Experiment(
         settings=settings,
         factory=functools.partial(components.build, "arch", arch),
@@ -196,7 +199,7 @@ def build(cfg: DictConfig) -> Experiment:
             check=check.values,
             recipe=recipe.identity(),
         ),
-        code=functools.reduce(operator.or_, own),
+        code=code,
     )
 
 

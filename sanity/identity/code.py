@@ -17,7 +17,7 @@ from typing import Any
 from sanity.core.config import typed_from
 from sanity.core.errors import ChangedError, ConfigError
 from sanity.core.files import sha256
-from sanity.identity import reach, sources
+from sanity.identity import loading, reach, sources
 from sanity.identity.reads import Reads
 from sanity.identity.sources import Located
 
@@ -43,6 +43,16 @@ class Code:
     def __or__(self, other: "Code") -> "Code":
         return Code({**self.modules, **other.modules}, {**self.files, **other.files})
 
+    def refuse_unknown(self, before: set[str]) -> None:
+        """Raise ChangedError for own modules imported since ``before`` that this does not have."""
+        more = sorted(sources.loaded() - before - self.modules.keys())
+        if more:
+            raise ChangedError(
+                f"{more[0]}: was imported while the result was computed, and nothing had said that "
+                "it would be, so that edits of it would not be noticed: import it at the top of "
+                "the module that uses it"
+            )
+
     def refuse_change(self, before: set[str], reads: Reads) -> None:
         """Raise ChangedError where what has run is no longer, or more than, what this says.
 
@@ -55,13 +65,7 @@ class Code:
                     f"{path}: has changed since the run was started, and the result is not what it "
                     "would be stored as: start it again"
                 )
-        more = sorted(sources.loaded() - before - self.modules.keys())
-        if more:
-            raise ChangedError(
-                f"{more[0]}: was imported while the result was computed, and nothing had said that "
-                "it would be, so that edits of it would not be noticed: import it at the top of "
-                "the module that uses it"
-            )
+        self.refuse_unknown(before)
 
 
 def code_of(values: Values, kind: type, reads: Reads | None = None) -> tuple[Values, Code]:
@@ -72,21 +76,26 @@ def code_of(values: Values, kind: type, reads: Reads | None = None) -> tuple[Val
     """
     files = [(f"setting {name}", path) for name, path in _named(values)]
     module = kind.__module__
-    if module.split(".")[0] == "sanity":  # which names its files by itself
+    target = str(values.get("_target_", f"{module}.{kind.__qualname__}"))
+    # By what it is called: an own module may name a class of others, and have changed it.
+    is_own = any(sources.locate(one) for one in (module, target.rpartition(".")[0]))
+    if module.split(".")[0] == "sanity" and not is_own:  # which names its files by itself
         return {}, Code(files={path: _digest(path) for _, path in files})
     modules: Mapping[str, Located] = {}
-    if sources.locate(module) is None:
+    opaque: frozenset[str] = frozenset()
+    if not is_own:
         digest = _installed(kind)
     else:
-        target = str(values.get("_target_", f"{module}.{kind.__qualname__}"))
         digest, texts, opaque, modules = _reached(kind, target)
         if opaque:  # what is read by others is seen
             files += [(f"text {text}", path) for text, path in texts if _is_file(path)]
-        if opaque and not files and not (reads and reads.files):
-            _tell(module, f"uses {', '.join(sorted(opaque))}")
-    if reads is not None:
-        files += [("read", path) for path in reads.files]
-        for what in sorted(reads.elsewhere):
+    # A module is imported once: what it reads then counts for all that reach it, in any order.
+    seen = [*([] if reads is None else [reads]), *map(loading.reads_of, modules)]
+    if opaque and not files and not any(one.files for one in seen):
+        _tell(module, f"uses {', '.join(sorted(opaque))}")
+    for one in seen:
+        files += [("read", path) for path in sorted(one.files)]
+        for what in sorted(one.elsewhere):
             _tell(module, what)
     code = Code(modules, {path: _digest(path) for _, path in files})
     digests: dict[str, set[str]] = {}
@@ -96,15 +105,25 @@ def code_of(values: Values, kind: type, reads: Reads | None = None) -> tuple[Val
     return {"source": digest} | ({"files": contents} if contents else {}), code
 
 
-def tell_unknown(stage: str, reads: Reads, code: Code, known: Iterable[Path]) -> None:
-    """Say which files a stage has read that are in no key, ``known`` directories apart.
+def unknown_to_keys(reads: Reads, code: Code, known: Iterable[Path]) -> list[str]:
+    """What a computation has looked at that is in no key, ``known`` directories apart.
 
     Only own code is asked about: what this package reads enters keys.
     """
-    if code.modules:
-        for path in sorted(reads.files - code.files.keys()):
-            if not any(path.is_relative_to(place) for place in known):
-                _tell(stage, f"reads {path}")
+    if not code.modules:
+        return []
+    files = [
+        f"reads {path}"
+        for path in sorted(reads.files - code.files.keys())
+        if not any(path.is_relative_to(place) for place in known)
+    ]
+    return [*files, *sorted(reads.elsewhere)]
+
+
+def tell_unknown(stage: str, found: Iterable[str]) -> None:
+    """Say once what a stage's result depends on, or did when it was computed, that no key tells."""
+    for what in found:
+        _tell(stage, what)
 
 
 @functools.cache

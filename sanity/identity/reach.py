@@ -20,6 +20,7 @@ from sanity.identity.statements import Alias, Chain, Module, Statement
 BY_NAME = {"eval", "exec", "globals", "__import__"}
 IMPORTS = {"import_module", "__import__", "run_path", "run_module", "exec_module"}
 IMPORTS |= {"spec_from_file_location", "iter_modules", "walk_packages", "entry_points"}
+IMPORTS |= {"get_method", "get_class", "get_object"}  # of hydra.utils
 """What imports modules whose names are not written down."""
 
 MOST_BESIDE = 2000  # modules of a directory that are looked at where their names are computed
@@ -193,6 +194,11 @@ def of(kind: type, target: str) -> Reach:
     module, _, name = target.rpartition(".")
     found.attribute(module, (name,))
     if sources.locate(kind.__module__) is None:
+        if (
+            found.modules
+        ):  # another's class under an own name: what the own module does to it counts
+            found.attribute(module, ())
+            return found
         raise ConfigError(
             f"{kind.__module__}: its source cannot be read, by which results of edited code are "
             "told apart; give it as a .py file"

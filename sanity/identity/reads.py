@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sanity.identity.sources import is_own
+from sanity.identity.sources import is_known, is_own
 
 OF_THE_ENVIRONMENT = (f"{sys.prefix}/", f"{sys.base_prefix}/")
 SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/", "/usr/", "/lib/", *OF_THE_ENVIRONMENT)
-CODE = (".py", ".pyc", ".so", ".pyd")
+CODE = (".pyc", ".so", ".pyd")
 ELSEWHERE = {
     "subprocess.Popen": "runs a program",
     "os.system": "runs a program",
@@ -82,4 +82,12 @@ def _counts(path: Path) -> bool:
     """Whether it is a file of the user's, rather than code or the system's."""
     text = str(path)
     plain = not text.startswith(SYSTEM) and path.suffix not in CODE
-    return plain and path.is_file() and is_own(text)
+    return plain and path.is_file() and is_own(text) and not _is_module(path)
+
+
+def _is_module(path: Path) -> bool:
+    """Whether it is the source of a module, which is told by what is reached of it."""
+    if path.suffix != ".py":
+        return False
+    named = {getattr(one, "__file__", None) for one in list(sys.modules.values())}
+    return is_known(path) or str(path) in named

@@ -11,14 +11,12 @@ import site
 import sys
 import sysconfig
 import threading
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import Any
 
 from sanity.core.config import PROJECT
 from sanity.core.errors import ConfigError
@@ -66,8 +64,23 @@ def source(path: Path) -> bytes:
         return _sources[key]
 
 
+def begin(name: str, path: Path) -> bytes:
+    """The source of a module that this thread imports now; one imported anew is read anew."""
+    real = os.path.realpath(path)
+    if real in _loaded:
+        with _lock:
+            _sources.pop(real, None)
+    _loaded[real] = (name, threading.get_ident())
+    return source(path)
+
+
+def is_known(path: Path) -> bool:
+    """Whether a file has been read as a module's source."""
+    return os.path.realpath(path) in _sources
+
+
 def loaded() -> set[str]:
-    """The names of own modules that this thread has imported since :func:`install`."""
+    """The names of own modules that this thread has imported by :mod:`loading`."""
     me = threading.get_ident()
     return {name for name, thread in list(_loaded.values()) if thread == me}
 
@@ -111,51 +124,10 @@ def _spec(name: str) -> ModuleSpec | None:
     return None
 
 
-class _Loader(SourceFileLoader):
-    """Compiles a module from the source that its users are identified by."""
-
-    def get_code(self, fullname: str) -> CodeType:
-        """The module's code; one that is imported anew is read anew."""
-        path = self.get_filename(fullname)
-        real = os.path.realpath(path)
-        if real in _loaded:
-            with _lock:
-                _sources.pop(real, None)
-        _loaded[real] = (fullname, threading.get_ident())
-        return self.source_to_code(source(Path(path)), path)
-
-
-class _Finder(MetaPathFinder):
-    """What Python's own finder finds, loaded by :class:`_Loader` where it is no distribution's."""
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        """Python's own answer, with another loader for own modules."""
-        spec = PathFinder.find_spec(fullname, path, target)
-        if spec is not None and type(spec.loader) is SourceFileLoader:
-            origin = spec.loader.path
-            if is_own(origin):
-                spec.loader = _Loader(fullname, origin)
-        return spec
-
-    def invalidate_caches(self) -> None:
-        """Nothing is remembered here."""
-
-
-def install() -> None:
-    """Load own modules by way of :func:`source` from now on."""
-    if any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        return
-    finders: list[Any] = sys.meta_path
-    index = finders.index(PathFinder) if PathFinder in finders else len(finders)
-    finders.insert(index, _Finder())
-
-
 def refuse_stale(module: ModuleType, path: Path) -> None:
     """Raise ConfigError for a module that was edited after it was imported, as far as that shows.
 
-    Of modules that were imported before :func:`install`, the source is not known as it was loaded.
+    Of modules imported before the import hook of ``loading``, it is not known what was loaded.
     """
     if type(getattr(module.__spec__, "loader", None)) is not SourceFileLoader:
         return

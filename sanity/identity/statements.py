@@ -17,7 +17,7 @@ INERT_CALLS = {"field", "getLogger", "TypeVar", "ParamSpec", "NamedTuple", "name
 QUIET = {*sys.stdlib_module_names, "sanity", "torch", "numpy", "hydra", "omegaconf"}
 """Packages whose import by itself changes nothing for others."""
 
-HOOKS = (b"__init_subclass__", b"__set_name__", b"metaclass")
+HOOKS = (b"__init_subclass__", b"__set_name__", b"metaclass", b"__subclasses__")
 """Where these stand, a class that is made may do anything."""
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef

@@ -29,8 +29,8 @@ def execute(stage: Stage, context: Context) -> Entry:
         code = context.parts.code
         code.refuse_change(before, reads)
         places = (store.root, context.data.data_dir, record.directory)
-        identity.tell_unknown(stage.name, reads, code, places)
-        return facts
+        unknown = identity.unknown_to_keys(reads, code, places)
+        return facts | ({"unknown_to_key": unknown} if unknown else {})
 
     if not context.is_planned(stage):  # a sweep has noted what it planned
         Note(store.root, record.directory).add(stage.kind, stage.key)
@@ -38,6 +38,7 @@ def execute(stage: Stage, context: Context) -> Entry:
     entry = store.fetch(stage.kind, stage.settings, compute)
     seconds = time.perf_counter() - start
     log.info("%-14s %s", stage.name, f"reused {entry.key}" if entry.reused else f"{seconds:.1f} s")
+    identity.tell_unknown(stage.name, entry.facts.get("unknown_to_key", []))
     record.add_stage(stage.name, entry, stage.perturbed)
     context.results[stage.key] = entry
     return entry

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sanity.core.errors import ConfigError
-from sanity.identity import code, code_of, sources, watched
+from sanity.identity import code, code_of, loading, sources, watched
 from sanity.pruners.random import Random
 
 
@@ -90,7 +90,7 @@ def test_files_that_such_code_names_count(place: Path, caplog: pytest.LogCapture
 
 def test_the_flip_of_a_sign_within_a_second_is_seen(place: Path) -> None:
     """Python's bytecode cache would take one for the other: same size, same second."""
-    sources.install()
+    loading.install()
     path = place / "parts_d.py"
     for sign in ("+", "-"):
         path.write_text(f"class Part:\n    sign = {sign}1\n")
@@ -100,7 +100,7 @@ def test_the_flip_of_a_sign_within_a_second_is_seen(place: Path) -> None:
 
 
 def test_an_import_gets_what_was_looked_at_before(place: Path) -> None:
-    sources.install()
+    loading.install()
     path = place / "parts_e.py"
     path.write_text("VALUE = 1\n")
     sources.source(path)
@@ -114,7 +114,7 @@ def test_a_module_that_was_edited_after_its_import_is_refused(
 ) -> None:
     """As in a notebook, which has imported it before anything of this package did."""
     monkeypatch.setattr(
-        sys, "meta_path", [one for one in sys.meta_path if type(one).__module__ != sources.__name__]
+        sys, "meta_path", [one for one in sys.meta_path if type(one).__module__ != loading.__name__]
     )
     path = place / "parts_f.py"
     path.write_text("class Part:\n    def score(self):\n        return 1\n")

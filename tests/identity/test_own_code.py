@@ -273,3 +273,117 @@ def test_images_are_read_anew_where_the_code_that_reads_them_was_edited(mine: Pa
     edited, after = stages(mine, *options)["prune"], packed()
     assert edited["key"] != first["key"]
     assert before["files"]["train"]["content"] != after["files"]["train"]["content"]
+
+
+SMALL = """
+import json, subprocess
+from pathlib import Path
+{top}
+from sanity.pruners.base import Pruner
+
+class Mine(Pruner):
+    def __init__(self, sign=1.0, gate=None):
+        {made}
+
+    def score(self, scoring):
+        return {{name: weight.abs() * {factor} for name, weight in scoring.weights.items()}}
+"""
+TABLE = "SIGN = json.loads(Path(__file__).with_name('table.json').read_text())"
+CASES = {
+    "a class found among all of its kind": (
+        {
+            "top": "class Rule: pass\n\nclass Fixed(Rule):\n    sign = 1\n",
+            "factor": "Rule.__subclasses__()[0].sign",
+        },
+        ("mine.py", "sign = 1\n", "sign = -1\n"),
+    ),
+    "a table that its module reads": (
+        {"top": TABLE, "factor": "SIGN"},
+        ("table.json", "1", "-1"),
+    ),
+    "a table that a module of two parts reads": (
+        {"top": "from common import SIGN", "factor": "SIGN"},
+        ("table.json", "1", "-1"),
+    ),
+    "a script that is executed": (
+        {
+            "top": "SPACE = {}\nexec(Path(__file__).with_name('script.py').read_text(), SPACE)",
+            "factor": "SPACE['sign']",
+        },
+        ("script.py", "sign = 1", "sign = -1"),
+    ),
+    "a function found by its name": (
+        {
+            "made": "from hydra.utils import get_method; self.rule = get_method('rules.f')",
+            "factor": "self.rule()",
+        },
+        ("rules.py", "1", "-1"),
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_whatever_a_component_is_made_of_is_told_apart(mine: Path, case: str) -> None:
+    filled, (name, old, new) = CASES[case]
+    (mine / "mine.py").write_text(SMALL.format(**{"top": "", "made": "pass", **filled}))
+    (mine / "table.json").write_text("1")
+    (mine / "common.py").write_text(f"import json\nfrom pathlib import Path\n{TABLE}\n")
+    (mine / "script.py").write_text("sign = 1")
+    (mine / "rules.py").write_text("def f():\n    return 1\n")
+    edit(mine / "net.py", "import torch\n", "import torch\n\nimport common\n")  # asks for it first
+    first = stages(mine, "arch=net")["prune"]
+    assert stages(mine, "arch=net")["prune"]["reused"]
+    edit(mine / name, old, new)
+    second = stages(mine, "arch=net")["prune"]
+    assert not second["reused"]
+    assert second["key"] != first["key"]
+
+
+@pytest.mark.slow
+def test_a_class_of_others_is_told_by_the_own_module_that_changes_it(mine: Path) -> None:
+    (mine / "mine.py").write_text(
+        "from sanity.pruners.magnitude import Magnitude as Mine\n\n"
+        "def score(self, scoring):\n"
+        "    return {name: 1 * weight.abs() for name, weight in scoring.weights.items()}\n\n"
+        "Mine.score = score\n"
+    )
+    (mine / "pruner" / "mine.yaml").write_text(
+        "".join(line for line in YAML.lstrip().splitlines(True) if "sign" not in line).replace(
+            "  gate: null\n", ""
+        )
+    )
+    stages(mine)
+    assert stages(mine)["prune"]["reused"]
+    edit(mine / "mine.py", "1 * weight", "-1 * weight")
+    assert not stages(mine)["prune"]["reused"]
+
+
+@pytest.mark.slow
+def test_modules_that_nothing_names_are_refused_while_a_component_is_built(mine: Path) -> None:
+    hidden = "from importlib import import_module as load; load('rules')"
+    (mine / "lib").mkdir()
+    (mine / "lib" / "rules.py").write_text("")
+    (mine / "mine.py").write_text(SMALL.format(top="", made=hidden, factor="1"))
+    where = os.environ | {"PYTHONPATH": str(mine / "lib")}
+    done = processes.run(command("until=prune", "pruner=mine"), mine.parent, where)
+    assert done.returncode == 1
+    assert "rules: was imported while the result was computed" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_sweep_whose_module_reads_a_table_runs(mine: Path) -> None:
+    (mine / "mine.py").write_text(SMALL.format(top=TABLE, made="pass", factor="SIGN"))
+    (mine / "table.json").write_text("1")
+    done = processes.run(command("-m", "until=prune", "pruner=mine", "seed=0,1"), mine.parent)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_what_no_key_tells_is_said_each_time(mine: Path) -> None:
+    factor = "int(subprocess.check_output(['cat', 'mine/table' + '.json']))"
+    (mine / "mine.py").write_text(SMALL.format(top="", made="pass", factor=factor))
+    (mine / "table.json").write_text("1")
+    for _ in range(2):
+        done = processes.run(command("until=prune", "pruner=mine"), mine.parent)
+        assert "prune runs a program: results do not tell what it finds" in done.stderr

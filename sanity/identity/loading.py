@@ -1,0 +1,61 @@
+"""The import of modules outside installed distributions: from known source, with what they read."""
+
+import sys
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any
+
+from sanity.identity import sources
+from sanity.identity.reads import Reads, watched
+
+_reads: dict[str, Reads] = {}
+
+
+def reads_of(name: str) -> Reads:
+    """What the module ``name`` read while it was imported, whoever was the first to ask for it."""
+    return _reads.get(name, Reads())
+
+
+class _Loader(SourceFileLoader):
+    """Compiles a module from the source that its users are identified by."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        """The module's code."""
+        path = self.get_filename(fullname)
+        return self.source_to_code(sources.begin(fullname, Path(path)), path)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run it, and remember what it reads."""
+        with watched() as found:
+            super().exec_module(module)
+        _reads[module.__name__] = found
+
+
+class _Finder(MetaPathFinder):
+    """What Python's own finder finds, loaded by :class:`_Loader` where it is no distribution's."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Python's own answer, with another loader for own modules."""
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is not None and type(spec.loader) is SourceFileLoader:
+            origin = spec.loader.path
+            if sources.is_own(origin):
+                spec.loader = _Loader(fullname, origin)
+        return spec
+
+    def invalidate_caches(self) -> None:
+        """Nothing is remembered here."""
+
+
+def install() -> None:
+    """Load own modules in this way from now on."""
+    if any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        return
+    finders: list[Any] = sys.meta_path
+    index = finders.index(PathFinder) if PathFinder in finders else len(finders)
+    finders.insert(index, _Finder())
