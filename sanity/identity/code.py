@@ -20,6 +20,7 @@ from sanity.core.files import sha256
 from sanity.identity import loading, reach, sources
 from sanity.identity.reads import Reads
 from sanity.identity.sources import Located
+from sanity.identity.statements import ENVIRONMENT
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +87,10 @@ def code_of(values: Values, kind: type, reads: Reads | None = None) -> tuple[Val
     if not is_own:
         digest = _installed(kind)
     else:
-        digest, texts, opaque, modules = _reached(kind, target)
+        digest, texts, names, modules = _reached(kind, target)
+        if ENVIRONMENT in names:
+            _tell(module, "looks at variables of the environment")
+        opaque = names - {ENVIRONMENT}
         if opaque:  # what is read by others is seen
             files += [(f"text {text}", path) for text, path in texts if _is_file(path)]
     # A module is imported once: what it reads then counts for all that reach it, in any order.
@@ -129,8 +133,8 @@ def tell_unknown(stage: str, found: Iterable[str]) -> None:
 @functools.cache
 def _tell(subject: str, what: str) -> None:
     log.warning(
-        "%s %s: results do not tell what it finds there; give such a file as a setting, whose "
-        "contents then are part of keys",
+        "%s %s: results do not tell what it finds there; give it as a setting, which is part of "
+        "keys (of a file, its contents)",
         subject,
         what,
     )
@@ -147,7 +151,7 @@ def _reached(
         for text, places in sorted(found.constants.items())
         for path in _places(text, places)
     )
-    return found.digest(), named, frozenset(found.names & OPAQUE), found.modules
+    return found.digest(), named, frozenset(found.names & {*OPAQUE, ENVIRONMENT}), found.modules
 
 
 def _places(text: str, beside: Iterable[Path]) -> list[Path]:

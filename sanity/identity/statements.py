@@ -20,6 +20,9 @@ QUIET = {*sys.stdlib_module_names, "sanity", "torch", "numpy", "hydra", "omegaco
 HOOKS = (b"__init_subclass__", b"__set_name__", b"metaclass", b"__subclasses__")
 """Where these stand, a class that is made may do anything."""
 
+ENVIRONMENT = "os.environ[...]"
+"""What stands among the names that are used where a variable of the environment is read."""
+
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 Import = ast.Import | ast.ImportFrom
 
@@ -171,12 +174,21 @@ class _Uses(ast.NodeVisitor):
             inner = inner.value
         if isinstance(inner, ast.Name):
             self.found.add((inner.id, tuple(reversed(chain))))
+            named = [inner.id, *reversed(chain)]
+            if "getenv" in named or named[-2:] == ["environ", "get"]:
+                self.found.add((ENVIRONMENT, ()))
         else:
             self.visit(inner)
 
+    def visit_Subscript(self, node: ast.Subscript) -> None:
+        """``os.environ["X"]`` where it is read; elsewhere nothing of its own."""
+        if isinstance(node.ctx, ast.Load) and ast.unparse(node.value).endswith("environ"):
+            self.found.add((ENVIRONMENT, ()))
+        self.generic_visit(node)
+
     def visit_Name(self, node: ast.Name) -> None:
         """A name for itself: anything may be done with it."""
-        self.found.add((node.id, ()))
+        self.found.add((ENVIRONMENT if node.id == "getenv" else node.id, ()))
 
     def visit_Global(self, node: ast.Global) -> None:
         """Names of the top level that a function sets."""

@@ -63,7 +63,7 @@ def take(directory: Path, config_dir: Path | None, modules: Iterable[Located]) -
     copies = dict(_project())
     links: dict[str, Path] = {}
     for name, path in _own(config_dir, modules):
-        (copies if path.suffix in CODE and not path.is_symlink() else links)[name] = path
+        (copies if path.suffix in CODE and path.is_file() else links)[name] = path
     contents = {name: _content(path) for name, path in copies.items()}
     digest = hashlib.sha256()
     for name, content in sorted(contents.items()):

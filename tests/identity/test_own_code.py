@@ -379,11 +379,22 @@ def test_a_sweep_whose_module_reads_a_table_runs(mine: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+UNTOLD = {
+    "prune runs a program": "int(subprocess.check_output(['cat', 'mine/table' + '.json']))",
+    "mine looks at variables of the environment": "float(os.environ['SIGN'])",
+    "prune reads ": "float(Path('mine', 'table' + '.json').read_text())",
+}
+
+
 @pytest.mark.slow
-def test_what_no_key_tells_is_said_each_time(mine: Path) -> None:
-    factor = "int(subprocess.check_output(['cat', 'mine/table' + '.json']))"
-    (mine / "mine.py").write_text(SMALL.format(top="", made="pass", factor=factor))
+@pytest.mark.parametrize("said", UNTOLD)
+def test_what_no_key_tells_is_said_each_time(mine: Path, said: str) -> None:
+    text = SMALL.format(top="import os", made="os.environ['OWN'] = '1'", factor=UNTOLD[said])
+    (mine / "mine.py").write_text(text)
     (mine / "table.json").write_text("1")
     for _ in range(2):
-        done = processes.run(command("until=prune", "pruner=mine"), mine.parent)
-        assert "prune runs a program: results do not tell what it finds" in done.stderr
+        done = processes.run(
+            command("until=prune", "pruner=mine"), mine.parent, os.environ | {"SIGN": "1"}
+        )
+        (line,) = [one for one in done.stderr.splitlines() if "results do not tell" in one]
+        assert said in line

@@ -25,15 +25,18 @@ def test_sweeps_in_ones_own_directory_are_no_part_of_its_code(tmp_path: Path) ->
     place.mkdir(parents=True)
     (place / "sweep.json").write_text("{}")
     (tmp_path / "pruner.yaml").write_text("a: 1\n")
+    (tmp_path / "linked.py").symlink_to(tmp_path / "mine.py")
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "w.pt").write_text("1")
     first = snapshot.take(place / "code", tmp_path, [])
     assert first.config_dir is not None
     assert sorted(path.name for path in first.config_dir.rglob("*")) == [
+        "linked.py",
         "mine.py",
         "pruner.yaml",
         "weights",
     ]
+    assert not (first.config_dir / "linked.py").is_symlink(), "code is copied, wherever it lies"
     assert (first.config_dir / "weights").is_symlink(), "what is no code is not copied"
     assert snapshot.take(place / "code", tmp_path, []) == first
     (tmp_path / "pruner.yaml").write_text("a: 2\n")
