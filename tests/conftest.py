@@ -1,6 +1,7 @@
 """Shared by all tests: one thread, private directories, tiny runs without Hydra's main."""
 
 import json
+import logging
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from sanity.core.config import HOME, PROJECT
+from sanity.core.console import LogHandler
 
 # A network of 2,504 prunable weights, two epochs on 160 digits: a run takes half a second.
 TINY = (
@@ -40,11 +42,13 @@ def _one_thread() -> None:
 
 @pytest.fixture(autouse=True)
 def _nothing_stays() -> Iterator[None]:
-    """Where a test lets modules come from ends with it: commands that others start inherit it."""
+    """What a test sets up for its process ends with it: modules' places, and handlers of logs."""
     path, names = list(sys.path), ("PYTHONPATH", HOME)
     before = [os.environ.get(name) for name in names]
     yield
     sys.path[:] = path
+    root = logging.getLogger()
+    root.handlers[:] = [one for one in root.handlers if not isinstance(one, LogHandler)]
     assert [os.environ.get(name) for name in names] == before
 
 
