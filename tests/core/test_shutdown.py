@@ -13,8 +13,8 @@ from sanity.core.config import PROJECT
 
 PROGRAM = """
 import sys, time
-from sanity import shutdown
-from sanity.signals import Terminated
+from sanity.core import shutdown
+from sanity.core.signals import Terminated
 
 shutdown.begin("program")
 ended = shutdown.of("program")
