@@ -23,7 +23,7 @@ from sanity.experiment import instantiate as components
 from sanity.experiment import patterns
 from sanity.experiment.instantiate import Values, component, identified, plain
 from sanity.experiment.outline import outline
-from sanity.identity import Code, code_of, loaded, watched
+from sanity.identity import Code, building, code_of, loaded
 from sanity.networks.layers import Blueprint
 from sanity.pruners.base import Pruner
 from sanity.ratios.base import Allocation, Budget, Ratio, kept_share
@@ -70,7 +70,7 @@ class Experiment:
     """Everything a run is made of; building it draws no random number and trains nothing.
 
     ``donor`` is the method whose layer counts ``ratio=like`` copies, ``code`` what the parts that
-    are not of this package consist of.
+    are not of this package consist of, ``dense_code`` those of them that train the dense network.
     """
 
     settings: Settings
@@ -85,6 +85,7 @@ class Experiment:
     recipe: Recipe
     ids: Identity
     code: Code
+    dense_code: Code
 
     @property
     def pruner(self) -> Pruner:
@@ -153,7 +154,7 @@ def build(cfg: DictConfig) -> Experiment:
     settings = read_settings(cfg)
     before = loaded()
     patterns.unify(cfg)
-    with watched() as reads:
+    with building() as reads:
         dataset = component("dataset", plain(cfg, "dataset"), Dataset)
     dataset_facts, dataset_code = code_of(dataset.own_settings, type(dataset), reads)
     dataset = datasets.resolve(dataset, Path(settings.data_dir))
@@ -174,10 +175,11 @@ def build(cfg: DictConfig) -> Experiment:
     recipe = Recipe(**conform("training", Recipe, plain(cfg, "training")))
     recipe.check()
     arch_facts, arch_code = code_of(arch, arch_class, read_by_arch)
-    own = [dataset_code, arch_code, method.code, rewind.code, check.code]
-    own += [donor.code] if donor else []
-    own += [Code(files={init_from: sha256(init_from)})] if init_from else []
-    code = functools.reduce(operator.or_, own)
+    dense_code = dataset_code | arch_code
+    if init_from is not None:
+        dense_code |= Code(files={init_from: sha256(init_from)})
+    own = [method.code, rewind.code, check.code, *([donor.code] if donor else [])]
+    code = functools.reduce(operator.or_, own, dense_code)
     code.refuse_unknown(before)
     return Experiment(
         settings=settings,
@@ -200,6 +202,7 @@ def build(cfg: DictConfig) -> Experiment:
             recipe=recipe.identity(),
         ),
         code=code,
+        dense_code=dense_code,
     )
 
 

@@ -20,7 +20,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from sanity.core.config import PROJECT, conform, unknown
 from sanity.core.errors import ConfigError, SanityError, one_line
-from sanity.identity import Code, code_of, install, watched
+from sanity.identity import Code, building, code_of, install
 from sanity.pruners.base import Pruner
 
 T = TypeVar("T")
@@ -143,7 +143,7 @@ class Identified(Generic[T]):
 
 def identified(group: str, values: Values, base: type[T]) -> Identified[T]:
     """The component that ``values`` describe, and what decides its behaviour."""
-    with watched() as reads:
+    with building() as reads:
         part = component(group, values, base)
     facts, code = code_of(values, type(part), reads)
     if isinstance(part, Pruner):

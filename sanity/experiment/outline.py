@@ -8,7 +8,7 @@ from torch import nn
 
 from sanity.core.errors import ConfigError, one_line
 from sanity.experiment.instantiate import build
-from sanity.identity import Reads, watched
+from sanity.identity import Reads, building
 from sanity.networks.build import skeleton
 from sanity.networks.layers import Blueprint, blueprint
 
@@ -23,7 +23,7 @@ def outline(arch: str, channels: int, side: int, num_classes: int) -> tuple[Blue
     ``arch`` is its settings as JSON: the jobs of a sweep ask for the same network again and again.
     Raises ConfigError for a network that does not take the images or tell the classes apart.
     """
-    with watched() as reads:
+    with building() as reads:
         network = skeleton(functools.partial(build, "arch", json.loads(arch))).eval()
     found = _layers(network)
     if not found.layers:

@@ -17,7 +17,7 @@ from typing import Any
 from sanity.core.config import typed_from
 from sanity.core.errors import ChangedError, ConfigError
 from sanity.core.files import sha256
-from sanity.identity import loading, reach, sources
+from sanity.identity import loading, patches, reach, sources
 from sanity.identity.reads import Reads
 from sanity.identity.sources import Located
 from sanity.identity.statements import ENVIRONMENT
@@ -122,6 +122,11 @@ def unknown_to_keys(reads: Reads, code: Code, known: Iterable[Path]) -> list[str
         if not any(path.is_relative_to(place) for place in known)
     ]
     return [*files, *sorted(reads.elsewhere)]
+
+
+def changes_unknown_to_keys(code: Code) -> list[str]:
+    """What own modules have changed in libraries, other modules than those of ``code``."""
+    return patches.changes(code.modules)
 
 
 def tell_unknown(stage: str, found: Iterable[str]) -> None:

@@ -1,14 +1,15 @@
 """The import of modules outside installed distributions: from known source, with what they read."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-from sanity.identity import sources
+from sanity.identity import patches, sources
 from sanity.identity.reads import Reads, watched
 
 _reads: dict[str, Reads] = {}
@@ -17,6 +18,30 @@ _reads: dict[str, Reads] = {}
 def reads_of(name: str) -> Reads:
     """What the module ``name`` read while it was imported, whoever was the first to ask for it."""
     return _reads.get(name, Reads())
+
+
+@contextmanager
+def building() -> Iterator[Reads]:
+    """Collect what this thread reads to build a component.
+
+    Caches of own functions are emptied: what one component has read, the next one reads again.
+    """
+    for cached in _caches():
+        cached.cache_clear()
+    with watched() as found:
+        yield found
+
+
+def _caches() -> Iterator[Any]:
+    """The cached functions and methods of own modules."""
+    for name in sources.imported() & sys.modules.keys():
+        members = list(vars(sys.modules[name]).values())
+        for kind in [one for one in members if isinstance(one, type)]:
+            members += vars(kind).values()
+        for one in members:
+            function = getattr(one, "__func__", one)  # of static methods
+            if hasattr(type(function), "cache_clear"):
+                yield function
 
 
 class _Loader(SourceFileLoader):
@@ -28,8 +53,8 @@ class _Loader(SourceFileLoader):
         return self.source_to_code(sources.begin(fullname, Path(path)), path)
 
     def exec_module(self, module: ModuleType) -> None:
-        """Run it, and remember what it reads."""
-        with watched() as found:
+        """Run it, and remember what it reads and changes."""
+        with watched() as found, patches.watched(module.__name__):
             super().exec_module(module)
         _reads[module.__name__] = found
 

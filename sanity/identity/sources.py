@@ -85,6 +85,11 @@ def loaded() -> set[str]:
     return {name for name, thread in list(_loaded.values()) if thread == me}
 
 
+def imported() -> set[str]:
+    """The names of own modules that the process has imported by :mod:`loading`."""
+    return {name for name, _ in list(_loaded.values())}
+
+
 def locate(name: str) -> Located | None:
     """Where the module ``name`` lies, imported or not; None unless it is outside distributions."""
     spec = _spec(name)

@@ -6,7 +6,7 @@ from typing import Any
 
 from sanity import identity
 from sanity.stages.context import Context
-from sanity.stages.stage import Stage
+from sanity.stages.stage import TRAIN_DENSE, Stage
 from sanity.store import Entry, Work
 from sanity.store.notes import Note
 
@@ -26,10 +26,12 @@ def execute(stage: Stage, context: Context) -> Entry:
         before = identity.loaded()
         with identity.watched() as reads:
             facts = stage.compute(context, inputs, work)
-        code = context.parts.code
-        code.refuse_change(before, reads)
+        parts = context.parts
+        parts.code.refuse_change(before, reads)
         places = (store.root, context.data.data_dir, record.directory)
-        unknown = identity.unknown_to_keys(reads, code, places)
+        unknown = identity.unknown_to_keys(reads, parts.code, places)
+        told = parts.dense_code if stage.kind == TRAIN_DENSE else parts.code
+        unknown += identity.changes_unknown_to_keys(told)
         return facts | ({"unknown_to_key": unknown} if unknown else {})
 
     if not context.is_planned(stage):  # a sweep has noted what it planned

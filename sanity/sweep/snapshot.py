@@ -8,7 +8,7 @@ import hashlib
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,9 +112,11 @@ def _project() -> Iterator[tuple[str, Path]]:
 
 def _own(config_dir: Path | None, modules: Iterable[Located]) -> Iterator[tuple[str, Path]]:
     """What is the user's, by its name in the copy: code, and entries to be linked."""
+    modules = list(modules)
+    reached = {module.path.absolute() for module in modules}
     if config_dir is not None:
         config_dir = config_dir.absolute()
-        yield from _below(config_dir, Path(OWN))
+        yield from _below(config_dir, Path(OWN), reached)
     tops = {}
     for module in modules:
         if config_dir is not None and module.path.is_relative_to(config_dir):
@@ -123,7 +125,7 @@ def _own(config_dir: Path | None, modules: Iterable[Located]) -> Iterator[tuple[
         tops[module.name.split(".")[0]] = module.path.absolute().parents[depth]
     for top, root in sorted(tops.items()):
         if (root / top).is_dir():
-            yield from _below(root / top, Path(LIB, top))
+            yield from _below(root / top, Path(LIB, top), reached)
             continue
         for path in sorted(root.iterdir()):
             if path.stem == top and path.suffix in CODE:
@@ -132,22 +134,33 @@ def _own(config_dir: Path | None, modules: Iterable[Located]) -> Iterator[tuple[
                 yield str(Path(LIB, path.name)), path  # what it may read by its own place
 
 
-def _below(directory: Path, name: Path) -> Iterator[tuple[str, Path]]:
+def _below(directory: Path, name: Path, reached: Collection[Path]) -> Iterator[tuple[str, Path]]:
     """Code below ``directory``, file by file, and whatever else lies there.
 
     The directory may be where one works, with sweeps and environments in it: those are left out.
+    A linked directory is gone through where it has code, not where it may be a large data set.
     """
     for path in sorted(directory.iterdir()):
         if path.name.startswith((".", "__pycache__")):
             continue
-        if not path.is_dir() or path.is_symlink():
+        if not path.is_dir() or (path.is_symlink() and not _has_code(path, reached)):
             yield str(name / path.name), path
         elif FOREIGN.isdisjoint(entry.name for entry in path.iterdir()):
-            inside = list(_below(path, name / path.name))
+            inside = list(_below(path, name / path.name, reached))
             if any(one.suffix in CODE for _, one in inside):
                 yield from inside
             elif inside:
                 yield str(name / path.name), path
+
+
+def _has_code(directory: Path, reached: Collection[Path]) -> bool:
+    """Whether a linked directory has a module that is reached, or any or a YAML file at its top."""
+    real = directory.resolve()
+    if directory.parent.resolve().is_relative_to(real):  # it leads back up
+        return False
+    return any(path.is_relative_to(directory) for path in reached) or any(
+        path.suffix in CODE for path in directory.iterdir()
+    )
 
 
 def _on_pythonpath() -> set[Path]:

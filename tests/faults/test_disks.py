@@ -161,7 +161,8 @@ def test_the_lock_of_a_killed_process_is_free_and_of_a_living_one_says_whose_it_
     path = tmp_path / "x.lock"
     program = (
         "import sys, time; sys.path.insert(0, sys.argv[1]); from pathlib import Path; "
-        "from sanity.core import locks; lock = locks.held(Path(sys.argv[2]), 'x'); lock.__enter__(); "
+        "from sanity.core import locks; "
+        "lock = locks.held(Path(sys.argv[2]), 'x'); lock.__enter__(); "
         "print('held', flush=True); time.sleep(float(sys.argv[3]))"
     )
     command = [sys.executable, "-c", program, str(PROJECT), str(path)]

@@ -2,13 +2,17 @@
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import processes
 import pytest
+import torch
 
+from sanity.core.config import PROJECT
 from sanity.core.errors import ConfigError
-from sanity.identity import code, code_of, loading, sources, watched
+from sanity.identity import building, code, code_of, loading, patches, sources, watched
 from sanity.pruners.random import Random
 
 
@@ -126,3 +130,93 @@ def test_a_module_that_was_edited_after_its_import_is_refused(
     path.write_text("class Part:\n    def score(self):\n        return 2\n")
     with pytest.raises(ConfigError, match="was edited after it had been imported"):
         code_of({"_target_": "parts_f.Part"}, kind)
+
+
+CACHED = """
+import functools
+from pathlib import Path
+
+
+@functools.cache
+def table():
+    return Path(__file__).with_name("table").with_suffix(".txt").read_text()
+
+
+class First:
+    @functools.cached_property
+    def sign(self):
+        return table()
+
+    @staticmethod
+    @functools.lru_cache(maxsize=1)
+    def other():
+        return table()
+
+
+class Second(First):
+    pass
+"""
+
+
+@pytest.mark.parametrize("read", [lambda part: part.sign, lambda part: part.other()])
+def test_what_a_cached_function_reads_counts_for_all_that_call_it(
+    place: Path, read: Callable[[Any], str]
+) -> None:
+    loading.install()
+    (place / "parts_h.py").write_text(CACHED)
+    (place / "table.txt").write_text("1")
+    module = importlib.import_module("parts_h")
+    for kind in (module.First, module.Second, module.First):
+        with building() as reads:
+            assert read(kind()) == "1"
+        assert reads.files == {place / "table.txt"}
+
+
+CHANGES = {
+    "torch.nn.functional.relu": "import torch.nn.functional as F\nF.relu = F.relu6\n",
+    "torch.Tensor.relu": "import torch\ntorch.Tensor.relu = lambda self: self\n",
+    "torch.nn.modules.linear.Linear.forward": (
+        "from torch import nn\nsetattr(nn.Linear, 'forward', nn.Identity.forward)\n"
+    ),
+    "sanity.pruning.selection.select": (
+        "from sanity.pruning import selection\nselection.select = print\n"
+    ),
+    "torch.get_default_dtype()": "import torch\ntorch.set_default_dtype(torch.float64)\n",
+    "torch.nn.modules.module._global_forward_hooks": (
+        "from torch.nn.modules.module import register_module_forward_hook\n"
+        "HANDLE = register_module_forward_hook(lambda *_: None)\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_a_module_changes_for_the_whole_process_is_told(place: Path, name: str) -> None:
+    """Each in a process of its own, which the change is to end with."""
+    (place / "inner.py").write_text(CHANGES[name])
+    (place / "parts_i.py").write_text("import inner\n\nclass Part:\n    pass\n")
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import sanity.pipeline\n"
+        "from sanity.identity import loading, patches\n"
+        "loading.install(); import parts_i\n"
+        "print(*patches.changes([]), sep='\\n'); assert not patches.changes(['inner'])"
+    )
+    (place / "program.py").write_text(program)
+    done = processes.run([sys.executable, str(place / "program.py"), str(place)], PROJECT)
+    assert done.returncode == 0, done.stderr
+    assert f"runs with {name} as inner has changed it for the whole process\n" in done.stdout
+    assert "parts_i" not in done.stdout
+
+
+def test_what_changes_nothing_is_not_told(place: Path) -> None:
+    loading.install()
+    (place / "parts_j.py").write_text(
+        "import torch.fft, torchvision.models, xml.dom.minidom\nfrom torch import nn\n"
+        "class Part(nn.Linear):\n    def forward(self, x):\n        return x\n"
+        "nn.Part = Part\n"
+    )
+    before = patches.changes([])
+    try:
+        importlib.import_module("parts_j")
+        assert patches.changes([]) == before
+    finally:
+        del torch.nn.Part

@@ -360,6 +360,21 @@ def test_a_class_of_others_is_told_by_the_own_module_that_changes_it(mine: Path)
 
 
 @pytest.mark.slow
+def test_what_a_pruner_changes_for_the_training_before_it_is_told(mine: Path) -> None:
+    """The mask's key tells it, but not that of the dense network, which runs with it as well."""
+    top = "import torch\ntorch.nn.functional.relu = torch.nn.functional.relu6"
+    (mine / "mine.py").write_text(
+        SMALL.format(top=top, made="pass", factor="1").replace(
+            "class Mine(Pruner):", "class Mine(Pruner):\n    needs_trained_weights = True\n"
+        )
+    )
+    for _ in range(2):  # said again where it is reused
+        done = processes.run(command("until=prune", "pruner=mine"), mine.parent)
+        (line,) = [one for one in done.stderr.splitlines() if "results do not tell" in one]
+        assert "train_dense runs with torch.nn.functional.relu as mine has changed it" in line
+
+
+@pytest.mark.slow
 def test_modules_that_nothing_names_are_refused_while_a_component_is_built(mine: Path) -> None:
     hidden = "from importlib import import_module as load; load('rules')"
     (mine / "lib").mkdir()

@@ -43,6 +43,27 @@ def test_sweeps_in_ones_own_directory_are_no_part_of_its_code(tmp_path: Path) ->
     assert snapshot.take(place / "code", tmp_path, []) != first
 
 
+def test_code_below_linked_directories_is_copied_and_data_is_linked(tmp_path: Path) -> None:
+    mine, away = tmp_path / "mine", tmp_path / "away"
+    for name in ("lib/helper.py", "pruner/x.yaml", "deep/in/it.py", "data/train/0.png"):
+        (away / name).parent.mkdir(parents=True)
+        (away / name).write_text("1\n")
+    mine.mkdir()
+    for name in ("lib", "pruner", "deep", "data"):
+        (mine / name).symlink_to(away / name)
+    (mine / "up").symlink_to(tmp_path)
+    (mine / "self").symlink_to(mine)
+    (mine / "gone").symlink_to(tmp_path / "nowhere")
+    reached = [Located("deep.in.it", mine / "deep" / "in" / "it.py", False)]
+    copy = snapshot.take(tmp_path / "code", mine, reached).config_dir
+    assert copy is not None
+    for name in ("lib/helper.py", "pruner/x.yaml", "deep/in/it.py"):
+        (away / name).write_text("2\n")
+        assert (copy / name).read_text() == "1\n"
+    assert (copy / "data").is_symlink()
+    assert (copy / "data" / "train" / "0.png").read_text() == "1\n"
+
+
 def test_modules_elsewhere_are_copied_as_they_were_loaded(tmp_path: Path) -> None:
     for name in ("package/inner.py", "single.py", "single.txt", "other.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

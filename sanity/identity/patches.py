@@ -1,0 +1,83 @@
+"""What own code changes in libraries: all that runs in the process afterwards runs with it.
+
+A key tells the code that its own stage reaches. A pruner's module that replaces ``torch.relu`` as
+it is imported replaces it for the training before, and for the jobs after, whose keys are silent.
+"""
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from types import FunctionType, ModuleType
+from typing import Any
+
+import torch
+
+LIBRARIES = ("torch.nn", "torch.optim", "torch.autograd", "torch.utils.data", "sanity")
+"""Packages whose functions and classes are looked at with all below them; of torch, the top too."""
+
+HOOKS = [name for name in vars(torch.nn.modules.module) if name.startswith("_global_")]
+"""Where functions lie that torch calls around every module."""
+
+_changes: set[tuple[str, str]] = set()  # what was changed, and the module that did
+
+
+@contextmanager
+def watched(module: str) -> Iterator[None]:
+    """Remember what is changed meanwhile, as the doing of ``module``."""
+    before = _state()
+    try:
+        yield
+    finally:
+        told = {name for name, _ in _changes}  # by a module that this one has imported
+        _changes.update((name, module) for name in _changed(before, _state()) - told)
+
+
+def changes(known: Iterable[str]) -> list[str]:
+    """What was changed so far, by whom, in words; the modules ``known`` are told by keys."""
+    told = set(known)
+    return [
+        f"runs with {name} as {module} has changed it for the whole process"
+        for name, module in sorted(_changes)
+        if module not in told
+    ]
+
+
+def _changed(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
+    """What is another one now, and methods that a class did not have."""
+    others = {name for name in before.keys() & after.keys() if before[name] != after[name]}
+    added = {
+        name
+        for name in after.keys() - before.keys()
+        if isinstance(before.get(name.rpartition(".")[0]), type)
+    }
+    return others | added
+
+
+def _state() -> dict[str, Any]:
+    """What is there now, by its full name: functions and classes, hooks, and global settings."""
+    found: dict[str, Any] = {}
+    for name, module in list(sys.modules.items()):
+        if name == "torch" or name.startswith(tuple(f"{one}." for one in LIBRARIES)):
+            found.update(_members(name, module))
+    hooks = vars(torch.nn.modules.module)
+    for name in HOOKS:
+        found[f"torch.nn.modules.module.{name}"] = repr(hooks[name])
+    found["torch.get_default_dtype()"] = torch.get_default_dtype()
+    found["torch.get_default_device()"] = torch.get_default_device()
+    return found
+
+
+def _members(name: str, module: ModuleType) -> Iterator[tuple[str, Any]]:
+    for key, value in list(vars(module).items()):
+        if isinstance(value, type):
+            yield f"{name}.{key}", value
+            if value.__module__ == name:
+                yield from _functions(f"{name}.{key}", value)
+        elif callable(value):
+            yield f"{name}.{key}", value
+
+
+def _functions(name: str, kind: type) -> Iterator[tuple[str, Any]]:
+    for key, value in list(vars(kind).items()):
+        if isinstance(value, FunctionType | property | staticmethod | classmethod):
+            yield f"{name}.{key}", value
