@@ -15,12 +15,11 @@ from safetensors import SafetensorError
 from torch import nn
 
 from sanity.core.errors import ConfigError, StoreError, as_line, one_line, reason
-from sanity.core.files import read_json
 from sanity.experiment.instantiate import Values, build, class_of, conformed, is_dotted
 from sanity.networks.build import skeleton
 from sanity.pruning.masks import Mask
 from sanity.pruning.ticket import expand
-from sanity.record.record import SCHEMA
+from sanity.record.reading import damaged, read
 from sanity.store import Entry, Store, is_key
 
 
@@ -45,10 +44,11 @@ def load(path: Path | str, own: str | Sequence[str] = ()) -> Ticket:
     path = Path(path)
     record = _read(path)
     store = Store(Path(record["config"]["store_dir"]))
-    pruned, trained = (_entry(path, store, record, name) for name in ("prune", "train_ticket"))
+    trained = _entry(path, store, record, "train_ticket")
     try:
-        mask = pruned.tensors("mask")
-        weights = expand(trained.tensors("final"), mask)
+        weights, mask = expand(trained.tensors("final"))
+        if not mask:
+            raise ValueError("it has no mask")
     except (KeyError, TypeError, ValueError, RuntimeError, OSError, SafetensorError) as error:
         raise StoreError(
             f"{trained.path}: holds no ticket of {path} ({one_line(error)})"
@@ -60,24 +60,14 @@ def load(path: Path | str, own: str | Sequence[str] = ()) -> Ticket:
 
 def _read(path: Path) -> dict[str, Any]:
     """A record of which everything is there that is needed here."""
-    try:
-        record = read_json(path)
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be read ({reason(error)})") from error
-    except ValueError as error:
-        raise _damaged(path, one_line(error)) from error
-    if not isinstance(record, dict) or "schema" not in record:
-        raise StoreError(f"{path}: is no record of a run")
-    if record["schema"] != SCHEMA:
-        found = as_line(str(record["schema"]))
-        raise StoreError(f"{path}: has schema {found}; this version reads {SCHEMA}")
+    record = read(path)
     config, stages = record.get("config"), record.get("stages")
     arch = config.get("arch") if isinstance(config, dict) else None
     for name, value in {"config": config, "stages": stages, "config.arch": arch}.items():
         if not isinstance(value, dict):
-            raise _damaged(path, f"{name} is {value}")
+            raise damaged(path, f"{name} is {value}")
     if not isinstance(record["config"].get("store_dir"), str):
-        raise _damaged(path, f"config.store_dir is {record['config'].get('store_dir')}")
+        raise damaged(path, f"config.store_dir is {record['config'].get('store_dir')}")
     return record
 
 
@@ -88,11 +78,11 @@ def _entry(path: Path, store: Store, record: dict[str, Any], name: str) -> Entry
     stage = record["stages"][name]
     key = stage.get("key") if isinstance(stage, dict) else None
     if not isinstance(key, str) or not is_key(key):
-        raise _damaged(path, f"the key of its stage {name} is {key}")
+        raise damaged(path, f"the key of its stage {name} is {key}")
     try:
         entry = store.get(name, key)
     except OSError as error:  # of a directory with a name that no directory can have
-        raise _damaged(path, f"config.store_dir is {store.root}: {reason(error)}") from error
+        raise damaged(path, f"config.store_dir is {store.root}: {reason(error)}") from error
     if entry is None:
         missing = as_line(str(store.root / name / key))
         raise StoreError(f"{missing}: missing; the same command computes it anew")
@@ -106,7 +96,7 @@ def _network(
     values = {name: value for name, value in arch.items() if name != "init_from"}
     target = values.get("_target_")
     if not isinstance(target, str) or not is_dotted(target):
-        raise _damaged(path, f"config.arch._target_ is {target}")
+        raise damaged(path, f"config.arch._target_ is {target}")
     module = target.rpartition(".")[0]
     if not any(f"{module}.".startswith(f"{name}.") for name in trusted):
         raise StoreError(
@@ -120,11 +110,11 @@ def _network(
         factory = functools.partial(build, "arch", values)
         wanted = {name: tensor.shape for name, tensor in skeleton(factory).state_dict().items()}
         if wanted != {name: tensor.shape for name, tensor in weights.items()}:
-            raise _damaged(path, "config.arch is not the network of which the store has weights")
+            raise damaged(path, "config.arch is not the network of which the store has weights")
         network: nn.Module = factory()
         network.load_state_dict(weights)
     except (ConfigError, RuntimeError, AttributeError) as error:
-        raise _damaged(path, one_line(error)) from error
+        raise damaged(path, one_line(error)) from error
     return network
 
 
@@ -140,7 +130,3 @@ def _refuse_unimportable(path: Path, target: str) -> None:
         ) from error
     if not found:
         raise StoreError(f"{path}: its network is {target}, but {module} has no {name} any more")
-
-
-def _damaged(path: Path, why: str) -> StoreError:
-    return StoreError(f"{path}: is damaged ({as_line(why)})")

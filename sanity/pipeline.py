@@ -22,13 +22,14 @@ from sanity.experiment.composition import Composition, composition_of_run
 from sanity.experiment.experiment import Experiment, build
 from sanity.experiment.validation import validate
 from sanity.pruning import masks
+from sanity.pruning.masks import Mask
 from sanity.record import summary
 from sanity.record.record import Record, claim
 from sanity.stages.chain import chain
 from sanity.stages.context import Context
 from sanity.stages.execute import execute
 from sanity.stages.prune import warn
-from sanity.stages.results import mask_of
+from sanity.stages.results import final, mask_of
 from sanity.stages.stage import DONOR, PRUNE, REWIND, TRAIN_DENSE, TRAIN_TICKET, Planned, Stage
 from sanity.stats import criteria
 from sanity.store import Entry, Store, key_of
@@ -105,16 +106,19 @@ def follow(stages: Sequence[Stage], context: Context, reached: Reached) -> None:
         if stage.kind == PRUNE:
             warn(stage, entry)
             if stage.name != DONOR:
-                _note_mask(context, stage, entry)
+                _note_mask(context, stage, mask_of(entry), entry.facts["ties"])
+        elif stage.kind == TRAIN_TICKET and context.parts.pruner.mask_update() is not None:
+            _note_mask(context, stage, final(entry)[1])
 
 
-def _note_mask(context: Context, stage: Stage, pruned: Entry) -> None:
-    """Note in the record what the mask keeps, before its ticket is trained."""
-    parts, mask = context.parts, mask_of(pruned)
+def _note_mask(
+    context: Context, stage: Stage, mask: Mask, ties: dict[str, int] | None = None
+) -> None:
+    """Note in the record what the mask keeps: before its ticket is trained, and where it moved."""
+    parts = context.parts
     # On the way to the last round's mask less is pruned.
-    is_final = stage.name == PRUNE and not parts.pruner.decides_sparsity
+    is_final = stage.name in (PRUNE, TRAIN_TICKET) and not parts.pruner.decides_sparsity
     asked = parts.ratio.sparsity if is_final else None
-    ties = pruned.facts.get("ties")  # masks stored by earlier versions do not tell
     for remark in context.record.set_ticket(parts.blueprint, mask, asked, ties):
         log.warning("%s", remark)
 

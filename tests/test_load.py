@@ -93,7 +93,7 @@ def changed(path: Path, place: str, value: Any) -> Path:
 @pytest.mark.parametrize(
     ("place", "value", "message"),
     [
-        ("schema", 2, r"record\.json: has schema 2; this version reads 1$"),
+        ("schema", 1, r"record\.json: has schema 1; this version reads 2$"),
         ("schema", None, r"record\.json: is no record of a run$"),
         ("config", None, r"is damaged \(config is None\)$"),
         ("config", [], r"is damaged \(config is \[\]\)$"),
@@ -110,19 +110,27 @@ def changed(path: Path, place: str, value: Any) -> Path:
         (
             "config.store_dir",
             "/nowhere",
-            r"^/nowhere/prune/[0-9a-f]{20}: missing; the same command",
+            r"^/nowhere/train_ticket/[0-9a-f]{20}: missing; the same command",
         ),
         ("config.store_dir", "x" * 5000, r"is damaged \(config\.store_dir is .*File name too long"),
         ("stages", None, r"is damaged \(stages is None\)$"),
-        ("stages.prune", None, r"the run has no stage prune"),
-        ("stages.prune", 5, r"is damaged \(the key of its stage prune is None\)$"),
-        ("stages.prune.key", None, r"is damaged \(the key of its stage prune is None\)$"),
+        ("stages.train_ticket", None, r"the run has no stage train_ticket"),
+        ("stages.train_ticket", 5, r"is damaged \(the key of its stage train_ticket is None\)$"),
         (
-            "stages.prune.key",
-            "../../x",
-            r"is damaged \(the key of its stage prune is \.\./\.\./x\)$",
+            "stages.train_ticket.key",
+            None,
+            r"is damaged \(the key of its stage train_ticket is None\)$",
         ),
-        ("stages.prune.key", KEY, rf"/prune/{KEY}: missing; the same command computes it anew$"),
+        (
+            "stages.train_ticket.key",
+            "../../x",
+            r"is damaged \(the key of its stage train_ticket is \.\./\.\./x\)$",
+        ),
+        (
+            "stages.train_ticket.key",
+            KEY,
+            rf"/train_ticket/{KEY}: missing; the same command computes it anew$",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_record_is_one_line(

@@ -5,8 +5,10 @@ from typing import ClassVar, Literal
 import torch
 from torch import nn
 
+from sanity.core.option import Option
 
-class Network(nn.Module):
+
+class Network(Option, nn.Module):
     """Base of the networks here: images [B, C, H, W] float in, logits [B, classes] out.
 
     ``residual`` says whether shortcuts bypass the layers, ``input_shape`` is (C, H, W), and

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
+from sanity.core.option import Option
 from sanity.datasets.base import Examples
 from sanity.pruners.base import Scores
 from sanity.pruning.masks import Mask
@@ -26,10 +27,16 @@ class Effect:
     counts: Mapping[str, int | float]
 
 
-class Check(ABC):
-    """Base of all checks; ``target`` names the link it perturbs."""
+class Check(Option, ABC):
+    """Base of all checks; ``target`` names the link it perturbs.
+
+    In reports ``change`` is what it makes of a ticket ("random labels"), and ``uses`` what a
+    method depends on whose tickets get worse by it ("the labels").
+    """
 
     target: ClassVar[Target]
+    change: ClassVar[str] = ""
+    uses: ClassVar[str] = ""
 
     def validate(self) -> None:
         """Raise ConfigError for settings that are impossible; asked before any training."""

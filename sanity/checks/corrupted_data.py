@@ -14,6 +14,9 @@ from sanity.datasets.base import Examples
 class CorruptedData(DataCheck):
     """Pruning sees neither right labels nor anything in the images (Su et al. 2020, section 3)."""
 
+    change = "corrupted data"
+    uses = "its training data"
+
     def corrupt(self, clean: Examples, generator: torch.Generator) -> tuple[Examples, Effect]:
         """Has happened only if both labels and images changed, so the smaller count decides."""
         relabelled, labels = RandomLabels().corrupt(clean, generator)

@@ -17,6 +17,9 @@ class HalfDataset(DataCheck):
     The reference's 24,960 of CIFAR's 50,000 are ``fraction`` 0.4992.
     """
 
+    change = "half the data"
+    uses = "all of its data"
+
     fraction: float = 0.5
 
     def validate(self) -> None:

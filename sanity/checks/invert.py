@@ -12,6 +12,9 @@ from sanity.pruners.base import Scores
 class Invert(ScoreCheck):
     """Every score is negated: the weights that mattered least stay (Frankle et al. 2021)."""
 
+    change = "inverted scores"
+    uses = "the order of its scores"
+
     def perturb(self, scores: Scores, generator: torch.Generator) -> tuple[Scores, Effect]:
         """Counts the scores that changed; none has, if all are equal and no order was turned."""
         inverted = {name: -score for name, score in scores.items()}

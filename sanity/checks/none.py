@@ -11,3 +11,4 @@ class NoCheck(Check):
     """Perturbs nothing."""
 
     target: ClassVar[Target] = "nothing"
+    change = "as found"

@@ -18,6 +18,9 @@ def redraw_labels(labels: Tensor, num_classes: int, generator: torch.Generator) 
 class RandomLabels(DataCheck):
     """Pruning sees every training label redrawn (Su et al. 2020, section 3; Zhang et al. 2017)."""
 
+    change = "random labels"
+    uses = "the labels"
+
     def corrupt(self, clean: Examples, generator: torch.Generator) -> tuple[Examples, Effect]:
         """Counts the labels that came out different."""
         labels = redraw_labels(clean.labels, clean.num_classes, generator)

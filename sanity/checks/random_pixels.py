@@ -38,6 +38,9 @@ def count_differences(before: Tensor, after: Tensor) -> tuple[int, int]:
 class RandomPixels(DataCheck):
     """Pruning sees every training image with its values permuted, once for the whole run."""
 
+    change = "random pixels"
+    uses = "the pixels"
+
     def corrupt(self, clean: Examples, generator: torch.Generator) -> tuple[Examples, Effect]:
         """Counts images and values that came out different."""
         images = shuffle_pixels(clean.images, generator)

@@ -22,6 +22,9 @@ class Rearrange(MaskCheck):
     Layers keep their counts (Su et al. 2020, section 3).
     """
 
+    change = "rearranged"
+    uses = "the positions it keeps"
+
     def perturb(self, mask: Mask, generator: torch.Generator) -> tuple[Mask, Effect]:
         """Counts the kept positions that are kept no more."""
         permuted = {name: permute(keep, generator) for name, keep in mask.items()}

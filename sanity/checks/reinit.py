@@ -17,6 +17,9 @@ class Reinit(WeightCheck):
     Biases and batch norms are drawn anew with them: a state that mixes two networks is neither.
     """
 
+    change = "new weights"
+    uses = "its initial weights"
+
     def perturb(
         self,
         weights: dict[str, Tensor],

@@ -25,6 +25,9 @@ class ShuffleWeights(WeightCheck):
     Su et al. 2020, section 3.
     """
 
+    change = "shuffled weights"
+    uses = "which weight sits where"
+
     def perturb(
         self,
         weights: dict[str, Tensor],

@@ -12,7 +12,8 @@ import torch
 def generator(seed: int, *name: str | int) -> torch.Generator:
     """A CPU generator for the stream ``name`` of ``seed``, e.g. ``generator(0, "order", epoch)``.
 
-    The streams in use are init, order, augmentation, scoring, mask, corruption, check and split.
+    The streams in use are init, order, augmentation, scoring, mask, mask_update, corruption, check
+    and split.
     """
     label = "/".join(str(part) for part in (seed, *name))
     digest = hashlib.sha256(label.encode()).digest()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from sanity.core import option
 from sanity.core.errors import ConfigError
 from sanity.data.packing import open_packed
 from sanity.data.splits import check_sizes
@@ -59,7 +60,7 @@ def identity(dataset: Dataset) -> dict[str, Any]:
     else:
         assert dataset.fingerprint is not None, "resolve the data set first"
         settings["fingerprint"] = dataset.fingerprint
-    return settings
+    return option.identity(type(dataset), settings)
 
 
 def moments(images: Tensor, pixel_max: int) -> tuple[list[float], list[float]]:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from sanity.core.errors import as_line
+from sanity.core.option import Option
 
 SPLIT_NAMES = {"train": "training", "test": "test"}
 """What a split is called where its images are spoken of."""
@@ -52,7 +53,7 @@ class Packed:
 
 
 @dataclass
-class Dataset(ABC):
+class Dataset(Option, ABC):
     """A data set's settings; the fields are the keys of its YAML file.
 
     A pixel v enters the network as (v / pixel_max - mean) / std per channel. Training images are

@@ -15,6 +15,7 @@ from torch import nn
 import sanity.datasets as datasets
 import sanity.pruners
 from sanity.checks.base import Check
+from sanity.core import option
 from sanity.core.config import Settings, conform, read_settings
 from sanity.core.errors import CombinationError, ConfigError
 from sanity.core.files import sha256
@@ -28,7 +29,6 @@ from sanity.networks.layers import Blueprint
 from sanity.pruners.base import Pruner
 from sanity.ratios.base import Allocation, Budget, Ratio, kept_share
 from sanity.ratios.global_ import Global
-from sanity.ratios.like import Like
 from sanity.rewinds.base import Rewind
 from sanity.training.recipe import Recipe
 
@@ -57,7 +57,7 @@ class Method:
         """The weights to keep in each layer; ``donor`` has those of the pruner of ratio=like."""
         sparsity = self.ratio.sparsity
         # Each method rounds its pool in its own way; layer-wise ratios are the same for all.
-        if isinstance(self.ratio, Global) or sparsity is None:
+        if self.ratio.pools or sparsity is None:
             kept = self.pruner.kept(blueprint.total, sparsity)
         else:
             kept = kept_share(blueprint.total, sparsity)
@@ -169,7 +169,7 @@ def build(cfg: DictConfig) -> Experiment:
         json.dumps(arch), dataset.channels, _side(dataset), _classes(dataset)
     )
     method = _method(_pruner(cfg, settings.seed), plain(cfg, "ratio"))
-    donor = _donor(method.ratio) if isinstance(method.ratio, Like) else None
+    donor = _donor(method.ratio)
     rewind = identified("rewind", plain(cfg, "rewind"), Rewind)
     check = identified("sanity_check", plain(cfg, "sanity_check"), Check)
     recipe = Recipe(**conform("training", Recipe, plain(cfg, "training")))
@@ -193,7 +193,7 @@ def build(cfg: DictConfig) -> Experiment:
         check=check.part,
         recipe=recipe,
         ids=Identity(
-            arch=arch
+            arch=option.identity(arch_class, arch)
             | arch_facts
             | {"init_from": None if init_from is None else sha256(init_from)},
             dataset=datasets.identity(dataset) | dataset_facts,
@@ -217,41 +217,33 @@ def _pruner(cfg: DictConfig, seed: int) -> Values:
 def _method(pruner_values: Values, ratio_values: Values) -> Method:
     found = identified("pruner", pruner_values, Pruner)
     pruner = found.part
-    if pruner.decides_sparsity and not _is_plain_pool(ratio_values):
+    ratio = identified("ratio", ratio_values, Ratio)
+    if pruner.decides_sparsity and ratio.part != Global(sparsity=None):
         raise CombinationError(
             f"pruner={components.option_name(pruner)}: the mask comes with its own sparsity and "
             "layer ratios: leave out ratio and ratio.sparsity"
         )
-    ratio = identified("ratio", ratio_values, Ratio)
     identity = {"pruner": found.values, "ratio": ratio.values}
     return Method(pruner, ratio.part, identity, found.code | ratio.code)
 
 
-def _is_plain_pool(ratio: Values) -> bool:
-    plain = ratio.get("sparsity") is None and ratio.get("linear") == "auto"
-    return plain and str(ratio.get("_target_")).endswith(".Global")
-
-
-def _donor(ratio: Like) -> Method:
-    """The pruner that ``ratio=like`` names, at the same sparsity under a global ratio.
+def _donor(ratio: Ratio) -> Method | None:
+    """The pruner whose counts a ratio copies, if it does: at its sparsity, under a global ratio.
 
     Its settings are spelled out as its own YAML file does, so that both share one stored mask.
     """
-    target = components.target_of(ratio.of, sanity.pruners, Pruner, "ratio.of")
-    if not isinstance(ratio.settings, Mapping):
-        raise ConfigError(
-            f"ratio.settings={ratio.settings}: must be the pruner's settings, or {{}}"
-        )
-    values = {"_target_": target, **ratio.settings}
+    if ratio.donor is None:
+        return None
+    of, settings = ratio.donor
+    target = components.target_of(of, sanity.pruners, Pruner, "ratio.of")
+    if not isinstance(settings, Mapping):
+        raise ConfigError(f"ratio.settings={settings}: must be the pruner's settings, or {{}}")
+    values = {"_target_": target, **settings}
     pruner = component("ratio.settings", values, Pruner)
     if dataclasses.is_dataclass(pruner):
         values |= dataclasses.asdict(pruner)
-    pool = {
-        "_target_": "sanity.ratios.global_.Global",
-        "sparsity": ratio.sparsity,
-        "linear": "auto",
-    }
-    return _method(values, pool)
+    pool = Global(ratio.sparsity)
+    return _method(values, {"_target_": f"{Global.__module__}.Global", **dataclasses.asdict(pool)})
 
 
 def _side(dataset: Dataset) -> int:

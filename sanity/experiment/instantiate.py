@@ -18,7 +18,8 @@ from typing import Any, Generic, TypeVar
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from sanity.core.config import PROJECT, conform, unknown
+from sanity.core import option
+from sanity.core.config import conform, unknown
 from sanity.core.errors import ConfigError, SanityError, one_line
 from sanity.identity import Code, building, code_of, install
 from sanity.pruners.base import Pruner
@@ -148,25 +149,19 @@ def identified(group: str, values: Values, base: type[T]) -> Identified[T]:
     facts, code = code_of(values, type(part), reads)
     if isinstance(part, Pruner):
         values = part.identity(values)
-    return Identified(part, values | facts, code)
+    return Identified(part, option.identity(type(part), values) | facts, code)
 
 
 def option_name(part: object) -> str:
-    """The option a component is chosen by, which bears the name of its module."""
-    return type(part).__module__.rsplit(".", 1)[-1].rstrip("_")
+    """The option a component is chosen by."""
+    return option.name_of(type(part))
 
 
 def target_of(name: str, package: ModuleType, base: type, key: str) -> str:
     """The dotted path of the class that ``name`` stands for, unless it is one already."""
     if "." in name:
         return name
-    group = package.__name__.rsplit(".", 1)[-1].removesuffix("s")
-    options = [path.stem for path in (PROJECT / "conf" / group).glob("*.yaml")]
-    if name not in options:
-        raise ConfigError(unknown(key, name, options))
-    module = importlib.import_module(f"{package.__name__}.{name}")
-    for member in vars(module).values():
-        own = inspect.isclass(member) and member.__module__ == module.__name__
-        if own and issubclass(member, base):
-            return f"{module.__name__}.{member.__name__}"
-    raise ConfigError(f"{key}={name}: has no {base.__name__}")
+    found = option.options(package, base)
+    if name not in found:
+        raise ConfigError(unknown(key, name, list(found)))
+    return f"{found[name].__module__}.{found[name].__name__}"

@@ -13,8 +13,6 @@ from sanity.experiment.instantiate import option_name
 from sanity.pruning import masks
 from sanity.pruning.connectivity import is_dead
 from sanity.ratios.base import Allocation
-from sanity.ratios.global_ import Global
-from sanity.ratios.like import Like
 
 
 def validate(parts: Experiment) -> None:
@@ -62,20 +60,20 @@ def _ratio_problems(parts: Experiment) -> Iterator[str]:
         return
     if not pruner.prunes and ratio.sparsity != 0:
         yield f"ratio.sparsity={ratio.sparsity}: pruner=dense prunes nothing; choose another pruner"
-    if pruner.needs_layer_counts and isinstance(ratio, Global):
+    if pruner.needs_layer_counts and ratio.pools:
         yield (
-            f"ratio=global: pruner={name} needs a count for every layer; choose ratio=smart, erk, "
-            "uniform or another layer-wise ratio"
+            f"ratio={option_name(ratio)}: pruner={name} needs a count for every layer; choose "
+            "ratio=smart, erk, uniform or another layer-wise ratio"
         )
-    if isinstance(ratio, Like) and parts.donor is not None:
-        donor = parts.donor.pruner
+    if ratio.donor is not None and parts.donor is not None:
+        of, donor = ratio.donor[0], parts.donor.pruner
         if not donor.prunes or donor.needs_layer_counts:
             yield (
-                f"ratio.of={ratio.of}: has no layer ratios of its own to copy; choose a pruner "
+                f"ratio.of={of}: has no layer ratios of its own to copy; choose a pruner "
                 "that works with ratio=global, such as snip, grasp, synflow or lt"
             )
         elif donor.rounds(ratio.sparsity) > 1:
-            yield f"ratio.of={ratio.of}: only one-shot pruners can lend their layer ratios; try lt"
+            yield f"ratio.of={of}: only one-shot pruners can lend their layer ratios; try lt"
 
 
 def _check_problems(parts: Experiment) -> Iterator[str]:

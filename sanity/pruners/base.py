@@ -9,9 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from sanity.core.errors import ConfigError
+from sanity.core.option import Option
 from sanity.networks.layers import Blueprint, prunable_weights
 from sanity.pruning.masks import Mask
 from sanity.ratios.base import kept_share
+from sanity.training.mask_update import MaskUpdate
 
 MOST_ITERATIONS = 10**5
 
@@ -46,7 +48,7 @@ class Scoring:
         return prunable_weights(self.network)
 
 
-class Pruner(ABC):
+class Pruner(Option, ABC):
     """Base of all pruners: subclass it, implement :meth:`score`, state what it needs.
 
     Subclasses are usually dataclasses, whose fields are the options of the pruner's YAML file.
@@ -86,6 +88,10 @@ class Pruner(ABC):
         """How many of ``total`` weights survive, by default floor(N (1 - p))."""
         assert sparsity is not None, "only pruners that decide it do without"
         return kept_share(total, sparsity)
+
+    def mask_update(self) -> MaskUpdate | None:
+        """What moves the mask while the ticket trains; None where it stays as it was found."""
+        return None
 
     def identity(self, settings: dict[str, Any]) -> dict[str, Any]:
         """What of its ``settings`` decides the scores; a file is named by its digest here."""

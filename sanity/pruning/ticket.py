@@ -1,31 +1,57 @@
-"""Tickets on disk: of a pruned layer only the surviving values, in the order of its mask.
+"""Tickets on disk: a network's weights together with its mask, as small as its mask makes them.
 
-At 98% sparsity this is a fiftieth of the network, which is what makes a store of thousands of
-tickets affordable. The mask lies in the entry of the prune stage.
+Of a pruned layer only the surviving values are kept, in the order of its mask, and the mask as
+bits. At 98% sparsity this is less than a fifteenth of the network, which is what makes a store of
+thousands of tickets affordable.
 """
 
+import math
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from sanity.pruning.masks import Mask
 
+MASK, SHAPE = "weight.mask", "weight.shape"
+"""Beside ``<layer>.weight``: which weights survive, eight to a byte, and how they are laid out."""
+
 
 def compress(state: Mapping[str, Tensor], mask: Mask) -> dict[str, Tensor]:
-    """``state`` with every layer's weight replaced by its surviving values, a 1-d tensor."""
+    """``state`` with every layer's weight replaced by its surviving values, a 1-d tensor.
+
+    Without a mask (a dense network) it is the state itself.
+    """
     small = {name: tensor.detach().cpu() for name, tensor in state.items()}
     for layer, keep in mask.items():
         small[f"{layer}.weight"] = small[f"{layer}.weight"][keep]
+        small[f"{layer}.{MASK}"] = torch.from_numpy(np.packbits(keep.numpy()))
+        small[f"{layer}.{SHAPE}"] = torch.tensor(keep.shape)
     return small
 
 
-def expand(small: Mapping[str, Tensor], mask: Mask) -> dict[str, Tensor]:
-    """The state dict that :func:`compress` was given, with pruned weights at 0."""
-    state = dict(small)
+def expand(small: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], Mask]:
+    """The state dict that :func:`compress` was given, with pruned weights at 0, and the mask."""
+    mask = mask_in(small)
+    state = {name: tensor for name, tensor in small.items() if not name.endswith((MASK, SHAPE))}
     for layer, keep in mask.items():
         values = small[f"{layer}.weight"]
         state[f"{layer}.weight"] = torch.zeros(keep.shape, dtype=values.dtype).masked_scatter_(
             keep, values
         )
-    return state
+    return state, mask
+
+
+def mask_in(small: Mapping[str, Tensor]) -> Mask:
+    """The mask alone; empty of a dense network. Raises ValueError where it is damaged."""
+    layers = [name.removesuffix(f".{MASK}") for name in small if name.endswith(f".{MASK}")]
+    return {layer: _bits(small[f"{layer}.{MASK}"], small[f"{layer}.{SHAPE}"]) for layer in layers}
+
+
+def _bits(packed: Tensor, shape: Tensor) -> Tensor:
+    sizes = shape.tolist()
+    if packed.dtype != torch.uint8 or len(packed) != -(-math.prod(sizes) // 8):
+        raise ValueError(f"a mask of {len(packed)} bytes is none of shape {sizes}")
+    bits = np.unpackbits(packed.numpy(), count=math.prod(sizes))
+    return torch.from_numpy(bits.astype(bool)).reshape(sizes)

@@ -4,7 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any, ClassVar
 
+from sanity.core.option import Option
 from sanity.networks.layers import Blueprint
 
 
@@ -62,11 +64,21 @@ def _geometric(start: int, end: int, progress: float) -> int:
     return max(end, int(start * (max(end, 1) / start) ** progress))
 
 
-class Ratio(ABC):
-    """A rule for the layers' shares. Subclasses are dataclasses with at least ``sparsity``."""
+class Ratio(Option, ABC):
+    """A rule for the layers' shares. Subclasses are dataclasses with at least ``sparsity``.
+
+    ``pools``: layers compete for one budget, so that scores decide their shares.
+    """
+
+    pools: ClassVar[bool] = False
 
     sparsity: float | None
     """The share of prunable weights removed; None only where the pruner decides it."""
+
+    @property
+    def donor(self) -> tuple[str, Mapping[str, Any]] | None:
+        """The pruner, by name or dotted path, whose layer counts it copies, and its settings."""
+        return None
 
     @abstractmethod
     def allocate(self, blueprint: Blueprint, budget: Budget) -> Allocation:

@@ -1,6 +1,7 @@
 """One pool for all layers: the scores decide how many weights each of them keeps."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from sanity.networks.layers import Blueprint
 from sanity.pruning.shares import check_share, fixed_linear, remaining
@@ -15,6 +16,8 @@ class Global(Ratio):
     force it, and a number is a keep ratio of their own. Raises ConfigError where the linear
     layers leave nothing to the others.
     """
+
+    pools: ClassVar[bool] = True
 
     sparsity: float | None = 0.98
     linear: str | float = "auto"

@@ -21,6 +21,11 @@ class Like(Ratio):
     of: str = "snip"
     settings: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def donor(self) -> tuple[str, Mapping[str, Any]]:
+        """As it is set."""
+        return self.of, self.settings
+
     def allocate(self, blueprint: Blueprint, budget: Budget) -> Allocation:
         """The donor's counts; raises ConfigError for a layer that the donor does not know."""
         missing = [name for name in blueprint.names if name not in budget.donor]

@@ -26,7 +26,7 @@ from sanity.store import Entry
 
 log = logging.getLogger(__name__)
 
-SCHEMA = 1
+SCHEMA = 2
 LOCK = ".lock"
 PATIENCE = 2  # seconds; who asks whether a run is at work holds its lock for less
 OF_THE_DATA = ("overlap", "test_images", "largest_class")
@@ -102,6 +102,7 @@ class Record:
             "key": entry.key,
             "reused": entry.reused,
             "seconds": round(entry.seconds, 3),
+            "computed_by": entry.facts["computed_by"],
             **({"perturbed": True} if perturbed else {}),
         }
         if entry.reused:

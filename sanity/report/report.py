@@ -77,9 +77,7 @@ class Report:
     def columns(self) -> list[tuple[str, str]]:
         """(check, label) of every arm that is compared with the original, in order."""
         found = {(one.check, one.label): None for one in self.questions}
-        order = list(wording.CHANGES)
-        known = {name: number for number, name in enumerate(order)}
-        return sorted(found, key=lambda column: known.get(column[0], len(order)))
+        return sorted(found, key=lambda column: wording.position(column[0]))
 
     def dense_reference(self, context: Context) -> Reference | None:
         """The published accuracy of a context's dense network."""

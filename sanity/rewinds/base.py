@@ -3,13 +3,19 @@
 from abc import ABC, abstractmethod
 from typing import ClassVar, Literal
 
+from sanity.core.option import Option
+
 Source = Literal["init", "epoch", "final"]
 
 
-class Rewind(ABC):
-    """``source`` names the weights: at initialisation, after some epochs, or after training."""
+class Rewind(Option, ABC):
+    """``source`` names the weights: at initialisation, after some epochs, or after training.
+
+    ``start`` is what reports call it.
+    """
 
     source: ClassVar[Source]
+    start: ClassVar[str] = ""
 
     @abstractmethod
     def start_epoch(self, epochs: int) -> int:

@@ -15,6 +15,7 @@ class Epoch(Rewind):
     """
 
     source: ClassVar[Source] = "epoch"
+    start = "rewound epoch"
 
     epoch: int = 1
 

@@ -11,6 +11,7 @@ class Init(Rewind):
     """Initial weights and the whole schedule (Frankle & Carbin 2019)."""
 
     source: ClassVar[Source] = "init"
+    start = "from init"
 
     def start_epoch(self, epochs: int) -> int:
         """The first."""

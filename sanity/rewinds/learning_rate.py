@@ -17,6 +17,7 @@ class LearningRate(Rewind):
     """
 
     source: ClassVar[Source] = "final"
+    start = "LR rewound"
 
     epoch: int | float = 0
 

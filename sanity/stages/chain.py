@@ -31,7 +31,7 @@ def chain(parts: Experiment) -> tuple[Stage, ...]:
         mask = then(prune.stage(parts, turn, trained, before, donor))
         if turn.last and until == "prune":
             break
-        start = then(rewind.stage(parts, turn, dense, trained, before, mask))
+        start = then(rewind.stage(parts, turn, dense, trained, mask))
         if turn.last and until == "rewind":
             break
         trained = then(train_ticket.stage(parts, turn, start, mask))

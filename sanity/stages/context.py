@@ -26,6 +26,7 @@ from sanity.training import engines
 from sanity.training.checkpoint import Checkpoints
 from sanity.training.engines.base import Engine
 from sanity.training.loop import Splits, Watcher, train
+from sanity.training.mask_update import MaskUpdate
 from sanity.training.schedule import Schedule
 
 
@@ -50,6 +51,11 @@ class Context:
         parts = self.parts
         data_dir = Path(parts.settings.data_dir)
         return Data(parts.dataset, data_dir, self.seed, parts.check, self.device)
+
+    @property
+    def computed_by(self) -> dict[str, Any]:
+        """What computes results, as entries and records say it: the same up to rounding."""
+        return {"device": self.device.type, "threads": torch.get_num_threads()}
 
     def is_planned(self, stage: Stage) -> bool:
         """Whether a sweep has planned the stage."""
@@ -78,6 +84,7 @@ class Context:
         schedule: Schedule,
         checkpoints: Checkpoints,
         on_weights: Callable[[int], None] = lambda epochs: None,
+        update: MaskUpdate | None = None,
     ) -> dict[str, Any]:
         """Train a network as the stage ``name``; its facts."""
         watcher = Watcher(
@@ -85,7 +92,7 @@ class Context:
         )
         wall, cpu = time.perf_counter(), time.process_time()
         try:
-            epochs = train(engine, splits, schedule, checkpoints, watcher)
+            epochs = train(engine, splits, schedule, checkpoints, watcher, update)
         except TrainingError:
             checkpoints.clear()  # they may hold what is no number already
             raise
@@ -93,11 +100,8 @@ class Context:
         return {
             "epochs": [epoch.as_dict() for epoch in epochs],
             "workload": self.parts.workload,
-            "effort": {
-                "device": self.device.type,
-                "threads": torch.get_num_threads(),
-                "cpu_share": round(cpu / wall, 4),
-            },
+            "computed_by": self.computed_by
+            | {"engine": engine.name, "cpu_share": round(cpu / wall, 4)},
             **self.data.facts,
             "remarks": self.data.remarks,
         }

@@ -32,6 +32,7 @@ def execute(stage: Stage, context: Context) -> Entry:
         unknown = identity.unknown_to_keys(reads, parts.code, places)
         told = parts.dense_code if stage.kind == TRAIN_DENSE else parts.code
         unknown += identity.changes_unknown_to_keys(told)
+        facts = {"computed_by": context.computed_by} | facts
         return facts | ({"unknown_to_key": unknown} if unknown else {})
 
     if not context.is_planned(stage):  # a sweep has noted what it planned

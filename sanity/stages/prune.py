@@ -22,7 +22,7 @@ from sanity.pruning.selection import Ties, find_mask
 from sanity.ratios.base import Allocation
 from sanity.record import remarks
 from sanity.stages.context import Context, effect_of
-from sanity.stages.results import final_weights, mask_of
+from sanity.stages.results import final, mask_of
 from sanity.stages.rounds import ONCE, Round
 from sanity.stages.stage import DONOR, PRUNE, Inputs, Stage
 from sanity.store import Entry, Work, save_tensors
@@ -90,10 +90,9 @@ def _stage(
 def warn(stage: Stage, pruned: Entry) -> None:
     """Say what is odd about a mask that has just been found, or was found once."""
     if stage.name == DONOR:
-        if ties := pruned.facts.get("ties"):  # masks stored by earlier versions do not tell
-            remark = remarks.of_ties(ties, sum(masks.kept(mask_of(pruned)).values()))
-            if remark:
-                log.warning("ratio.of: %s", remark)
+        kept = sum(masks.kept(mask_of(pruned)).values())
+        if remark := remarks.of_ties(pruned.facts["ties"], kept):
+            log.warning("ratio.of: %s", remark)
     elif pruned.facts["dead"]:
         log.warning("the ticket is dead: no path of kept weights leads from input to output")
     elif pruned.facts["empty"]:
@@ -113,7 +112,7 @@ class _Search:
         check, trained = self.check, inputs.get("trained")
         network = context.initial_network()
         if trained is not None:
-            network.load_state_dict(final_weights(trained, inputs.get("previous")))
+            network.load_state_dict(final(trained)[0])
         effects = [context.data.effect] if self.method.pruner.needs_data else []
         perturb = None
         if isinstance(check, ScoreCheck):
@@ -166,7 +165,6 @@ class _Search:
         on_ties: Callable[[Ties], None],
     ) -> Mask:
         parts, pruner = context.parts, self.method.pruner
-        previous = inputs.get("previous")
         batches = _batches(context, self.method) if pruner.needs_data else []
         with console.bar("prune", pruner.iterations) as bar:
             return find_mask(
@@ -177,12 +175,20 @@ class _Search:
                 input_shape=parts.input_shape,
                 generator=generator(context.seed, *self.turn.stream("mask")),
                 batches=_Watched(batches, bar),
-                start=None if previous is None else mask_of(previous),
+                start=_mask_before(inputs),
                 progress=self.turn.progress,
                 perturb=perturb,
                 on_step=lambda done, steps: bar.advance(),
                 on_ties=on_ties,
             )
+
+
+def _mask_before(inputs: Inputs) -> Mask | None:
+    """The mask to go on from: the one that the pruned network's own training ended with."""
+    if "previous" not in inputs:
+        return None
+    trained = inputs.get("trained")
+    return mask_of(inputs["previous"]) if trained is None else final(trained)[1]
 
 
 class _Watched(list[Batch]):

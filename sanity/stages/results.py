@@ -12,7 +12,11 @@ def mask_of(pruned: Entry) -> Mask:
     return pruned.tensors("mask")
 
 
-def final_weights(trained: Entry, pruned: Entry | None) -> dict[str, Tensor]:
-    """A trained network's state dict; of a ticket, by the mask it was ``pruned`` with, 0s too."""
-    weights = trained.tensors("final")
-    return weights if pruned is None else expand(weights, mask_of(pruned))
+def final(trained: Entry) -> tuple[dict[str, Tensor], Mask]:
+    """A trained network's state dict, and the mask that its training ended with, if any."""
+    return expand(trained.tensors("final"))
+
+
+def start(rewound: Entry) -> tuple[dict[str, Tensor], Mask]:
+    """The state dict and the mask that a ticket's training starts from."""
+    return expand(rewound.tensors("weights"))

@@ -11,7 +11,7 @@ from sanity.experiment.experiment import Experiment
 from sanity.networks.build import build
 from sanity.pruning.ticket import compress
 from sanity.stages.context import Context, effect_of
-from sanity.stages.results import final_weights, mask_of
+from sanity.stages.results import final, mask_of
 from sanity.stages.rounds import Round
 from sanity.stages.snapshot import weights_at
 from sanity.stages.stage import REWIND, Inputs, Stage
@@ -23,14 +23,12 @@ def stage(
     turn: Round,
     dense: Stage | None,
     trained: Stage | None,
-    previous: Stage | None,
     mask: Stage,
 ) -> Stage:
     """Leaves the ticket's starting ``weights``, compressed by its ``mask``.
 
-    ``trained`` is the network that was pruned: the dense one, or IMP's last, with the mask of the
-    ``previous`` round. Learning rate rewinding goes on from it; the other rewinds return to the
-    ``dense`` network's past.
+    ``trained`` is the network that was pruned: the dense one, or IMP's last. Learning rate
+    rewinding goes on from it; the other rewinds return to the ``dense`` network's past.
     """
     source = {"init": None, "epoch": dense, "final": trained}[parts.rewind.source]
     checked = isinstance(parts.check, WeightCheck) and turn.last
@@ -42,8 +40,7 @@ def stage(
         "mask": mask.key,
         "check": parts.ids.check if checked else None,
     }
-    given = {"source": source, "source_mask": previous if source is trained else None, "mask": mask}
-    inputs = {role: one for role, one in given.items() if one is not None}
+    inputs = {"mask": mask} if source is None else {"source": source, "mask": mask}
     compute = functools.partial(_compute, checked=checked)
     return Stage(turn.name(REWIND), REWIND, settings, inputs, compute, perturbed=checked)
 
@@ -67,7 +64,8 @@ def _source_weights(context: Context, inputs: Inputs) -> dict[str, Tensor]:
         return context.initial_network().cpu().state_dict()
     if source == "epoch":
         return weights_at(context, inputs["source"], context.parts.start_epoch)
-    return final_weights(inputs["source"], inputs.get("source_mask"))
+    weights, _ = final(inputs["source"])
+    return weights
 
 
 def _fresh(context: Context) -> dict[str, Tensor]:

@@ -4,9 +4,9 @@ import functools
 from typing import Any
 
 from sanity.experiment.experiment import Experiment
-from sanity.pruning.ticket import compress, expand
+from sanity.pruning.ticket import compress
+from sanity.stages import results
 from sanity.stages.context import Context
-from sanity.stages.results import mask_of
 from sanity.stages.rounds import Round
 from sanity.stages.stage import TRAIN_TICKET, Inputs, Stage
 from sanity.store import Work, save_tensors
@@ -15,7 +15,7 @@ from sanity.training.schedule import Schedule
 
 
 def stage(parts: Experiment, turn: Round, start: Stage, mask: Stage) -> Stage:
-    """Leaves the ticket's ``final`` weights (compressed); pruned ones are 0 after every step.
+    """Leaves the ticket: its ``final`` weights, compressed by the mask that training ends with.
 
     The rounds of iterative pruning before the last belong to the search for the mask: they see
     what pruning sees, corrupted data included.
@@ -34,7 +34,7 @@ def stage(parts: Experiment, turn: Round, start: Stage, mask: Stage) -> Stage:
         "check": parts.ids.check if searching else None,
     }
     compute = functools.partial(_compute, name=name, course=course, searching=searching)
-    inputs = {"start": start, "mask": mask}
+    inputs = {"start": start, "mask": mask}  # which the start has too: a dead one is not trained
     return Stage(name, TRAIN_TICKET, settings, inputs, compute, perturbed=searching)
 
 
@@ -43,12 +43,13 @@ def _compute(
 ) -> dict[str, Any]:
     parts, data = context.parts, context.data
     splits = data.seen_by_pruning if searching else data.clean
-    mask = mask_of(inputs["mask"])
+    weights, mask = results.start(inputs["start"])
     network = context.initial_network()
-    network.load_state_dict(expand(inputs["start"].tensors("weights"), mask))
+    network.load_state_dict(weights)
     _, start_accuracy = evaluate(network, splits.test, parts.recipe)
     schedule = Schedule(context.seed, parts.start_epoch, shuffle=course)
     engine = context.engine(network, mask)
-    facts = context.train(name, engine, splits, schedule, context.checkpoints(work))
-    save_tensors(work.directory, "final", compress(network.state_dict(), mask))
+    update = parts.pruner.mask_update()
+    facts = context.train(name, engine, splits, schedule, context.checkpoints(work), update=update)
+    save_tensors(work.directory, "final", compress(network.state_dict(), engine.mask))
     return facts | {"start_test_accuracy": start_accuracy}

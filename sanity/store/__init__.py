@@ -5,13 +5,11 @@ their digests. ``python -m sanity.store`` looks after it.
 """
 
 from sanity.store.entries import Entry, save_tensors
-from sanity.store.keys import FORMAT, NEUTRAL, REVISION, is_key, key_of
+from sanity.store.keys import FORMAT, is_key, key_of
 from sanity.store.store import Compute, Store, Work
 
 __all__ = [
     "FORMAT",
-    "NEUTRAL",
-    "REVISION",
     "Compute",
     "Entry",
     "Store",

@@ -138,8 +138,6 @@ def _samples(directory: Path) -> Iterator[_Sample]:
 
 def _sample(facts: Mapping[str, Any]) -> _Sample:
     seconds = statistics.median(epoch["seconds"] for epoch in facts["epochs"])
-    effort = facts.get("effort")
-    if effort is None:  # of an earlier release
-        return _Sample(facts["workload"], seconds)
-    threads, share = max(1, int(effort["threads"])), float(effort["cpu_share"])
-    return _Sample(facts["workload"], seconds, str(effort["device"]), threads, share)
+    how = facts["computed_by"]
+    threads, share = max(1, int(how["threads"])), float(how["cpu_share"])
+    return _Sample(facts["workload"], seconds, str(how["device"]), threads, share)

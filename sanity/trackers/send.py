@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from sanity.core import console
-from sanity.core.errors import StoreError
+from sanity.core.errors import StoreError, one_line, reason
+from sanity.record.reading import damaged, read
 from sanity.trackers import say_where
 from sanity.trackers.base import Tracker
 from sanity.trackers.hub import Hub
@@ -49,14 +50,16 @@ def _runs(place: Path) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
     if not paths:
         raise StoreError(f"{place}: has no record.json in it or below")
     for path in paths:
+        content = read(path)
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
             lines = (path.parent / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
             epochs = [json.loads(line) for line in lines]
-            if content["schema"] != 1 or not isinstance(content["stages"], dict):
-                raise ValueError(f"schema {content['schema']}; this version reads 1")
         except FileNotFoundError:
             continue  # a run that trained nothing has no epochs
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise StoreError(f"{path}: cannot be read ({error})") from error
+        except OSError as error:
+            raise StoreError(f"{path}: cannot be read ({reason(error)})") from error
+        except ValueError as error:
+            raise damaged(path, one_line(error)) from error
+        if not isinstance(content.get("stages"), dict):
+            raise damaged(path, f"stages is {content.get('stages')}")
         yield content, epochs

@@ -22,10 +22,12 @@ from torch import Tensor, nn
 from sanity.core import sharing
 from sanity.core.errors import reason
 from sanity.core.files import digest, fsync_directory, write_atomically, write_json
+from sanity.networks.layers import prunable_weights
+from sanity.training.engines.base import EngineState
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 GENERATIONS = 2
 
 Tensors = dict[str, Tensor]
@@ -37,7 +39,7 @@ class State:
 
     ``step`` steps of ``epoch`` are done, which took ``seconds``: their mean ``losses`` [step],
     their ``hits`` together and the ``sizes`` of their batches. ``history`` has the figures of
-    the epochs before, ``momentum`` the optimiser's buffers by parameter.
+    the epochs before, ``engine`` the network, its momentum and its mask.
     """
 
     epoch: int
@@ -47,8 +49,7 @@ class State:
     sizes: list[int]
     history: list[dict[str, Any]]
     losses: Tensor
-    network: Tensors
-    momentum: Tensors
+    engine: EngineState
 
 
 class Checkpoints:
@@ -129,8 +130,8 @@ class Checkpoints:
             raise ValueError("it does not match its digest, or is of another format")
         tensors = self._tensors(_name(number), content["tensors"])
         losses = tensors.pop("losses")
-        of_network, of_momentum = _below("network.", tensors), _below("momentum.", tensors)
-        state = State(**content["facts"], losses=losses, network=of_network, momentum=of_momentum)
+        parts = {name: _below(f"{name}.", tensors) for name in ("network", "momentum", "mask")}
+        state = State(**content["facts"], losses=losses, engine=EngineState(**parts))
         _refuse_misfit(state, network)
         self._kept_digests = content["kept"]
         return state
@@ -183,9 +184,9 @@ def _facts(state: State) -> dict[str, Any]:
 
 
 def _tensors(state: State) -> Tensors:
-    network = {f"network.{name}": tensor for name, tensor in state.network.items()}
-    momentum = {f"momentum.{name}": tensor for name, tensor in state.momentum.items()}
-    return {"losses": state.losses, **network, **momentum}
+    parts = {name: getattr(state.engine, name) for name in ("network", "momentum", "mask")}
+    named = {f"{part}.{name}": one for part in parts for name, one in parts[part].items()}
+    return {"losses": state.losses, **named}
 
 
 def _below(prefix: str, tensors: Tensors) -> Tensors:
@@ -198,9 +199,12 @@ def _below(prefix: str, tensors: Tensors) -> Tensors:
 
 def _refuse_misfit(state: State, network: nn.Module) -> None:
     """Raise ValueError where the tensors are those of another network."""
-    parameters = _forms(dict(network.named_parameters()))
-    alike = _forms(state.network) == _forms(network.state_dict())
-    if not (alike and _forms(state.momentum).items() <= parameters.items()):
+    parameters, found = _forms(dict(network.named_parameters())), state.engine
+    alike = _forms(found.network) == _forms(network.state_dict())
+    shapes = {name: weight.shape for name, weight in prunable_weights(network).items()}
+    masked = {name: keep.shape for name, keep in found.mask.items()}
+    alike &= masked.items() <= shapes.items()
+    if not (alike and _forms(found.momentum).items() <= parameters.items()):
         raise ValueError("its tensors do not fit the network")
 
 

@@ -10,10 +10,13 @@ from torch import Tensor
 
 from sanity.core import console, signals
 from sanity.core.errors import TrainingError
+from sanity.core.streams import generator
+from sanity.networks.layers import prunable_weights
 from sanity.training.checkpoint import Checkpoints
 from sanity.training.engines.base import Engine
 from sanity.training.evaluation import Pause, evaluate
 from sanity.training.images import Batch, Images
+from sanity.training.mask_update import MaskUpdate, Moment, refuse_misfit
 from sanity.training.progress import Epoch, Progress
 from sanity.training.recipe import Recipe
 from sanity.training.schedule import Schedule
@@ -49,11 +52,12 @@ def train(
     schedule: Schedule,
     checkpoints: Checkpoints | None = None,
     watcher: Watcher | None = None,
+    update: MaskUpdate | None = None,
 ) -> list[Epoch]:
     """Train the ``engine``'s network, which lies on the device of ``splits``, in place.
 
-    It goes on from ``checkpoints`` as if it had never stopped. Raises TrainingError where a loss
-    is not a number, or pruned weights have come back.
+    It goes on from ``checkpoints`` as if it had never stopped; ``update`` moves the mask on the
+    way. Raises TrainingError where a loss is not a number, or pruned weights have come back.
     """
     watcher, recipe, end = watcher or Watcher(), engine.recipe, schedule.end_of(engine.recipe)
     steps = splits.train.steps(recipe.batch_size)
@@ -62,12 +66,18 @@ def train(
     total = (end - schedule.start) * steps
     with signals.hold() as held, console.bar(watcher.label, total, progress.done) as bar:
         pause = functools.partial(_pause, held, checkpoints, progress, engine)
+
+        def after_step() -> None:
+            if update is not None and update.is_due(progress.done, total):
+                _move(update, engine, progress, total, schedule)
+            pause()
+
         for number in range(progress.epoch, end):
             bar.enter(f"epoch {number + 1}/{end}")
             batches = splits.train.epoch(
                 schedule.seed, number, recipe.batch_size, schedule.shuffle, progress.step
             )
-            train_epoch(engine, batches, progress, bar, pause)
+            train_epoch(engine, batches, progress, bar, after_step)
             _refuse_drift(engine, progress.epoch)
             result = _figures(engine, splits, progress, pause)
             progress.finish(result)
@@ -79,7 +89,11 @@ def train(
 
 
 def train_epoch(
-    engine: Engine, batches: Iterable[Batch], progress: Progress, bar: console.Bar, pause: Pause
+    engine: Engine,
+    batches: Iterable[Batch],
+    progress: Progress,
+    bar: console.Bar,
+    after_step: Callable[[], None],
 ) -> None:
     """One pass over the training ``batches`` that are left of the epoch of ``progress``.
 
@@ -90,7 +104,7 @@ def train_epoch(
         loss, hits = engine.step(x, y)
         progress.add(loss, hits, len(y))
         bar.advance(len(y))
-        pause()
+        after_step()
     _refuse_nan(progress.losses, progress.epoch, engine.recipe)
 
 
@@ -113,6 +127,28 @@ def _pause(
     if checkpoints and (held.pending or checkpoints.due()):
         checkpoints.save(progress.state(engine))
     held.deliver()
+
+
+def _move(
+    update: MaskUpdate, engine: Engine, progress: Progress, steps: int, schedule: Schedule
+) -> None:
+    """Let a method put another mask in the place of the one there is.
+
+    Layers come in the network's order, by which it may draw: files hold them in any.
+    """
+    weights = {name: w.detach() for name, w in prunable_weights(engine.network).items()}
+    moment = Moment(
+        step=progress.done,
+        steps=steps,
+        lr=engine.recipe.lr_at(progress.epoch),
+        mask={name: engine.mask[name] for name in weights if name in engine.mask},
+        weights=weights,
+        gradients=engine.gradients,
+        generator=generator(schedule.seed, "mask_update", progress.done),
+    )
+    mask = update.update(moment)
+    refuse_misfit(engine.mask, mask)
+    engine.move(mask)
 
 
 def _figures(engine: Engine, splits: Splits, progress: Progress, pause: Pause) -> Epoch:

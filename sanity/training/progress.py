@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sanity.training.checkpoint import State
-from sanity.training.engines.base import Engine, EngineState
+from sanity.training.engines.base import Engine
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,6 @@ class Progress:
 
     def state(self, engine: Engine) -> State:
         """All that decides how the training goes on, read back from the device."""
-        now = engine.state()
         return State(
             epoch=self.epoch,
             step=self.step,
@@ -89,13 +88,12 @@ class Progress:
             sizes=list(self.sizes),
             history=[asdict(epoch) for epoch in self.history],
             losses=self.losses[: self.step].cpu(),
-            network=now.network,
-            momentum=now.momentum,
+            engine=engine.state(),
         )
 
     def restore(self, state: State, engine: Engine) -> None:
         """Stand where the training stood when ``state`` was taken."""
-        engine.restore(EngineState(state.network, state.momentum))
+        engine.restore(state.engine)
         self.history = [Epoch(**figures) for figures in state.history]
         self.epoch = state.epoch
         self._start()

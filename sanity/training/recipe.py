@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sanity.core.errors import ConfigError
+from sanity.core.option import Option, identity
 
 MOST_EPOCHS = 10**6
 LARGEST_BATCH = 10**6
@@ -13,7 +14,7 @@ PRECISIONS = ("fp32", "bf16")
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(Option):
     """SGD on cross-entropy, by default as the paper trains on CIFAR (its section 3, "Settings").
 
     ``milestones`` are the points at which ``schedule=step`` multiplies the learning rate by
@@ -69,7 +70,7 @@ class Recipe:
 
     def identity(self) -> dict[str, Any]:
         """The settings as they enter the keys of results, a schedule by what it comes to."""
-        return asdict(self) | {"milestones": self.milestone_epochs()}
+        return identity(Recipe, asdict(self) | {"milestones": self.milestone_epochs()})
 
 
 def _is_number(value: object) -> bool:

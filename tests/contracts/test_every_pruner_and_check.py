@@ -84,10 +84,7 @@ def test_every_check_happens_or_is_refused_at_once(run: Run, pruner: str, check:
 def _compare_tickets(check: str, checked: dict[str, Any], plain: dict[str, Any]) -> None:
     """What a check of masks or weights may change, and what it must leave alone."""
     masks = [entry(record, "prune", "mask") for record in (checked, plain)]
-    starts = [
-        expand(entry(record, "rewind", "weights"), mask)
-        for record, mask in zip((checked, plain), masks, strict=True)
-    ]
+    starts = [expand(entry(record, "rewind", "weights"))[0] for record in (checked, plain)]
     moved = 0
     for layer in masks[0]:
         same_mask = torch.equal(masks[0][layer], masks[1][layer])

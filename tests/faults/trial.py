@@ -22,7 +22,7 @@ from sanity.core.config import PROJECT
 from sanity.store import Store
 from sanity.store.maintenance import inventory, verify
 
-SPEED = {"images_per_second", "seconds", "created", "digest", "effort"}
+SPEED = {"images_per_second", "seconds", "created", "digest", "cpu_share"}
 PLACES = {"store_dir", "data_dir"}
 DISTURBED = Path(__file__).with_name("disturbed.py")
 PATIENCE = 30.0  # seconds for processes to end whose parent was killed

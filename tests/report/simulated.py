@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from sanity.ratios.base import kept_share
+from sanity.record.record import SCHEMA
 
 LAYERS = (("conv1", 288), ("layer1.conv1", 9216), ("layer2.conv1", 36864), ("fc", 1280))
 DENSITIES = {"random": (0.5, 0.02, 0.005, 0.3), "lt": (0.3, 0.04, 0.006, 0.2)}
@@ -46,7 +47,7 @@ def record(arm: Arm, **changes: Any) -> dict[str, Any]:
     metrics |= {"best_test_accuracy": None if arm.accuracy is None else arm.accuracy + 0.1}
     name = "-".join(map(str, (arm.pruner, ratio, arm.rewind, arm.check, arm.sparsity, arm.seed)))
     found: dict[str, Any] = {
-        "schema": 1,
+        "schema": SCHEMA,
         "status": "completed",
         "seed": arm.seed,
         "choices": {

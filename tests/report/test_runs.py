@@ -45,8 +45,8 @@ def test_the_sparsity_of_a_mask_that_came_with_its_own_is_that_of_the_mask(tmp_p
 DAMAGE: dict[str, tuple[Any, str]] = {
     "torn": ('{"schema": 1, "status": "comp', "is damaged"),
     "no json": ("<html>", "is damaged"),
-    "a list": ("[1, 2]", "it is no object"),
-    "another schema": (simulated.record(Arm(), schema=2), "schema 2; this version reads 1"),
+    "a list": ("[1, 2]", "is no record of a run"),
+    "another schema": (simulated.record(Arm(), schema=1), "has schema 1; this version reads 2"),
     "no choices": (
         {k: v for k, v in simulated.record(Arm()).items() if k != "choices"},
         "it has no 'choices'",

@@ -7,9 +7,21 @@ from sanity.report.output import wording
 
 
 def test_every_check_has_words() -> None:
-    checks = {*options("sanity_check"), wording.RANDOM_TICKET}
-    assert set(wording.CHANGES) == checks
-    assert set(wording.USES) == checks - {wording.ORIGINAL}
+    checks = [*options("sanity_check"), wording.RANDOM_TICKET]
+    words = [wording.change(check) for check in checks]
+    asked = [wording.question(check) for check in checks if check != wording.ORIGINAL]
+    assert len({*words}) == len(checks) == len({*asked}) + 1
+    assert all(words)
+    assert not any("depend on what" in text or "on ?" in text for text in asked)
+    assert sorted(checks, key=wording.position)[-1] == wording.RANDOM_TICKET
+    assert min(checks, key=wording.position) == wording.ORIGINAL
+
+
+def test_every_rewind_has_words() -> None:
+    words = [wording.rewind(name) for name in options("rewind")]
+    assert all(words)
+    assert len({*words}) == len(words)
+    assert wording.rewind("mine") == "rewound mine"
 
 
 def test_a_check_of_ones_own_is_called_by_its_name() -> None:

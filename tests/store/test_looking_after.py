@@ -199,11 +199,11 @@ def test_a_result_of_another_format_is_named_and_stays(
     path = store.path_of("prune", record["stages"]["prune"]["key"]) / "manifest.json"
     manifest = json.loads(path.read_text())
     del manifest["digest"]
-    manifest["format"] = 2
+    manifest["format"] = 1
     path.write_text(json.dumps(manifest | {"digest": digest(manifest)}))
     directory(record).rename(tmp_path / "gone")
     (item,) = [item for item in call("list")[1] if item["kind"] == "foreign"]
-    assert item["problem"] == "manifest.json is of format 2; this version reads 1"
+    assert item["problem"] == "manifest.json is of format 1; this version reads 2"
     assert item["key"] not in [one["key"] for one in call("clean", "--yes")[1]]
 
 
@@ -437,8 +437,8 @@ def test_a_result_of_another_format_is_not_taken_for_damaged(run: Run, store: St
     path = store.path_of("prune", key) / "manifest.json"
     manifest = json.loads(path.read_text())
     del manifest["digest"]
-    manifest["format"] = 2
+    manifest["format"] = 1
     path.write_text(json.dumps(manifest | {"digest": digest(manifest)}))
-    with pytest.raises(StoreError, match="is of format 2; this version reads 1"):
+    with pytest.raises(StoreError, match="is of format 1; this version reads 2"):
         store.get("prune", key)
     assert path.exists()

@@ -56,13 +56,6 @@ def test_a_key_depends_on_values_and_not_on_their_order() -> None:
     assert key_of("prune", {"a": 1}) != key_of("rewind", {"a": 1})
 
 
-def test_an_option_added_later_keeps_old_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    old = key_of("train", {"training": {"lr": 0.1}})
-    monkeypatch.setitem(store_module.NEUTRAL, "training.label_smoothing", 0.0)
-    assert key_of("train", {"training": {"lr": 0.1, "label_smoothing": 0.0}}) == old
-    assert key_of("train", {"training": {"lr": 0.1, "label_smoothing": 0.1}}) != old
-
-
 @pytest.mark.parametrize("file", ["weights.safetensors", "manifest.json"])
 @pytest.mark.parametrize("damage", [flip_a_bit, truncate, Path.unlink])
 def test_a_damaged_entry_is_noticed_moved_aside_and_computed_again(

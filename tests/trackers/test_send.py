@@ -73,9 +73,9 @@ def test_a_damaged_record_is_named_before_anything_is_sent(tmp_path: Path) -> No
     assert done.returncode == 1
     assert str(broken) in done.stderr
     assert not (tmp_path / "wandb").exists()
-    broken.write_text(json.dumps({"schema": 2, "stages": {}}))
+    broken.write_text(json.dumps({"schema": 1, "stages": {}}))
     (broken.parent / "metrics.jsonl").write_text("")
-    assert "schema 2; this version reads 1" in send(tmp_path, str(tmp_path)).stderr
+    assert "has schema 1; this version reads 2" in send(tmp_path, str(tmp_path)).stderr
 
 
 def test_a_run_goes_to_the_tracker_that_it_had(tmp_path: Path) -> None:

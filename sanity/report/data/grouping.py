@@ -151,8 +151,7 @@ def _has_result(arm: Arm) -> bool:
 
 def _ordered(arms: Mapping[str, Arm]) -> dict[str, Arm]:
     """As found first, checks in the order of the chain, one's own last."""
-    order = {name: number for number, name in enumerate(wording.CHANGES)}
-    ranked = sorted(arms.values(), key=lambda arm: order.get(arm.check, len(order)))
+    ranked = sorted(arms.values(), key=lambda arm: wording.position(arm.check))
     return {arm.label: arm for arm in ranked}
 
 

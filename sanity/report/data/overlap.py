@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file
+from safetensors.torch import load_file
 
+from sanity.pruning.ticket import mask_in
 from sanity.report.data.cells import Cell
 from sanity.report.data.runs import Run
 
@@ -83,13 +84,18 @@ def _runs(cell: Cell) -> dict[int, Run]:
 
 
 def _path(run: Run) -> Path:
+    """The file that holds the mask: of a trained ticket, the one that it ended with."""
     store = Path(str(run.config.get("store_dir", "")))
-    return store / "prune" / str(run.stages["prune"]["key"]) / "mask.safetensors"
+    stage, name = ("train_ticket", "final") if "train_ticket" in run.stages else ("prune", "mask")
+    return store / stage / str(run.stages[stage]["key"]) / f"{name}.safetensors"
 
 
 def _load(run: Run) -> Masks | None:
     """The mask that the store has; None where it has it no more."""
+    path = _path(run)
     try:
-        return {name: keep.astype(bool) for name, keep in load_file(_path(run)).items()}
-    except (OSError, SafetensorError):
+        tensors = load_file(path)
+        mask = tensors if path.stem == "mask" else mask_in(tensors)
+        return {name: keep.numpy() for name, keep in mask.items()}
+    except (OSError, SafetensorError, KeyError, ValueError):
         return None

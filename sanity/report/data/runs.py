@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sanity.core.errors import ConfigError, SanityError, as_line, reason
+from sanity.core.errors import ConfigError, SanityError, as_line
 from sanity.core.files import printable
-from sanity.record import remarks
-from sanity.record.record import SCHEMA
+from sanity.record import reading, remarks
 from sanity.record.remarks import Guessing
 from sanity.stats import criteria
 from sanity.stats.criteria import Criteria
@@ -113,16 +112,10 @@ def kind(config: Mapping[str, Any], choices: Mapping[str, str], group: str) -> s
 def read(path: Path) -> Run | Absent:
     """The run of a ``record.json``; raises SanityError where it is none."""
     try:
-        content = printable(json.loads(path.read_text(encoding="utf-8")))
-        if not isinstance(content, Mapping):
-            raise ValueError("it is no object")
-        if content["schema"] != SCHEMA:
-            raise ValueError(f"schema {content['schema']}; this version reads {SCHEMA}")
+        content = printable(reading.read(path))
         if content["status"] != "completed":
             return Absent(path.parent, str(content["status"]), str(content.get("reason", "")))
         return _run(path.parent, content)
-    except OSError as error:
-        raise SanityError(f"{path}: cannot be read ({reason(error)})") from error
     except ConfigError as error:
         raise SanityError(f"{path}: is damaged ({error})") from error
     except KeyError as error:

@@ -78,8 +78,7 @@ def rows(report: Report) -> list[Row]:
 def arms(report: Report) -> list[str]:
     """The labels of all arms, as found first, in the order of the chain."""
     found = {label: arm.check for cell in report.cells for label, arm in cell.arms.items()}
-    order = {name: number for number, name in enumerate(wording.CHANGES)}
-    return sorted(found, key=lambda label: order.get(found[label], len(order)))
+    return sorted(found, key=lambda label: wording.position(found[label]))
 
 
 def answer(question: Question) -> Answer:

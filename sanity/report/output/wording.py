@@ -1,43 +1,41 @@
 """Words for what settings name, and for numbers: as a paper would print them."""
 
+import functools
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
+
+import sanity.checks
+import sanity.rewinds
+from sanity.checks.base import Check, Target
+from sanity.core.option import options
+from sanity.rewinds.base import Rewind
 
 ORIGINAL = "none"
 RANDOM_TICKET = "random_ticket"
 MINUS = "\N{MINUS SIGN}"
 
-CHANGES = {
-    ORIGINAL: "as found",
-    "random_labels": "random labels",
-    "random_pixels": "random pixels",
-    "corrupted_data": "corrupted data",
-    "half_dataset": "half the data",
-    "invert": "inverted scores",
-    "rearrange": "rearranged",
-    "shuffle_weights": "shuffled weights",
-    "reinit": "new weights",
-    RANDOM_TICKET: "a random ticket",
-}
-"""What the check makes of a ticket."""
 
-USES = {
-    "random_labels": "the labels",
-    "random_pixels": "the pixels",
-    "corrupted_data": "its training data",
-    "half_dataset": "all of its data",
-    "invert": "the order of its scores",
-    "rearrange": "the positions it keeps",
-    "shuffle_weights": "which weight sits where",
-    "reinit": "its initial weights",
-    RANDOM_TICKET: "being more than a random ticket",
-}
-"""What a ticket that gets worse by the check depends on."""
+@functools.cache
+def _checks() -> dict[str, type[Check]]:
+    """The checks of this package by name, in the order of the chain."""
+    found = options(sanity.checks, Check)
+    order = get_args(Target)
+    return dict(sorted(found.items(), key=lambda item: order.index(item[1].target)))
+
+
+def position(check: str) -> int:
+    """Where a check's column stands: in the order of the chain, random tickets behind, then one's
+    own."""
+    known = [*_checks(), RANDOM_TICKET]
+    return known.index(check) if check in known else len(known)
 
 
 def change(check: str) -> str:
     """A check's column: what it makes of a ticket."""
-    return CHANGES.get(check, check.replace("_", " "))
+    if check == RANDOM_TICKET:
+        return "a random ticket"
+    known = _checks().get(check)
+    return known.change if known else check.replace("_", " ")
 
 
 def arm(check: str) -> str:
@@ -47,7 +45,10 @@ def arm(check: str) -> str:
 
 def uses(check: str) -> str:
     """What a method depends on, if the check hurts it."""
-    return USES.get(check, f"what {check} changes")
+    if check == RANDOM_TICKET:
+        return "being more than a random ticket"
+    known = _checks().get(check)
+    return known.uses if known else f"what {check} changes"
 
 
 def question(check: str) -> str:
@@ -71,7 +72,8 @@ def ratio(choices: Mapping[str, str], config: Mapping[str, Any]) -> str:
 
 def rewind(choice: str) -> str:
     """Where a ticket starts: at initialisation, or from later weights."""
-    return {"init": "from init", "learning_rate": "LR rewound"}.get(choice, f"rewound {choice}")
+    known = options(sanity.rewinds, Rewind).get(choice)
+    return known.start if known else f"rewound {choice}"
 
 
 def method(choices: Mapping[str, str], config: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -14,11 +15,13 @@ from sanity.training.recipe import Recipe
 class EngineState:
     """What an engine goes on from, as PyTorch names and lays it out, on the CPU.
 
-    ``network`` is the network's state dict, ``momentum`` the optimiser's buffers by parameter.
+    ``network`` is the network's state dict, ``momentum`` the optimiser's buffers by parameter,
+    ``mask`` the mask as it is now.
     """
 
     network: dict[str, Tensor]
     momentum: dict[str, Tensor]
+    mask: Mask
 
 
 class Engine(ABC):
@@ -27,8 +30,11 @@ class Engine(ABC):
     All engines compute the same mathematics, with other rounding: which one it was enters no key.
     ``network`` is always there to be looked at, with its current weights; those that ``mask``
     (bool tensors by layer, True = kept; empty for dense networks) prunes are exactly 0 in it after
-    every step.
+    every step. ``mask`` is the mask as it is now, which :meth:`move` replaces.
     """
+
+    name: ClassVar[str]
+    """What records and entries call it."""
 
     def __init__(self, network: nn.Module, recipe: Recipe, mask: Mask) -> None:
         self.network, self.recipe, self.mask = network, recipe, mask
@@ -44,6 +50,17 @@ class Engine(ABC):
         Returns its mean loss and its number of hits, both still on the device: nothing is to wait
         for a step to end.
         """
+
+    @abstractmethod
+    def move(self, mask: Mask) -> None:
+        """Go on under another mask of the same layers.
+
+        Weights that come back start at 0, and their momentum with them.
+        """
+
+    @abstractmethod
+    def gradients(self) -> dict[str, Tensor]:
+        """The gradients of the last step's loss by layer, for pruned weights too."""
 
     @abstractmethod
     def state(self) -> EngineState:

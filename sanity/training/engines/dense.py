@@ -14,13 +14,12 @@ from sanity.training.recipe import Recipe
 class Dense(Engine):
     """PyTorch's own dense kernels: pruned weights are computed with, and set to 0 once more."""
 
+    name = "dense"
+
     def __init__(self, network: nn.Module, recipe: Recipe, mask: Mask) -> None:
         super().__init__(network, recipe, mask)
         self.optimizer = _optimizer(network, recipe)
-        masked = {name: w for name, w in prunable_weights(network).items() if name in mask}
-        self._weights = [weight.detach() for weight in masked.values()]
-        self._keep = [mask[name].to(w.device, w.dtype) for name, w in masked.items()]
-        self._prune()
+        self._lay()
 
     def begin(self, lr: float) -> None:
         """Set the optimiser's learning rate, and the network to training."""
@@ -39,6 +38,20 @@ class Dense(Engine):
         self._prune()
         return loss.detach(), (logits.argmax(1) == y).sum()
 
+    def move(self, mask: Mask) -> None:
+        """The momentum of what was pruned is set to 0: it has gone on to gather."""
+        for name, weight in self._masked().items():
+            momentum = self.optimizer.state.get(weight, {}).get("momentum_buffer")
+            if momentum is not None:
+                momentum.masked_fill_(~self.mask[name].to(momentum.device), 0.0)
+        self.mask = mask
+        self._lay()
+
+    def gradients(self) -> dict[str, Tensor]:
+        """PyTorch's own, which are dense."""
+        found = {name: weight.grad for name, weight in self._masked().items()}
+        return {name: gradient for name, gradient in found.items() if gradient is not None}
+
     def state(self) -> EngineState:
         """Copies on the CPU; there is no momentum before the first step."""
         found = {
@@ -48,6 +61,7 @@ class Dense(Engine):
         return EngineState(
             network={name: tensor.cpu() for name, tensor in self.network.state_dict().items()},
             momentum={name: buffer.cpu() for name, buffer in found.items() if buffer is not None},
+            mask=self.mask,
         )
 
     def restore(self, state: EngineState) -> None:
@@ -58,6 +72,8 @@ class Dense(Engine):
             # A copy, laid out in memory as the optimiser would: so it computes the same bits.
             own = torch.empty_like(parameters[name]).detach().copy_(buffer)
             self.optimizer.state[parameters[name]]["momentum_buffer"] = own
+        self.mask = state.mask
+        self._lay()
 
     def drift(self) -> dict[str, int]:
         """Counted in the network's weights of now: it may have put others in their place."""
@@ -68,6 +84,17 @@ class Dense(Engine):
         ]
         counts = torch.stack(stray).tolist() if stray else []
         return {name: n for name, n in zip(self.mask, counts, strict=True) if n}
+
+    def _masked(self) -> dict[str, Tensor]:
+        weights = prunable_weights(self.network)
+        return {name: weight for name, weight in weights.items() if name in self.mask}
+
+    def _lay(self) -> None:
+        """Put the mask where the weights lie, and apply it."""
+        masked = self._masked()
+        self._weights = [weight.detach() for weight in masked.values()]
+        self._keep = [self.mask[name].to(w.device, w.dtype) for name, w in masked.items()]
+        self._prune()
 
     def _prune(self) -> None:
         """Zero what is pruned, in all layers by one fused operation."""
