@@ -1,5 +1,6 @@
 """A network's prunable layers, known without memory for its weights and seen to fit the data."""
 
+import copy
 import functools
 import json
 
@@ -9,7 +10,7 @@ from torch import nn
 from sanity.core.errors import ConfigError, one_line
 from sanity.experiment.instantiate import build
 from sanity.identity import Reads, building
-from sanity.networks.build import skeleton
+from sanity.networks.build import fill, skeleton
 from sanity.networks.layers import Blueprint, blueprint
 
 MOST = 10**9
@@ -17,6 +18,7 @@ MOST = 10**9
 
 
 @functools.lru_cache(maxsize=256)
+@torch.no_grad()
 def outline(arch: str, channels: int, side: int, num_classes: int) -> tuple[Blueprint, Reads]:
     """The layers of a network for images (channels, side, side), and what it reads when it is made.
 
@@ -31,13 +33,23 @@ def outline(arch: str, channels: int, side: int, num_classes: int) -> tuple[Blue
     if found.total > MOST:
         raise ConfigError(f"arch: has {found.total:,} prunable weights: {MOST:,} are the most")
     shape = (2, channels, side, side)
-    try:
-        outputs = tuple(network(torch.empty(shape, device="meta")).shape)
-    except Exception as error:  # whatever a network says to images that it was not made for
-        raise ConfigError(f"arch: does not take images {shape[1:]}: {one_line(error)}") from error
+    outputs = _outputs(network, shape)
     if outputs != (2, num_classes):
         raise ConfigError(f"arch: gives {outputs[1:]} outputs for {num_classes} classes")
     return found, reads
+
+
+def _outputs(network: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of what a skeleton gives for images of ``shape``."""
+    twin = copy.deepcopy(network)
+    try:
+        return tuple(fill(twin)(torch.zeros(shape)).shape)
+    except Exception:  # it may have tensors that no module owns, which are still of the skeleton
+        pass
+    try:
+        return tuple(network(torch.empty(shape, device="meta")).shape)
+    except Exception as error:  # whatever a network says to images that it was not made for
+        raise ConfigError(f"arch: does not take images {shape[1:]}: {one_line(error)}") from error
 
 
 def _layers(network: nn.Module) -> Blueprint:
