@@ -1,7 +1,1 @@
-"""Data sets: packed once, then opened without copying; one module an option."""
-
-from sanity.data.packing import open_packed
-from sanity.data.settings import identity, resolve
-from sanity.data.splits import lost_classes, split
-
-__all__ = ["identity", "lost_classes", "open_packed", "resolve", "split"]
+"""Data sets: one module an option."""

@@ -12,8 +12,8 @@ from pathlib import Path
 from omegaconf import DictConfig
 from torch import nn
 
-import sanity.datasets as datasets
 import sanity.pruners
+from sanity import data
 from sanity.checks.base import Check
 from sanity.core import option
 from sanity.core.config import Settings, conform, read_settings
@@ -157,7 +157,7 @@ def build(cfg: DictConfig) -> Experiment:
     with building() as reads:
         dataset = component("dataset", plain(cfg, "dataset"), Dataset)
     dataset_facts, dataset_code = code_of(dataset.own_settings, type(dataset), reads)
-    dataset = datasets.resolve(dataset, Path(settings.data_dir))
+    dataset = data.resolve(dataset, Path(settings.data_dir))
     # What only a look at the data tells; the network's YAML refers to it.
     cfg.dataset.num_classes, cfg.dataset.image_size = dataset.num_classes, dataset.image_size
     cfg.data_dir, cfg.store_dir = settings.data_dir, settings.store_dir  # absolute from here on
@@ -196,7 +196,7 @@ def build(cfg: DictConfig) -> Experiment:
             arch=option.identity(arch_class, arch)
             | arch_facts
             | {"init_from": None if init_from is None else sha256(init_from)},
-            dataset=datasets.identity(dataset) | dataset_facts,
+            dataset=data.identity(dataset) | dataset_facts,
             rewind=rewind.values,
             check=check.values,
             recipe=recipe.identity(),

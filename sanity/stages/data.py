@@ -9,7 +9,7 @@ import torch
 
 from sanity.checks.base import Check, DataCheck, Effect
 from sanity.core.streams import generator
-from sanity.datasets import lost_classes, open_packed, split
+from sanity.data import lost_classes, open_packed, split
 from sanity.datasets.base import Dataset, Examples, Packed
 from sanity.training.images import Images
 from sanity.training.loop import Splits

@@ -9,7 +9,7 @@ import pytest
 from conftest import TINY
 
 from sanity.core.config import PROJECT
-from sanity.data.packing import open_packed
+from sanity.data import open_packed
 from sanity.datasets.digits import Digits
 
 SLOW = ("torch._dynamo", "torch._inductor", "sympy", "pandas", "matplotlib", "wandb")

@@ -17,7 +17,8 @@ import pytest
 import torch
 from PIL import Image
 
-from sanity.datasets import fashion_mnist, open_packed
+from sanity.data import open_packed
+from sanity.datasets import fashion_mnist
 from sanity.datasets.base import Dataset, Examples
 
 

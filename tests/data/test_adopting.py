@@ -12,8 +12,7 @@ from dataset_originals import Toy, assert_is_toy, overwrite, times_read, toy_exa
 from safetensors.torch import save_file
 
 from sanity.core.errors import DataError, StoreError
-from sanity.data import packing
-from sanity.datasets import open_packed
+from sanity.data import open_packed, packing
 
 
 def write_by_hand(home: Path, **changes: torch.Tensor) -> None:

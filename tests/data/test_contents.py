@@ -16,9 +16,8 @@ from torch import Tensor
 
 from sanity.core.errors import ConfigError, DataError
 from sanity.core.files import digest
-from sanity.data import packing
+from sanity.data import lost_classes, open_packed, packing, split
 from sanity.data.contents import look_into
-from sanity.datasets import lost_classes, open_packed, split
 from sanity.datasets.base import Examples
 from sanity.datasets.folder import Folder
 

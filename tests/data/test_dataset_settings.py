@@ -12,8 +12,8 @@ from hydra.utils import get_class
 from omegaconf import OmegaConf
 
 from sanity.core.errors import ConfigError
+from sanity.data import identity, open_packed, resolve
 from sanity.data.settings import moments
-from sanity.datasets import identity, open_packed, resolve
 from sanity.datasets.base import Dataset
 from sanity.datasets.cifar10 import Cifar10
 from sanity.datasets.digits import Digits

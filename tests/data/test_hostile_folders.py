@@ -14,10 +14,10 @@ from dataset_originals import flat, png, write_folder, write_tree
 from PIL import Image
 
 from sanity.core.errors import ConfigError, DataError
-from sanity.data import images
+from sanity.data import images, open_packed
 from sanity.data.decoding import Decoded, Form, decode
 from sanity.data.tree import list_tree
-from sanity.datasets import folder, open_packed
+from sanity.datasets import folder
 from sanity.datasets.folder import Folder
 
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n%%EndComments\nshowpage\n"

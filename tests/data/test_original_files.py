@@ -22,10 +22,10 @@ from dataset_originals import (
 )
 
 from sanity.core.errors import ConfigError, DataError
-from sanity.data import fetch
+from sanity.data import fetch, open_packed
 from sanity.data.decoding import Form, decode
 from sanity.data.order import fixed_order
-from sanity.datasets import cifar10, open_packed, tiny_imagenet
+from sanity.datasets import cifar10, tiny_imagenet
 from sanity.datasets.cifar10 import Cifar10
 from sanity.datasets.cifar100 import Cifar100
 from sanity.datasets.digits import Digits

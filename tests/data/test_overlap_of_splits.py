@@ -16,9 +16,8 @@ from safetensors.torch import save_file
 
 from sanity.core.errors import DataError
 from sanity.core.files import digest
-from sanity.data import packing
+from sanity.data import open_packed, packing
 from sanity.data.overlap import find_overlap
-from sanity.datasets import open_packed
 from sanity.datasets.base import Examples
 from sanity.datasets.digits import Digits
 from sanity.datasets.folder import Folder

@@ -16,8 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sanity.core.errors import ConfigError, DataError, StoreError
-from sanity.data import packing
-from sanity.datasets import open_packed
+from sanity.data import open_packed, packing
 from sanity.datasets.base import Examples, Packed
 
 REFUSED = (ConfigError, DataError, StoreError)

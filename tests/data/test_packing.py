@@ -28,8 +28,7 @@ from dataset_originals import (
 from safetensors.torch import load_file
 
 from sanity.core.errors import DataError, SanityError, StoreError
-from sanity.data import packed_files, packing
-from sanity.datasets import open_packed
+from sanity.data import open_packed, packed_files, packing
 from sanity.datasets.base import Examples
 from sanity.datasets.folder import Folder
 
@@ -37,7 +36,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from dataset_originals import Toy
-from sanity.datasets import open_packed
+from sanity.data import open_packed
 print(open_packed(Toy(seconds=float(sys.argv[2])), Path(sys.argv[1])).fingerprint)
 """
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sanity.core.errors import ConfigError
+from sanity.data import split
 from sanity.data.order import fixed_order, stratified
-from sanity.datasets import split
 from sanity.datasets.base import Examples, Packed
 
 

@@ -11,9 +11,8 @@ from damage import assert_is_a_line
 from dataset_originals import flat, jpeg, png, write_folder, write_tree
 
 from sanity.core.errors import ConfigError, DataError
-from sanity.data import images
+from sanity.data import images, open_packed
 from sanity.data.tree import list_tree
-from sanity.datasets import open_packed
 from sanity.datasets.base import Packed
 from sanity.datasets.folder import Folder
 
