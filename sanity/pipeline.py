@@ -24,7 +24,7 @@ from sanity.experiment.validation import validate
 from sanity.pruning import masks
 from sanity.pruning.masks import Mask
 from sanity.record import summary
-from sanity.record.record import Record, claim
+from sanity.record.record import Record, exclusive
 from sanity.stages.chain import chain
 from sanity.stages.context import Context
 from sanity.stages.execute import execute
@@ -55,12 +55,12 @@ def run(
     can mend; the record then says ``failed`` and why. ``planned`` is what a sweep expects of it.
     """
     directory = directory or _run_directory()
-    with claim(directory, wait=planned is not None):
+    with exclusive(directory, wait=planned is not None):
         return _run(cfg, directory, planned)
 
 
 def _run(cfg: DictConfig, directory: Path, planned: Planned | None) -> float | None:
-    record = Record(directory, _plain(cfg), _choices(cfg), _sweep(cfg))
+    record = Record(directory, _settings(cfg), _choices(cfg), _sweep(cfg))
     reached: Reached = {}
     try:
         # Of a planned job, the plan has seen to what nobody reads.
@@ -69,22 +69,22 @@ def _run(cfg: DictConfig, directory: Path, planned: Planned | None) -> float | N
         with unread.locating(composed):
             shown_by = trackers.build(cfg)
             criteria.of(cfg)  # a report will ask, when nothing can be mended any more
-            parts = build(cfg)
-            record.content["config"] = _plain(cfg)
-            record.content["identity"] = _identity(parts)
-            validate(parts)
-        stages = chain(parts) if planned is None else planned.of(chain(parts))
-        context = _open(parts, record, planned)
+            experiment = build(cfg)
+            record.content["config"] = _settings(cfg)
+            record.content["identity"] = _identity(experiment)
+            validate(experiment)
+        stages = chain(experiment) if planned is None else planned.of(chain(experiment))
+        context = _open(experiment, record, planned)
         trackers.say_where(shown_by, _sweep(cfg))
         record.listener = Hub(shown_by, ShownRuns(context.store.root / SHOWN))
         follow(stages, context, reached)
     except BaseException as error:
         if reached:
             with suppress(SanityError, OSError):  # the error at hand is the one to tell
-                _conclude(record, parts, reached)
+                _note_results(record, experiment, reached)
         record.fail(_reason(error))
         raise
-    _conclude(record, parts, reached)
+    _note_results(record, experiment, reached)
     record.complete()
     with suppress(StoreError):  # what was noted on the way names them all
         Note(context.store.root, directory).replace(record.results)
@@ -107,7 +107,7 @@ def follow(stages: Sequence[Stage], context: Context, reached: Reached) -> None:
             warn(stage, entry)
             if stage.name != DONOR:
                 _note_mask(context, stage, mask_of(entry), entry.facts["ties"])
-        elif stage.kind == TRAIN_TICKET and context.parts.pruner.mask_update() is not None:
+        elif stage.kind == TRAIN_TICKET and context.experiment.pruner.mask_update() is not None:
             _note_mask(context, stage, final(entry)[1])
 
 
@@ -115,17 +115,17 @@ def _note_mask(
     context: Context, stage: Stage, mask: Mask, ties: dict[str, int] | None = None
 ) -> None:
     """Note in the record what the mask keeps: before its ticket is trained, and where it moved."""
-    parts = context.parts
+    experiment = context.experiment
     # On the way to the last round's mask less is pruned.
-    is_final = stage.name in (PRUNE, TRAIN_TICKET) and not parts.pruner.decides_sparsity
-    asked = parts.ratio.sparsity if is_final else None
-    for remark in context.record.set_ticket(parts.blueprint, mask, asked, ties):
+    is_final = stage.name in (PRUNE, TRAIN_TICKET) and not experiment.pruner.decides_sparsity
+    asked = experiment.ratio.sparsity if is_final else None
+    for remark in context.record.set_ticket(experiment.blueprint, mask, asked, ties):
         log.warning("%s", remark)
 
 
 def refuse_dead(context: Context, pruned: Entry) -> None:
     """Raise TrainingError rather than train, unasked, a network that cannot learn anything."""
-    if pruned.facts["dead"] and not context.parts.settings.allow_dead:
+    if pruned.facts["dead"] and not context.experiment.settings.allow_dead:
         empty = ", ".join(pruned.facts["empty"])
         raise TrainingError(
             f"the ticket is dead: no path of kept weights leads from input to output "
@@ -134,26 +134,28 @@ def refuse_dead(context: Context, pruned: Entry) -> None:
         )
 
 
-def _open(parts: Experiment, record: Record, planned: Planned | None) -> Context:
-    settings = parts.settings
+def _open(experiment: Experiment, record: Record, planned: Planned | None) -> Context:
+    settings = experiment.settings
     threads = settings.threads or min(torch.get_num_threads(), cores())
     torch.set_num_threads(threads)  # torch itself knows nothing of a cgroup's quota
     device.use_exact_arithmetic()
     store = Store(Path(settings.store_dir))
     store.open()
-    return Context(parts, store, device.choose(settings.device), record, planned)
+    return Context(experiment, store, device.choose(settings.device), record, planned)
 
 
-def _conclude(record: Record, parts: Experiment, reached: Reached) -> None:
+def _note_results(record: Record, experiment: Experiment, reached: Reached) -> None:
     """Note in the record what the stages found."""
     dense, ticket = reached.get(TRAIN_DENSE), reached.get(TRAIN_TICKET)
-    if dense is not None and not parts.pruner.prunes:
-        record.set_ticket(parts.blueprint, masks.full(parts.blueprint))
+    if dense is not None and not experiment.pruner.prunes:
+        record.set_ticket(experiment.blueprint, masks.full(experiment.blueprint))
     pruned = _last(PRUNE, reached)
     entries = [dense, reached.get(DONOR), pruned, _last(REWIND, reached)]
     effects = [entry.facts["effect"] for entry in entries if entry and "effect" in entry.facts]
     record.set_check(record.content["choices"]["sanity_check"], effects[0] if effects else None)
-    record.add_results(dense=dense, pruned=pruned, ticket=ticket, baseline=not parts.pruner.prunes)
+    record.add_results(
+        dense=dense, pruned=pruned, ticket=ticket, baseline=not experiment.pruner.prunes
+    )
 
 
 def _last(kind: str, reached: Reached) -> Entry | None:
@@ -162,11 +164,11 @@ def _last(kind: str, reached: Reached) -> Entry | None:
     return found[-1] if found else None
 
 
-def _identity(parts: Experiment) -> dict[str, str]:
+def _identity(experiment: Experiment) -> dict[str, str]:
     """A digest of what names each part in keys: the code, files and images that settings hide."""
-    ids = parts.ids
+    ids = experiment.ids
     named = {"dataset": ids.dataset, "arch": ids.arch, "training": ids.recipe}
-    named |= {"rewind": ids.rewind, "sanity_check": ids.check, **parts.method.identity}
+    named |= {"rewind": ids.rewind, "sanity_check": ids.check, **experiment.method.identity}
     return {name: key_of("part", {name: values}) for name, values in named.items()}
 
 
@@ -204,7 +206,7 @@ def _sweep(cfg: DictConfig) -> str | None:
     return None if name is None else str(name)
 
 
-def _plain(cfg: DictConfig) -> dict[str, Any]:
+def _settings(cfg: DictConfig) -> dict[str, Any]:
     """All settings of the run; the sweep that it may be a part of is none of them."""
     content = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
     content.pop("sweep", None)

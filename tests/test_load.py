@@ -43,10 +43,10 @@ def test_a_loaded_ticket_has_the_accuracy_of_its_record(run: Run) -> None:
     ticket = load(record["directory"] / "record.json")
     for name, weight in prunable_weights(ticket.network).items():
         assert bool((weight[~ticket.mask[name]] == 0).all())
-    parts = build(DictConfig(record["config"]))
+    experiment = build(DictConfig(record["config"]))
     device = next(ticket.network.parameters()).device
-    data = Data(parts.dataset, Path(record["config"]["data_dir"]), 0, parts.check, device)
-    _, accuracy = evaluate(ticket.network, data.clean.test, parts.recipe)
+    data = Data(experiment.dataset, Path(record["config"]["data_dir"]), 0, experiment.check, device)
+    _, accuracy = evaluate(ticket.network, data.clean.test, experiment.recipe)
     assert accuracy == record["metrics"]["test_accuracy"]
     assert ticket.record["ticket"] == record["ticket"]
 

@@ -50,7 +50,7 @@ class Form:
     background: str | None = None
     upright: bool = True
 
-    def check(self) -> None:
+    def validate(self) -> None:
         """Raise ConfigError for a form that no image can have."""
         if self.channels not in MODES:
             raise ConfigError(f"dataset.channels={self.channels}: must be 1 (grey) or 3 (colour)")

@@ -63,7 +63,7 @@ def read_images(
     Raises DataError naming the files that cannot be read or used, or whose sizes differ, the first
     of each kind, and where all together do not fit into memory.
     """
-    form.check()
+    form.validate()
     finds = _Finds()
     read = {
         split: _read_split(files, load, form, num_classes, f"{label} {split}", split, finds)

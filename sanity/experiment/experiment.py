@@ -20,9 +20,8 @@ from sanity.core.config import Settings, conform, read_settings
 from sanity.core.errors import CombinationError, ConfigError
 from sanity.core.files import sha256
 from sanity.datasets.base import Dataset
-from sanity.experiment import instantiate as components
-from sanity.experiment import patterns
-from sanity.experiment.instantiate import Values, component, identified, plain
+from sanity.experiment import instantiate, patterns
+from sanity.experiment.instantiate import Values, component, identified, resolved
 from sanity.experiment.outline import outline
 from sanity.identity import Code, building, code_of, loaded
 from sanity.networks.layers import Blueprint
@@ -155,25 +154,25 @@ def build(cfg: DictConfig) -> Experiment:
     before = loaded()
     patterns.unify(cfg)
     with building() as reads:
-        dataset = component("dataset", plain(cfg, "dataset"), Dataset)
+        dataset = component("dataset", resolved(cfg, "dataset"), Dataset)
     dataset_facts, dataset_code = code_of(dataset.own_settings, type(dataset), reads)
     dataset = data.resolve(dataset, Path(settings.data_dir))
     # What only a look at the data tells; the network's YAML refers to it.
     cfg.dataset.num_classes, cfg.dataset.image_size = dataset.num_classes, dataset.image_size
     cfg.data_dir, cfg.store_dir = settings.data_dir, settings.store_dir  # absolute from here on
-    arch = plain(cfg, "arch")
+    arch = resolved(cfg, "arch")
     init_from = patterns.existing("arch.init_from", arch.pop("init_from", None), settings.seed)
-    arch_class = components.class_of("arch", arch, nn.Module)
-    arch = components.conformed("arch", arch, arch_class)
+    arch_class = instantiate.class_of("arch", arch, nn.Module)
+    arch = instantiate.conformed("arch", arch, arch_class)
     blueprint, read_by_arch = outline(
         json.dumps(arch), dataset.channels, _side(dataset), _classes(dataset)
     )
-    method = _method(_pruner(cfg, settings.seed), plain(cfg, "ratio"))
+    method = _method(_pruner(cfg, settings.seed), resolved(cfg, "ratio"))
     donor = _donor(method.ratio)
-    rewind = identified("rewind", plain(cfg, "rewind"), Rewind)
-    check = identified("sanity_check", plain(cfg, "sanity_check"), Check)
-    recipe = Recipe(**conform("training", Recipe, plain(cfg, "training")))
-    recipe.check()
+    rewind = identified("rewind", resolved(cfg, "rewind"), Rewind)
+    check = identified("sanity_check", resolved(cfg, "sanity_check"), Check)
+    recipe = Recipe(**conform("training", Recipe, resolved(cfg, "training")))
+    recipe.validate()
     arch_facts, arch_code = code_of(arch, arch_class, read_by_arch)
     dense_code = dataset_code | arch_code
     if init_from is not None:
@@ -183,7 +182,7 @@ def build(cfg: DictConfig) -> Experiment:
     code.refuse_unknown(before)
     return Experiment(
         settings=settings,
-        factory=functools.partial(components.build, "arch", arch),
+        factory=functools.partial(instantiate.build, "arch", arch),
         init_from=init_from,
         blueprint=blueprint,
         dataset=dataset,
@@ -208,7 +207,7 @@ def build(cfg: DictConfig) -> Experiment:
 
 def _pruner(cfg: DictConfig, seed: int) -> Values:
     """The pruner's settings; its file, if it reads one, may be another one for every seed."""
-    values = plain(cfg, "pruner")
+    values = resolved(cfg, "pruner")
     if isinstance(values.get("path"), str):
         values["path"] = patterns.filled("pruner.path", values["path"], seed)
     return values
@@ -220,7 +219,7 @@ def _method(pruner_values: Values, ratio_values: Values) -> Method:
     ratio = identified("ratio", ratio_values, Ratio)
     if pruner.decides_sparsity and ratio.part != Global(sparsity=None):
         raise CombinationError(
-            f"pruner={components.option_name(pruner)}: the mask comes with its own sparsity and "
+            f"pruner={instantiate.option_name(pruner)}: the mask comes with its own sparsity and "
             "layer ratios: leave out ratio and ratio.sparsity"
         )
     identity = {"pruner": found.values, "ratio": ratio.values}
@@ -235,7 +234,7 @@ def _donor(ratio: Ratio) -> Method | None:
     if ratio.donor is None:
         return None
     of, settings = ratio.donor
-    target = components.target_of(of, sanity.pruners, Pruner, "ratio.of")
+    target = instantiate.target_of(of, sanity.pruners, Pruner, "ratio.of")
     if not isinstance(settings, Mapping):
         raise ConfigError(f"ratio.settings={settings}: must be the pruner's settings, or {{}}")
     values = {"_target_": target, **settings}

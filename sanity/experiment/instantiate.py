@@ -27,13 +27,13 @@ from sanity.pruners.base import Pruner
 T = TypeVar("T")
 
 Values = dict[str, Any]
-"""A group's settings as plain Python values, ``_target_`` included."""
+"""A group's settings as resolved Python values, ``_target_`` included."""
 
 RESERVED = ("_target_", "_args_", "_partial_", "_convert_", "_recursive_")
 """What Hydra takes for instructions; of these a group has ``_target_``, and only at its top."""
 
 
-def plain(cfg: DictConfig, group: str) -> Values:
+def resolved(cfg: DictConfig, group: str) -> Values:
     """The settings of ``group``, resolved; raises ConfigError for one that must still be given."""
     chosen = OmegaConf.select(cfg, group)
     if chosen is None:

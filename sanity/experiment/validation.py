@@ -15,35 +15,35 @@ from sanity.pruning.connectivity import is_dead
 from sanity.ratios.base import Allocation
 
 
-def validate(parts: Experiment) -> None:
+def validate(experiment: Experiment) -> None:
     """Raise ConfigError naming the setting that is wrong, or that does not fit another."""
-    parts.rewind.check(parts.recipe.epochs)
-    _refuse_wrong_sparsity(parts)
-    for problem in (*_ratio_problems(parts), *_check_problems(parts)):
+    experiment.rewind.validate(experiment.recipe.epochs)
+    _refuse_wrong_sparsity(experiment)
+    for problem in (*_ratio_problems(experiment), *_check_problems(experiment)):
         raise CombinationError(problem)
-    _ask_parts(parts)
-    if parts.pruner.prunes and parts.donor is None:
-        planned = parts.method.allocate(parts.blueprint, {})
-        _refuse_idle_check(parts, planned)
-        _refuse_dead_layers(parts, planned)
+    _validate_options(experiment)
+    if experiment.pruner.prunes and experiment.donor is None:
+        planned = experiment.method.allocate(experiment.blueprint, {})
+        _refuse_idle_check(experiment, planned)
+        _refuse_dead_layers(experiment, planned)
 
 
-def _ask_parts(parts: Experiment) -> None:
+def _validate_options(experiment: Experiment) -> None:
     """Let pruners and check refuse their own settings now, not after the dense training."""
-    parts.check.validate()
-    num_classes = parts.dataset.num_classes
+    experiment.check.validate()
+    num_classes = experiment.dataset.num_classes
     assert num_classes is not None, "known since the data set was resolved"
-    for method in (parts.method, parts.donor):
+    for method in (experiment.method, experiment.donor):
         if method is not None:
             method.pruner.validate()
             method.pruner.rounds(method.ratio.sparsity)
             if method.pruner.needs_data:
-                method.pruner.scoring_batches(parts.blueprint, num_classes)
+                method.pruner.scoring_batches(experiment.blueprint, num_classes)
 
 
-def _refuse_wrong_sparsity(parts: Experiment) -> None:
-    sparsity = parts.ratio.sparsity
-    if parts.pruner.decides_sparsity:
+def _refuse_wrong_sparsity(experiment: Experiment) -> None:
+    sparsity = experiment.ratio.sparsity
+    if experiment.pruner.decides_sparsity:
         return
     if not isinstance(sparsity, int | float):
         raise ConfigError(f"ratio.sparsity={sparsity}: must be a number in [0, 1)")
@@ -53,8 +53,8 @@ def _refuse_wrong_sparsity(parts: Experiment) -> None:
         )
 
 
-def _ratio_problems(parts: Experiment) -> Iterator[str]:
-    pruner, ratio = parts.pruner, parts.ratio
+def _ratio_problems(experiment: Experiment) -> Iterator[str]:
+    pruner, ratio = experiment.pruner, experiment.ratio
     name = option_name(pruner)
     if pruner.decides_sparsity:
         return
@@ -65,8 +65,8 @@ def _ratio_problems(parts: Experiment) -> Iterator[str]:
             f"ratio={option_name(ratio)}: pruner={name} needs a count for every layer; choose "
             "ratio=smart, erk, uniform or another layer-wise ratio"
         )
-    if ratio.donor is not None and parts.donor is not None:
-        of, donor = ratio.donor[0], parts.donor.pruner
+    if ratio.donor is not None and experiment.donor is not None:
+        of, donor = ratio.donor[0], experiment.donor.pruner
         if not donor.prunes or donor.needs_layer_counts:
             yield (
                 f"ratio.of={of}: has no layer ratios of its own to copy; choose a pruner "
@@ -76,12 +76,12 @@ def _ratio_problems(parts: Experiment) -> Iterator[str]:
             yield f"ratio.of={of}: only one-shot pruners can lend their layer ratios; try lt"
 
 
-def _check_problems(parts: Experiment) -> Iterator[str]:
-    check, pruner, until = parts.check, parts.pruner, parts.settings.until
+def _check_problems(experiment: Experiment) -> Iterator[str]:
+    check, pruner, until = experiment.check, experiment.pruner, experiment.settings.until
     name = option_name(check)
     if check.target in ("scores", "mask", "weights") and not pruner.prunes:
         yield f"sanity_check={name}: pruner=dense has no mask to check; choose another pruner"
-    if check.target == "data" and not (parts.uses_data or parts.is_about_dense):
+    if check.target == "data" and not (experiment.uses_data or experiment.is_about_dense):
         yield (
             f"sanity_check={name}: pruner={option_name(pruner)} never sees data, so corrupting it "
             "changes nothing; choose rearrange, shuffle_weights or reinit"
@@ -96,27 +96,28 @@ def _check_problems(parts: Experiment) -> Iterator[str]:
         yield f"sanity_check={name}: acts in {acts}, but until={until} stops before it"
 
 
-def _refuse_idle_check(parts: Experiment, planned: Allocation) -> None:
+def _refuse_idle_check(experiment: Experiment, planned: Allocation) -> None:
     """A mask that keeps everything is the same whatever a check did to find it."""
-    idle = parts.check.target in ("data", "scores", "mask") and not parts.is_about_dense
-    if idle and planned.total == parts.blueprint.total:
+    idle = experiment.check.target in ("data", "scores", "mask") and not experiment.is_about_dense
+    if idle and planned.total == experiment.blueprint.total:
         raise CombinationError(
-            f"sanity_check={option_name(parts.check)}: ratio.sparsity={parts.ratio.sparsity} "
-            "prunes nothing, so there is no mask to check; raise it"
+            f"sanity_check={option_name(experiment.check)}: "
+            f"ratio.sparsity={experiment.ratio.sparsity} prunes nothing, so there is no mask to "
+            "check; raise it"
         )
 
 
-def _refuse_dead_layers(parts: Experiment, planned: Allocation) -> None:
+def _refuse_dead_layers(experiment: Experiment, planned: Allocation) -> None:
     """Refuse to train where the ratio itself leaves no path through the network."""
-    settings = parts.settings
+    settings, ratio = experiment.settings, experiment.ratio
     if settings.until != "train_ticket" or settings.allow_dead or not planned.empty:
         return
-    mask = masks.full(parts.blueprint)
+    mask = masks.full(experiment.blueprint)
     for name in planned.empty:
         mask[name].zero_()
-    if is_dead(parts.factory, mask, parts.input_shape):
+    if is_dead(experiment.factory, mask, experiment.input_shape):
         raise CombinationError(
-            f"ratio.sparsity={parts.ratio.sparsity}: ratio={option_name(parts.ratio)} keeps no "
+            f"ratio.sparsity={ratio.sparsity}: ratio={option_name(ratio)} keeps no "
             f"weight of {', '.join(planned.empty)}, which leaves no path from input to output: "
             "lower it, choose another ratio, or train it all the same with allow_dead=true"
         )

@@ -218,7 +218,7 @@ def mask_digest(mask: Mask) -> str:
 
 
 @contextmanager
-def claim(directory: Path, *, wait: bool = False) -> Iterator[None]:
+def exclusive(directory: Path, *, wait: bool = False) -> Iterator[None]:
     """Be the only run at work in ``directory``; raises StoreError where there is another.
 
     With ``wait`` it waits for the other: a worker that has outlived its sweep is at the same job.

@@ -16,7 +16,7 @@ FAILED_SHOWN = 20
 log = logging.getLogger(__name__)
 
 
-def conclude(sweep: Sweep, states: Sequence[State]) -> None:
+def finish(sweep: Sweep, states: Sequence[State]) -> None:
     """Report on a sweep that has ended; raises SweepError if anything of it is missing."""
     problem: SanityError | None = None
     try:

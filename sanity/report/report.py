@@ -13,8 +13,8 @@ from sanity.report.data import controls, references
 from sanity.report.data.cells import Cell, Context
 from sanity.report.data.collect import Collection, collect
 from sanity.report.data.controls import Control
-from sanity.report.data.grouping import arrange
-from sanity.report.data.notes import caveats
+from sanity.report.data.grouping import group_runs
+from sanity.report.data.notes import warnings_of
 from sanity.report.data.questions import Question, ask, is_control
 from sanity.report.data.references import Reference
 from sanity.report.data.runs import Absent, Run
@@ -125,7 +125,7 @@ def make(places: Sequence[Path], margin: float | None = None) -> Report:
 
 def of(found: Collection, places: Sequence[Path], margin: float | None = None) -> Report:
     """The report of runs that were read already."""
-    cells, notes = arrange(found.runs)
+    cells, notes = group_runs(found.runs)
     criteria, said = _criteria(found.runs, margin)
     return Report(
         title=_title(found.sweeps),
@@ -137,7 +137,7 @@ def of(found: Collection, places: Sequence[Path], margin: float | None = None) -
         questions=tuple(ask(cells, criteria)),
         absent=tuple(found.absent),
         sweeps=tuple(found.sweeps),
-        notes=(*said, *notes, *caveats(found.runs, cells)),
+        notes=(*said, *notes, *warnings_of(found.runs, cells)),
         unreadable=tuple(found.unreadable),
         late_margin=margin,
     )
@@ -164,7 +164,7 @@ def _criteria(runs: Sequence[Run], margin: float | None) -> tuple[Criteria, list
             f"state {criteria.margin:g}"
         )
         criteria = dataclasses.replace(criteria, margin=margin)
-        criteria.check()
+        criteria.validate()
     return criteria, notes
 
 

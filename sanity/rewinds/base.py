@@ -21,6 +21,6 @@ class Rewind(Option, ABC):
     def start_epoch(self, epochs: int) -> int:
         """The epoch of a schedule of ``epochs`` epochs at which the ticket's training starts."""
 
-    def check(self, epochs: int) -> None:
+    def validate(self, epochs: int) -> None:
         """Raise ConfigError where this rewind does not fit a schedule of ``epochs`` epochs."""
         return

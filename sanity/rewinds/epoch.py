@@ -23,7 +23,7 @@ class Epoch(Rewind):
         """The epoch after those that are not repeated."""
         return self.epoch
 
-    def check(self, epochs: int) -> None:
+    def validate(self, epochs: int) -> None:
         """Both the dense and the ticket's training need an epoch at least."""
         if 1 <= self.epoch < epochs:
             return

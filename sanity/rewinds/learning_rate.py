@@ -26,7 +26,7 @@ class LearningRate(Rewind):
         # 0.29 of 100 is 28.999... in binary.
         return int(self.epoch * epochs + 1e-9) if 0 < self.epoch < 1 else int(self.epoch)
 
-    def check(self, epochs: int) -> None:
+    def validate(self, epochs: int) -> None:
         """The ticket's training needs an epoch at least."""
         if 0 < self.epoch < 1:
             return

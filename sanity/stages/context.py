@@ -1,4 +1,4 @@
-"""What the stages of one run are computed with: its parts, data, store, device and record."""
+"""What the stages of one run are computed with: its experiment, data, store, device and record."""
 
 import time
 from collections.abc import Callable
@@ -34,7 +34,7 @@ from sanity.training.schedule import Schedule
 class Context:
     """Shared by the stages of a run; ``results`` are those it has reached, by key."""
 
-    parts: Experiment
+    experiment: Experiment
     store: Store
     device: torch.device
     record: Record
@@ -43,14 +43,14 @@ class Context:
 
     @property
     def seed(self) -> int:
-        return self.parts.settings.seed
+        return self.experiment.settings.seed
 
     @cached_property
     def data(self) -> Data:
         """The images; they are opened when they are first asked for."""
-        parts = self.parts
-        data_dir = Path(parts.settings.data_dir)
-        return Data(parts.dataset, data_dir, self.seed, parts.check, self.device)
+        experiment = self.experiment
+        data_dir = Path(experiment.settings.data_dir)
+        return Data(experiment.dataset, data_dir, self.seed, experiment.check, self.device)
 
     @property
     def computed_by(self) -> dict[str, Any]:
@@ -63,18 +63,18 @@ class Context:
 
     def initial_network(self) -> nn.Module:
         """The network as it is before any training, on the device: drawn, or read from a file."""
-        network = build(self.parts.factory, generator(self.seed, "init"))
-        if self.parts.init_from is not None:
-            fit(network, load_state_dict(self.parts.init_from), self.parts.init_from)
+        network = build(self.experiment.factory, generator(self.seed, "init"))
+        if self.experiment.init_from is not None:
+            fit(network, load_state_dict(self.experiment.init_from), self.experiment.init_from)
         return network.to(self.device)
 
     def engine(self, network: nn.Module, mask: Mask | None = None) -> Engine:
         """What trains ``network`` by the run's recipe."""
-        return engines.choose(network, self.parts.recipe, mask)
+        return engines.choose(network, self.experiment.recipe, mask)
 
     def checkpoints(self, work: Work) -> Checkpoints:
         """The checkpoints of the training that a stage consists of."""
-        return Checkpoints(work.checkpoints, self.parts.settings.checkpoint_every)
+        return Checkpoints(work.checkpoints, self.experiment.settings.checkpoint_every)
 
     def train(
         self,
@@ -99,7 +99,7 @@ class Context:
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         return {
             "epochs": [epoch.as_dict() for epoch in epochs],
-            "workload": self.parts.workload,
+            "workload": self.experiment.workload,
             "computed_by": self.computed_by
             | {"engine": engine.name, "cpu_share": round(cpu / wall, 4)},
             **self.data.facts,

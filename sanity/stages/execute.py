@@ -26,11 +26,11 @@ def execute(stage: Stage, context: Context) -> Entry:
         before = identity.loaded()
         with identity.watched() as reads:
             facts = stage.compute(context, inputs, work)
-        parts = context.parts
-        parts.code.refuse_change(before, reads)
+        experiment = context.experiment
+        experiment.code.refuse_change(before, reads)
         places = (store.root, context.data.data_dir, record.directory)
-        unknown = identity.unknown_to_keys(reads, parts.code, places)
-        told = parts.dense_code if stage.kind == TRAIN_DENSE else parts.code
+        unknown = identity.unknown_to_keys(reads, experiment.code, places)
+        told = experiment.dense_code if stage.kind == TRAIN_DENSE else experiment.code
         unknown += identity.changes_unknown_to_keys(told)
         facts = {"computed_by": context.computed_by} | facts
         return facts | ({"unknown_to_key": unknown} if unknown else {})

@@ -33,8 +33,8 @@ log = logging.getLogger(__name__)
 
 
 def stage(
-    parts: Experiment,
-    turn: Round,
+    experiment: Experiment,
+    round_: Round,
     trained: Stage | None,
     previous: Stage | None,
     donor: Stage | None,
@@ -44,22 +44,22 @@ def stage(
     ``trained`` is the network to prune (None = as initialised), ``previous`` the mask it was
     trained under, and ``donor`` the mask whose layer counts ``ratio=like`` copies.
     """
-    search = _Search(parts.method, turn, _acting_check(parts.check, turn))
-    return _stage(turn.name(PRUNE), parts, search, trained, previous, donor)
+    search = _Search(experiment.method, round_, _acting_check(experiment.check, round_))
+    return _stage(round_.name(PRUNE), experiment, search, trained, previous, donor)
 
 
-def donor_stage(parts: Experiment, trained: Stage | None) -> Stage:
+def donor_stage(experiment: Experiment, trained: Stage | None) -> Stage:
     """The mask of the pruner that ``ratio=like`` names, for one that does.
 
     Checks of scores and mask are about the ticket, not about the ratio it borrows.
     """
-    assert parts.donor is not None
-    return _stage(DONOR, parts, _Search(parts.donor, ONCE, None), trained, None, None)
+    assert experiment.donor is not None
+    return _stage(DONOR, experiment, _Search(experiment.donor, ONCE, None), trained, None, None)
 
 
 def _stage(
     name: str,
-    parts: Experiment,
+    experiment: Experiment,
     search: "_Search",
     trained: Stage | None,
     previous: Stage | None,
@@ -67,19 +67,19 @@ def _stage(
 ) -> Stage:
     pruner = search.method.pruner
     scored = trained if pruner.needs_trained_weights else None
-    corrupted = pruner.needs_data and parts.check.target == "data"
+    corrupted = pruner.needs_data and experiment.check.target == "data"
     settings = {
-        "arch": parts.ids.arch,
-        "input_shape": list(parts.input_shape),
-        "seed": parts.settings.seed,
+        "arch": experiment.ids.arch,
+        "input_shape": list(experiment.input_shape),
+        "seed": experiment.settings.seed,
         **search.method.identity,
         "weights": None if scored is None else scored.key,
-        "dataset": parts.ids.dataset if pruner.needs_data else None,
-        "data_check": parts.ids.check if corrupted else None,
+        "dataset": experiment.ids.dataset if pruner.needs_data else None,
+        "data_check": experiment.ids.check if corrupted else None,
         "donor": None if donor is None else donor.key,
         "previous": None if previous is None else previous.key,
-        "progress": list(search.turn.progress),
-        "check": None if search.check is None else parts.ids.check,
+        "progress": list(search.round.progress),
+        "check": None if search.check is None else experiment.ids.check,
     }
     given = {"trained": scored, "previous": previous, "donor": donor}
     inputs = {role: one for role, one in given.items() if one is not None}
@@ -104,7 +104,7 @@ class _Search:
     """One search for a mask: by which method, in which round, and the check that acts in it."""
 
     method: Method
-    turn: Round
+    round: Round
     check: ScoreCheck | MaskCheck | None
 
     def __call__(self, context: Context, inputs: Inputs, work: Work) -> dict[str, Any]:
@@ -116,27 +116,27 @@ class _Search:
         effects = [context.data.effect] if self.method.pruner.needs_data else []
         perturb = None
         if isinstance(check, ScoreCheck):
-            perturb = _Perturbation(check, context.seed, self.turn)
+            perturb = _Perturbation(check, context.seed, self.round)
         ties: list[Ties] = []
-        allocation = self._allocation(context.parts, inputs.get("donor"))
+        allocation = self._allocation(context.experiment, inputs.get("donor"))
         mask = self._find(context, inputs, network, allocation, perturb, ties.append)
         if perturb is not None:
             effects.append(perturb.effect)
         if isinstance(check, MaskCheck):
-            chance = generator(context.seed, *self.turn.stream("check"))
+            chance = generator(context.seed, *self.round.stream("check"))
             mask, effect = check.perturb(mask, chance)
             effects.append(effect)
         self._refuse_wrong_count(
-            mask, allocation.at(self.turn.progress[1], context.parts.blueprint)
+            mask, allocation.at(self.round.progress[1], context.experiment.blueprint)
         )
         save_tensors(work.directory, "mask", mask)
-        facts = _facts(context.parts, mask, ties[0])
+        facts = _facts(context.experiment, mask, ties[0])
         if trained is not None:
             masks.apply(network, mask)
-            _, accuracy = evaluate(network, context.data.clean.test, context.parts.recipe)
+            _, accuracy = evaluate(network, context.data.clean.test, context.experiment.recipe)
             facts["pruned_test_accuracy"] = accuracy
         found = [effect for effect in effects if effect is not None]
-        return facts | ({"effect": effect_of(context.parts.check, found[0])} if found else {})
+        return facts | ({"effect": effect_of(context.experiment.check, found[0])} if found else {})
 
     def _refuse_wrong_count(self, mask: Mask, wanted: Allocation) -> None:
         """A mask of another size than its ratio allocates is compared with the wrong tickets."""
@@ -151,9 +151,9 @@ class _Search:
             )
         raise TrainingError(f"the mask keeps {kept} weights instead of {wanted.total}")
 
-    def _allocation(self, parts: Experiment, donor: Entry | None) -> Allocation:
+    def _allocation(self, experiment: Experiment, donor: Entry | None) -> Allocation:
         lent = {} if donor is None else masks.kept(mask_of(donor))
-        return self.method.allocate(parts.blueprint, lent)
+        return self.method.allocate(experiment.blueprint, lent)
 
     def _find(
         self,
@@ -164,19 +164,19 @@ class _Search:
         perturb: "_Perturbation | None",
         on_ties: Callable[[Ties], None],
     ) -> Mask:
-        parts, pruner = context.parts, self.method.pruner
+        experiment, pruner = context.experiment, self.method.pruner
         batches = _batches(context, self.method) if pruner.needs_data else []
         with console.bar("prune", pruner.iterations) as bar:
             return find_mask(
                 pruner,
                 network,
-                parts.blueprint,
+                experiment.blueprint,
                 allocation,
-                input_shape=parts.input_shape,
-                generator=generator(context.seed, *self.turn.stream("mask")),
+                input_shape=experiment.input_shape,
+                generator=generator(context.seed, *self.round.stream("mask")),
                 batches=_Watched(batches, bar),
                 start=_mask_before(inputs),
-                progress=self.turn.progress,
+                progress=self.round.progress,
                 perturb=perturb,
                 on_step=lambda done, steps: bar.advance(),
                 on_ties=on_ties,
@@ -207,8 +207,8 @@ class _Watched(list[Batch]):
 class _Perturbation:
     """A check of scores, applied at every scoring; remembers the largest effect it had."""
 
-    def __init__(self, check: ScoreCheck, seed: int, turn: Round) -> None:
-        self._check, self._generator = check, generator(seed, *turn.stream("check"))
+    def __init__(self, check: ScoreCheck, seed: int, round_: Round) -> None:
+        self._check, self._generator = check, generator(seed, *round_.stream("check"))
         self.effect: Effect | None = None
 
     def __call__(self, scores: Scores) -> Scores:
@@ -218,9 +218,9 @@ class _Perturbation:
         return scores
 
 
-def _acting_check(check: Check, turn: Round) -> ScoreCheck | MaskCheck | None:
+def _acting_check(check: Check, round_: Round) -> ScoreCheck | MaskCheck | None:
     """The check that acts in this round: scores in every one, the mask in the last."""
-    if isinstance(check, ScoreCheck) or (isinstance(check, MaskCheck) and turn.last):
+    if isinstance(check, ScoreCheck) or (isinstance(check, MaskCheck) and round_.last):
         return check
     return None
 
@@ -228,20 +228,20 @@ def _acting_check(check: Check, turn: Round) -> ScoreCheck | MaskCheck | None:
 def _batches(context: Context, method: Method) -> list[Batch]:
     """Class-balanced, augmented batches of the images that pruning sees."""
     images, pruner = context.data.seen_by_pruning.train, method.pruner
-    num_classes = context.parts.dataset.num_classes
-    assert num_classes is not None, "resolved when the parts were built"
+    num_classes = context.experiment.dataset.num_classes
+    assert num_classes is not None, "resolved when the experiment was built"
     random = generator(context.seed, "scoring")
-    count = pruner.scoring_batches(context.parts.blueprint, num_classes)
+    count = pruner.scoring_batches(context.experiment.blueprint, num_classes)
     labels, name = images.labels.cpu(), context.data.class_name
     drawn = deal(labels, num_classes, pruner.samples_per_class, count, random, name)
     return [images.augmented(indices, random) for indices in drawn]
 
 
-def _facts(parts: Experiment, mask: Mask, ties: Ties) -> dict[str, Any]:
+def _facts(experiment: Experiment, mask: Mask, ties: Ties) -> dict[str, Any]:
     """Which layers the mask empties, whether it leaves a network to train, what order decided."""
     kept = masks.kept(mask)
     return {
         "empty": [name for name, count in kept.items() if count == 0],
-        "dead": is_dead(parts.factory, mask, parts.input_shape),
+        "dead": is_dead(experiment.factory, mask, experiment.input_shape),
         "ties": {"tied": ties.tied, "arbitrary": min(ties.arbitrary, sum(kept.values()))},
     }

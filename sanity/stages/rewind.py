@@ -19,8 +19,8 @@ from sanity.store import Work, save_tensors
 
 
 def stage(
-    parts: Experiment,
-    turn: Round,
+    experiment: Experiment,
+    round_: Round,
     dense: Stage | None,
     trained: Stage | None,
     mask: Stage,
@@ -30,23 +30,23 @@ def stage(
     ``trained`` is the network that was pruned: the dense one, or IMP's last. Learning rate
     rewinding goes on from it; the other rewinds return to the ``dense`` network's past.
     """
-    source = {"init": None, "epoch": dense, "final": trained}[parts.rewind.source]
-    checked = isinstance(parts.check, WeightCheck) and turn.last
+    source = {"init": None, "epoch": dense, "final": trained}[experiment.rewind.source]
+    checked = isinstance(experiment.check, WeightCheck) and round_.last
     settings = {
-        "arch": parts.ids.arch,
-        "seed": parts.settings.seed,
-        "rewind": parts.ids.rewind,
+        "arch": experiment.ids.arch,
+        "seed": experiment.settings.seed,
+        "rewind": experiment.ids.rewind,
         "source": None if source is None else source.key,
         "mask": mask.key,
-        "check": parts.ids.check if checked else None,
+        "check": experiment.ids.check if checked else None,
     }
     inputs = {"mask": mask} if source is None else {"source": source, "mask": mask}
     compute = functools.partial(_compute, checked=checked)
-    return Stage(turn.name(REWIND), REWIND, settings, inputs, compute, perturbed=checked)
+    return Stage(round_.name(REWIND), REWIND, settings, inputs, compute, perturbed=checked)
 
 
 def _compute(context: Context, inputs: Inputs, work: Work, *, checked: bool) -> dict[str, Any]:
-    check, mask = context.parts.check, mask_of(inputs["mask"])
+    check, mask = context.experiment.check, mask_of(inputs["mask"])
     weights = _source_weights(context, inputs)
     facts: dict[str, Any] = {}
     if checked:
@@ -59,15 +59,15 @@ def _compute(context: Context, inputs: Inputs, work: Work, *, checked: bool) -> 
 
 
 def _source_weights(context: Context, inputs: Inputs) -> dict[str, Tensor]:
-    source = context.parts.rewind.source
+    source = context.experiment.rewind.source
     if source == "init":
         return context.initial_network().cpu().state_dict()
     if source == "epoch":
-        return weights_at(context, inputs["source"], context.parts.start_epoch)
+        return weights_at(context, inputs["source"], context.experiment.start_epoch)
     weights, _ = final(inputs["source"])
     return weights
 
 
 def _fresh(context: Context) -> dict[str, Tensor]:
     """The same network, initialised once more by other draws."""
-    return build(context.parts.factory, generator(context.seed, "check", "init")).state_dict()
+    return build(context.experiment.factory, generator(context.seed, "check", "init")).state_dict()

@@ -10,30 +10,32 @@ from sanity.training.loop import Splits
 from sanity.training.schedule import Schedule
 
 
-def stage(parts: Experiment) -> Stage:
+def stage(experiment: Experiment) -> Stage:
     """Leaves the weights ``init`` and ``final`` and, for ``rewind=epoch``, those of that epoch.
 
     The rewind does not enter the key: networks that differ only in what is remembered of their
     training are the same network.
     """
     settings = {
-        "arch": parts.ids.arch,
-        "seed": parts.settings.seed,
-        "dataset": parts.ids.dataset,
-        "training": parts.ids.recipe,
-        "check": parts.ids.check if parts.corrupts_dense else None,
+        "arch": experiment.ids.arch,
+        "seed": experiment.settings.seed,
+        "dataset": experiment.ids.dataset,
+        "training": experiment.ids.recipe,
+        "check": experiment.ids.check if experiment.corrupts_dense else None,
     }
-    return Stage(TRAIN_DENSE, TRAIN_DENSE, settings, {}, _compute, perturbed=parts.corrupts_dense)
+    return Stage(
+        TRAIN_DENSE, TRAIN_DENSE, settings, {}, _compute, perturbed=experiment.corrupts_dense
+    )
 
 
 def _compute(context: Context, inputs: Inputs, work: Work) -> dict[str, Any]:
     del inputs  # it has none
-    parts, data = context.parts, context.data
-    wanted = parts.start_epoch if parts.rewind.source == "epoch" else None
+    experiment, data = context.experiment, context.data
+    wanted = experiment.start_epoch if experiment.rewind.source == "epoch" else None
     memory = f"epoch_{wanted}"
     facts: dict[str, Any] = {}
-    if parts.corrupts_dense and data.effect is not None:
-        facts["effect"] = effect_of(parts.check, data.effect)
+    if experiment.corrupts_dense and data.effect is not None:
+        facts["effect"] = effect_of(experiment.check, data.effect)
     network = context.initial_network()
     save_tensors(work.directory, "init", network.state_dict())
     checkpoints = context.checkpoints(work)
@@ -54,4 +56,4 @@ def _compute(context: Context, inputs: Inputs, work: Work) -> dict[str, Any]:
 def images_of(context: Context) -> Splits:
     """What the dense network is trained on: corrupted images where the check reaches it."""
     data = context.data
-    return data.seen_by_pruning if context.parts.corrupts_dense else data.clean
+    return data.seen_by_pruning if context.experiment.corrupts_dense else data.clean

@@ -14,42 +14,42 @@ from sanity.training.evaluation import evaluate
 from sanity.training.schedule import Schedule
 
 
-def stage(parts: Experiment, turn: Round, start: Stage, mask: Stage) -> Stage:
+def stage(experiment: Experiment, round_: Round, start: Stage, mask: Stage) -> Stage:
     """Leaves the ticket: its ``final`` weights, compressed by the mask that training ends with.
 
     The rounds of iterative pruning before the last belong to the search for the mask: they see
     what pruning sees, corrupted data included.
     """
-    course = turn.number if parts.rewind.source == "final" else 0
-    searching = not turn.last and parts.check.target == "data"
-    name = turn.name(TRAIN_TICKET)
+    shuffle = round_.number if experiment.rewind.source == "final" else 0
+    searching = not round_.last and experiment.check.target == "data"
+    name = round_.name(TRAIN_TICKET)
     settings = {
         "start": start.key,
         "mask": mask.key,
-        "seed": parts.settings.seed,
-        "dataset": parts.ids.dataset,
-        "training": parts.ids.recipe,
-        "start_epoch": parts.start_epoch,
-        "course": course,
-        "check": parts.ids.check if searching else None,
+        "seed": experiment.settings.seed,
+        "dataset": experiment.ids.dataset,
+        "training": experiment.ids.recipe,
+        "start_epoch": experiment.start_epoch,
+        "shuffle": shuffle,
+        "check": experiment.ids.check if searching else None,
     }
-    compute = functools.partial(_compute, name=name, course=course, searching=searching)
+    compute = functools.partial(_compute, name=name, shuffle=shuffle, searching=searching)
     inputs = {"start": start, "mask": mask}  # which the start has too: a dead one is not trained
     return Stage(name, TRAIN_TICKET, settings, inputs, compute, perturbed=searching)
 
 
 def _compute(
-    context: Context, inputs: Inputs, work: Work, *, name: str, course: int, searching: bool
+    context: Context, inputs: Inputs, work: Work, *, name: str, shuffle: int, searching: bool
 ) -> dict[str, Any]:
-    parts, data = context.parts, context.data
+    experiment, data = context.experiment, context.data
     splits = data.seen_by_pruning if searching else data.clean
     weights, mask = results.start(inputs["start"])
     network = context.initial_network()
     network.load_state_dict(weights)
-    _, start_accuracy = evaluate(network, splits.test, parts.recipe)
-    schedule = Schedule(context.seed, parts.start_epoch, shuffle=course)
+    _, start_accuracy = evaluate(network, splits.test, experiment.recipe)
+    schedule = Schedule(context.seed, experiment.start_epoch, shuffle=shuffle)
     engine = context.engine(network, mask)
-    update = parts.pruner.mask_update()
+    update = experiment.pruner.mask_update()
     facts = context.train(name, engine, splits, schedule, context.checkpoints(work), update=update)
     save_tensors(work.directory, "final", compress(network.state_dict(), engine.mask))
     return facts | {"start_test_accuracy": start_accuracy}

@@ -25,7 +25,7 @@ class Criteria:
     alpha: float = 0.05
     family: str = "cell"
 
-    def check(self) -> None:
+    def validate(self) -> None:
         """Raise ConfigError for values that no test can use."""
         if not 0 < self.margin < 100:
             raise ConfigError(
@@ -52,5 +52,5 @@ def read(values: Any) -> Criteria:
     if not isinstance(values, Mapping | None):
         raise ConfigError(f"verdict={values}: must be settings, such as verdict.margin=0.5")
     criteria = Criteria(**conform("verdict", Criteria, values or {}))
-    criteria.check()
+    criteria.validate()
     return criteria

@@ -44,7 +44,7 @@ def listing(store: Store, options: argparse.Namespace) -> int:
     """Show size, age and users of what is in the store."""
     items, found = _look(store, options)
     if options.json:
-        print(json.dumps([show.plain(item, found) for item in items], indent=2))
+        print(json.dumps([show.to_json(item, found) for item in items], indent=2))
         return 0
     echo(show.heading(store.root, items, found), show.summary(items, found))
     echo(show.rows(items, found, None if options.all else SHOWN))
@@ -57,7 +57,9 @@ def check(store: Store, options: argparse.Namespace) -> int:
     with _bar("verify", len(items)) as advance:
         problems = list(verify(store, items, advance))
     if options.json:
-        print(json.dumps([show.plain(item) | {"problem": why} for item, why in problems], indent=2))
+        print(
+            json.dumps([show.to_json(item) | {"problem": why} for item, why in problems], indent=2)
+        )
     else:
         echo(show.verdict(items, problems))
     return 1 if problems else 0
@@ -77,7 +79,7 @@ def clean(store: Store, options: argparse.Namespace) -> int:
         with _bar("clean", len(going)) as advance:
             going, failed = remove(store, going, lambda: _users(store, options), advance)
     if options.json:
-        print(json.dumps([show.plain(item, found) for item in going], indent=2))
+        print(json.dumps([show.to_json(item, found) for item in going], indent=2))
     else:
         echo(show.heading(store.root, items, found))
         echo(show.rows(going, found, None if options.all else SHOWN))

@@ -99,7 +99,7 @@ def outcome(items: Sequence[Item], removed: bool) -> Text:
     return Text(f"removed {what}" if removed else f"to remove: {what}; --yes does it")
 
 
-def plain(item: Item, users: Users | None = None) -> dict[str, Any]:
+def to_json(item: Item, users: Users | None = None) -> dict[str, Any]:
     """An item for programs."""
     made = datetime.fromtimestamp(item.made, UTC).isoformat(timespec="seconds")
     facts = {"kind": item.kind, "stage": item.stage, "key": item.key, "path": str(item.path)}

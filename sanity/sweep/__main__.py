@@ -46,7 +46,7 @@ def status(options: argparse.Namespace) -> int:
     sweep = _sweep(options)
     states = told(sweep, look(sweep))
     if options.json:
-        print(json.dumps([_plain(state) for state in states], indent=2))
+        print(json.dumps([_to_json(state) for state in states], indent=2))
     else:
         echo(show.heading(sweep), show.counts(states), *show.shared(sweep.plan, *shared(sweep)))
         echo(show.standing(states, None if options.all else SHOWN))
@@ -98,7 +98,7 @@ def _sweep(options: argparse.Namespace) -> Sweep:
     return sweeps.read(found[-1])
 
 
-def _plain(state: State) -> dict[str, object]:
+def _to_json(state: State) -> dict[str, object]:
     return {
         "job": state.job.number,
         "state": state.word,

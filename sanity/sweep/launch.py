@@ -45,7 +45,7 @@ def plan(config: DictConfig, loader: ConfigLoader, arguments: Sequence[str]) -> 
             raise ConfigError(f"{name}: all jobs of a sweep share one")
     _refuse_lost_settings(config, loader)
     title = OmegaConf.select(config, "sweep.title") or " ".join(own)
-    grid, controls = (_plain(config, f"sweep.{name}") for name in ("grid", "controls"))
+    grid, controls = (_resolved(config, f"sweep.{name}") for name in ("grid", "controls"))
     parser = _parser(loader)
     beside = expand_controls(controls, grid, own, parser)
     return plan_jobs(config, loader, expand(grid, own, parser), str(title), beside)
@@ -125,7 +125,7 @@ def sweep_directory(config: DictConfig) -> Path:
         ) from None
 
 
-def _plain(config: DictConfig, key: str) -> Any:
+def _resolved(config: DictConfig, key: str) -> Any:
     node = OmegaConf.select(config, key)
     return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
 

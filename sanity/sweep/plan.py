@@ -122,7 +122,7 @@ class Planner:
 
     def __init__(self, composer: Composer, subdirectory: str) -> None:
         self._composer, self._subdirectory = composer, subdirectory
-        self._parts: dict[tuple[str, ...], Experiment] = {}
+        self._experiments: dict[tuple[str, ...], Experiment] = {}
 
     def __call__(
         self, title: str, grid: Sequence[Sequence[str]], controls: Sequence[Sequence[str]] = ()
@@ -159,7 +159,9 @@ class Planner:
                 f"hydra.sweep.subdir={self._subdirectory}: gives {uses} jobs the directory "
                 f"{directory}; let it contain ${{hydra.job.num}}"
             )
-        code = functools.reduce(operator.or_, (one.code for one in self._parts.values()), Code())
+        code = functools.reduce(
+            operator.or_, (one.code for one in self._experiments.values()), Code()
+        )
         return Plan(title, tuple(jobs), tuple(left_out), code)
 
     def _job(self, number: int, overrides: Sequence[str]) -> Job:
@@ -170,38 +172,40 @@ class Planner:
         if any("seed" in text for text in rest) or composed.names_seed:  # but where they are read
             rest = tuple(overrides)
             composed = self._composer(rest)
-        if rest not in self._parts:
+        if rest not in self._experiments:
             with locating(composed.found):
-                self._parts[rest] = _build(composed.cfg)
-        parts = self._parts[rest]
-        seed = int(seeds[-1].split("=")[1]) if seeds else parts.settings.seed
-        parts = dataclasses.replace(parts, settings=dataclasses.replace(parts.settings, seed=seed))
+                self._experiments[rest] = _build(composed.cfg)
+        experiment = self._experiments[rest]
+        seed = int(seeds[-1].split("=")[1]) if seeds else experiment.settings.seed
+        experiment = dataclasses.replace(
+            experiment, settings=dataclasses.replace(experiment.settings, seed=seed)
+        )
         return Job(
             number=number,
             overrides=tuple(overrides),
             directory=directory_of(self._subdirectory, number, seed, composed),
-            stages=tuple(stage.id for stage in chain(parts)),
+            stages=tuple(stage.id for stage in chain(experiment)),
             choices={group: str(composed.choices.get(group)) for group in GROUPS},
-            sparsity=parts.ratio.sparsity,
+            sparsity=experiment.ratio.sparsity,
             seed=seed,
-            epochs=parts.recipe.epochs,
-            workload=parts.workload,
-            start=parts.start_epoch,
+            epochs=experiment.recipe.epochs,
+            workload=experiment.workload,
+            start=experiment.start_epoch,
         )
 
 
 def _build(cfg: DictConfig) -> Experiment:
-    """The parts of a job, once it is seen to make sense; ``cfg`` is left as it is."""
+    """The experiment of a job, once it is seen to make sense; ``cfg`` is left as it is."""
     before = {name: OmegaConf.select(cfg, name) for name in READ_FROM_IMAGES}
     trackers.build(cfg)  # a wrong setting of theirs would fail every job
     criteria.of(cfg)
     try:
-        parts = build(cfg)
+        experiment = build(cfg)
     finally:
         for name, value in before.items():  # the next job may have other images
             OmegaConf.update(cfg, name, value)
-    validate(parts)
-    return parts
+    validate(experiment)
+    return experiment
 
 
 def _remembers_more(job: Job, other: Job) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from omegaconf import DictConfig, OmegaConf
 
 from sanity.core.errors import ConfigError
-from sanity.experiment.instantiate import component, plain
+from sanity.experiment.instantiate import component, resolved
 from sanity.trackers.base import Tracker
 from sanity.trackers.guard import said_by, standing_aside
 
@@ -29,11 +29,11 @@ def build(cfg: DictConfig, *, required: bool = False) -> list[Tracker]:
     found: list[Tracker] = []
     for name in chosen:
         group = f"tracker.{name!s}"
-        values = plain(cfg, group)
+        values = resolved(cfg, group)
         who, then = f"tracker.{name!s}", "the run goes on without it"
         with standing_aside(who, then, refuses=True, required=required):
             tracker = component(group, values, Tracker)
-            tracker.check()
+            tracker.validate()
             if tracker.active:
                 found.append(tracker)
     return found

@@ -106,7 +106,7 @@ class Tracker(ABC):
         """One line for a person: where to look, for the runs of a sweep or for a single one."""
 
     @abstractmethod
-    def check(self) -> None:
+    def validate(self) -> None:
         """Raise ConfigError for a setting that is wrong, or a package that is missing."""
 
     @abstractmethod

@@ -14,7 +14,7 @@ from sanity.core import pending
 from sanity.trackers.base import Curve, Ending, Problem, Tracker, Training
 from sanity.trackers.guard import said_by, standing_aside, told
 from sanity.trackers.shown import Lease, ShownRuns
-from sanity.trackers.training import TICKET, conclude, describe, is_shown
+from sanity.trackers.training import TICKET, describe, ending_of, is_shown
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ class Hub:
         for stage, facts in content["stages"].items():
             if is_shown(stage) and facts["reused"] and self._threads:
                 training = describe(content, stage, facts["key"], facts.get("perturbed", False))
-                ending = conclude(content, stage, self._epochs[stage])
+                ending = ending_of(content, stage, self._epochs[stage])
                 for thread in self._threads:
                     thread.show(training, self._epochs[stage], ending, anew=self._anew)
         for thread in self._threads:
@@ -110,7 +110,7 @@ class Hub:
 
     def _finish(self, content: dict[str, Any], stage: str) -> None:
         training = self._open.pop(stage)
-        ending = conclude(deepcopy(content), stage, self._epochs[stage])
+        ending = ending_of(deepcopy(content), stage, self._epochs[stage])
         for thread in self._threads:
             thread.finish(training, ending)
 
@@ -176,40 +176,40 @@ class TrackerThread:
                 what()
             except BaseException as error:  # whatever a tracker does, the run goes on
                 self._warn(error)
-        for _, claim in self._curves.values():
+        for _, lease in self._curves.values():
             with suppress(OSError):
-                claim.release()
+                lease.release()
 
     def _start(self, training: Training, *, anew: bool, wait: float = 0.0) -> None:
-        claim = self._shown.claim(self._tracker, training, anew=anew, wait=wait)
-        if claim is None:
+        lease = self._shown.lease(self._tracker, training, anew=anew, wait=wait)
+        if lease is None:
             return
         try:
-            self._curves[training.id] = self._tracker.open(training), claim
+            self._curves[training.id] = self._tracker.open(training), lease
         except BaseException:
-            claim.release()
+            lease.release()
             raise
 
     def _on_curve(self, training: Training, do: Callable[[Curve], None]) -> None:
         if training.id not in self._curves:
             return
-        curve, claim = self._curves[training.id]
+        curve, lease = self._curves[training.id]
         try:
             do(curve)
         except BaseException:
             del self._curves[training.id]
-            claim.release()
+            lease.release()
             raise
 
     def _end(self, training: Training, ending: Ending) -> None:
         self._on_curve(training, lambda curve: curve.finish(ending))
         if training.id in self._curves:
-            curve, claim = self._curves.pop(training.id)
+            curve, lease = self._curves.pop(training.id)
             if ending.status == "completed":
                 about = {"name": training.name, "group": training.group, "key": training.key}
-                claim.done(about | curve.note())
+                lease.done(about | curve.note())
             else:
-                claim.release()
+                lease.release()
 
     def _warn(self, error: BaseException) -> None:
         text = str(error) if isinstance(error, Problem) else told(error)

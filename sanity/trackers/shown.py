@@ -43,7 +43,7 @@ class ShownRuns:
     def __init__(self, directory: Path | None) -> None:
         self.directory = directory
 
-    def claim(
+    def lease(
         self, tracker: Tracker, training: Training, *, anew: bool, wait: float = 0.0
     ) -> Lease | None:
         """The right to show ``training``, unless another process is at it, or it is shown already.

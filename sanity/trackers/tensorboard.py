@@ -43,9 +43,10 @@ class TensorBoard(Tracker):
 
     def where(self, group: str | None) -> str:
         """The command that shows the curves."""
-        return f"TensorBoard: tensorboard --logdir {near(Path(self.place) / plain(group or ''))}"
+        directory = Path(self.place) / safe_name(group or "")
+        return f"TensorBoard: tensorboard --logdir {near(directory)}"
 
-    def check(self) -> None:
+    def validate(self) -> None:
         """Raise ConfigError where the package is missing."""
         self.dir = self.dir or str(PROJECT / "tensorboard")
         if importlib.util.find_spec("tensorboard") is None:
@@ -59,7 +60,7 @@ class TensorBoard(Tracker):
         from torch.utils.tensorboard import SummaryWriter
         from torch.utils.tensorboard.summary import hparams
 
-        path = Path(self.place) / plain(training.group or "") / directory_name(training)
+        path = Path(self.place) / safe_name(training.group or "") / directory_name(training)
         shutil.rmtree(path, ignore_errors=True)
         writer: Any = SummaryWriter(str(path), flush_secs=FLUSH)
         # Without the first, an experiment's list of columns: the page makes it of all sessions.
@@ -111,9 +112,9 @@ def hyperparameters(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def directory_name(training: Training) -> str:
     """The training's name as a directory's, with enough of its key to be the only one."""
-    return f"{plain(training.name).replace(' ', '_')}_{training.key[:6]}"
+    return f"{safe_name(training.name).replace(' ', '_')}_{training.key[:6]}"
 
 
-def plain(name: str) -> str:
+def safe_name(name: str) -> str:
     """``name`` as one directory's, wherever it would lead as a path."""
     return name.replace("/", "-").replace("\\", "-").lstrip(".")

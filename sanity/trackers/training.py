@@ -49,7 +49,9 @@ def identifier(stage: str, key: str, group: str | None) -> str:
     return f"{kind}-{digest([key, group])[:16]}"
 
 
-def conclude(content: Mapping[str, Any], stage: str, epochs: Sequence[Mapping[str, Any]]) -> Ending:
+def ending_of(
+    content: Mapping[str, Any], stage: str, epochs: Sequence[Mapping[str, Any]]
+) -> Ending:
     """How the training of ``stage`` ended; the last ticket's figures are those of the run."""
     finished = stage in content["stages"]
     status: Literal["completed", "failed", "interrupted"] = "completed"

@@ -22,7 +22,7 @@ def evaluate(
     """Mean loss and accuracy (percent) of ``network`` on all ``images``."""
     network.eval()
     losses, correct = [], torch.zeros((), dtype=torch.int64, device=images.device)
-    for x, y in images.plain(EVALUATION_BATCH):
+    for x, y in images.in_order(EVALUATION_BATCH):
         with autocast(recipe, images.device):
             logits = network(x)
         losses.append(F.cross_entropy(logits.float(), y, reduction="sum"))

@@ -44,14 +44,14 @@ class Images:
         return full + (rest > 1)
 
     def epoch(
-        self, seed: int, epoch: int, batch_size: int, course: int = 0, start_step: int = 0
+        self, seed: int, epoch: int, batch_size: int, shuffle: int = 0, start_step: int = 0
     ) -> Iterator[Batch]:
         """The shuffled, augmented batches of one epoch, always the same for the same arguments.
 
-        ``course`` tells apart the trainings of a network that goes on from trained weights. With
+        ``shuffle`` tells apart the trainings of a network that goes on from trained weights. With
         ``start_step`` the batches before it are left out; the others stay as they are.
         """
-        number = (epoch,) if course == 0 else (course, epoch)
+        number = (epoch,) if shuffle == 0 else (shuffle, epoch)
         order = torch.randperm(len(self), generator=generator(seed, "order", *number))
         draw = self._draw(len(self), generator(seed, "augmentation", *number))
         order = order.to(self.device)
@@ -64,7 +64,7 @@ class Images:
         draw = self._draw(len(indices), random)
         return self._pick(indices.to(self.device), draw)
 
-    def plain(self, batch_size: int) -> Iterator[Batch]:
+    def in_order(self, batch_size: int) -> Iterator[Batch]:
         """All examples in order, normalised and nothing else."""
         for start in range(0, len(self), batch_size):
             chosen = slice(start, start + batch_size)

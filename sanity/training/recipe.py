@@ -45,7 +45,7 @@ class Recipe(Option):
         """The milestones as epochs; shares are rounded down."""
         return [int(m * self.epochs) if m < 1 else int(m) for m in self.milestones]
 
-    def check(self) -> None:
+    def validate(self) -> None:
         """Raise ConfigError for a recipe that cannot be followed."""
         if not isinstance(self.milestones, list) or not all(map(_is_number, self.milestones)):
             raise ConfigError(f"training.milestones={self.milestones}: must be a list of numbers")

@@ -23,8 +23,8 @@ def test_every_network_gets_a_random_ticket_without_data(
     record = run(*chosen, tiny=False)
     assert set(record["stages"]) == {"prune"}
     assert 0.97 < record["ticket"]["sparsity"] < 0.99
-    parts = build(configure(*chosen))
-    planned = parts.method.allocate(parts.blueprint, {}).kept
+    experiment = build(configure(*chosen))
+    planned = experiment.method.allocate(experiment.blueprint, {}).kept
     assert {layer["name"]: layer["kept"] for layer in record["ticket"]["layers"]} == planned
 
 
@@ -48,10 +48,10 @@ def test_every_ratio_goes_with_every_kind_of_score(run: Run, ratio: str, pruner:
 def test_a_data_set_brings_its_recipe_classes_and_shape(
     configure: Compose, dataset: str, epochs: int, classes: int, side: int
 ) -> None:
-    parts = build(configure(f"dataset={dataset}"))
-    assert parts.recipe.epochs == epochs
-    assert parts.blueprint.layers[-1].shape[0] == classes
-    assert parts.input_shape[1:] == (side, side)
+    experiment = build(configure(f"dataset={dataset}"))
+    assert experiment.recipe.epochs == epochs
+    assert experiment.blueprint.layers[-1].shape[0] == classes
+    assert experiment.input_shape[1:] == (side, side)
     assert build(configure(f"dataset={dataset}", "training.epochs=7")).recipe.epochs == 7
     assert build(configure(f"dataset={dataset}", "training=smoke")).recipe.epochs == 2
 
@@ -64,22 +64,26 @@ def test_every_data_set_is_covered_above() -> None:
 @pytest.mark.parametrize("preset", options("experiment"))
 def test_presets_are_the_papers_cells(configure: Compose, preset: str) -> None:
     cfg = configure(f"experiment={preset}")
-    parts = build(cfg)
-    validate(parts)
+    experiment = build(cfg)
+    validate(experiment)
     dataset = cfg.dataset.name
     assert preset.startswith(dataset)
-    layers, epochs = len(parts.blueprint.layers), parts.recipe.epochs
+    layers, epochs = len(experiment.blueprint.layers), experiment.recipe.epochs
     assert layers == (17 if preset.endswith("vgg19_bn") else 34)
     assert epochs == (300 if dataset == "tiny_imagenet" else 160)
-    assert (parts.recipe.lr, parts.recipe.batch_size, parts.recipe.weight_decay) == (0.1, 64, 1e-4)
+    assert (experiment.recipe.lr, experiment.recipe.batch_size, experiment.recipe.weight_decay) == (
+        0.1,
+        64,
+        1e-4,
+    )
     assert build(configure(f"experiment={preset}", "arch=resnet20")).blueprint.total > 1e6
 
 
 @pytest.mark.parametrize("preset", options("debug"))
 def test_debug_presets_compose_with_any_data_set(configure: Compose, preset: str) -> None:
-    parts = build(configure("dataset=cifar10", f"debug={preset}"))
-    assert parts.recipe.epochs <= 2
-    assert parts.dataset.crop_padding == 4
+    experiment = build(configure("dataset=cifar10", f"debug={preset}"))
+    assert experiment.recipe.epochs <= 2
+    assert experiment.dataset.crop_padding == 4
 
 
 def test_a_pruner_brings_its_ratio_and_rewind_and_the_command_line_wins(

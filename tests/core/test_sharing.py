@@ -13,7 +13,7 @@ from filelock import Timeout
 
 from sanity.core import locks, sharing
 from sanity.core.files import write_json
-from sanity.record.record import claim
+from sanity.record.record import exclusive
 from sanity.store import Store, Work, maintenance, notes, save_tensors
 from sanity.store.notes import Note
 from sanity.store.users import users
@@ -102,11 +102,11 @@ def test_a_runs_directory_is_the_groups_where_hydra_has_made_it(tmp_path: Path) 
     (run / ".hydra").mkdir(parents=True)
     for name in ("run.log", "output.log", ".hydra/config.yaml"):
         (run / name).touch()
-    with claim(run), sharing.append(run / "metrics.jsonl"):
+    with exclusive(run), sharing.append(run / "metrics.jsonl"):
         pass
     assert closed_to_group(sweep) == []
     run.chmod(0o700)  # its user's own decision, later
-    with claim(run):
+    with exclusive(run):
         assert stat.S_IMODE(run.stat().st_mode) & 0o777 == 0o700
 
 

@@ -256,7 +256,7 @@ def test_a_signal_while_the_network_is_judged_waits_for_a_batch_only(
     """On a CPU an evaluation may last a minute, more than SLURM waits before it kills."""
     handle("SIGTERM", signal.SIG_DFL)
     monkeypatch.setattr(evaluation, "EVALUATION_BATCH", 10)
-    original, batches = evaluation.Images.plain, []
+    original, batches = evaluation.Images.in_order, []
 
     def plain(self: Any, size: int) -> Iterator[Any]:
         for batch in original(self, size):

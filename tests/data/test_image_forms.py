@@ -110,7 +110,7 @@ def test_a_background_that_is_no_colour_is_refused(background: str) -> None:
     with pytest.raises(
         ConfigError, match=r"dataset\.background=.*: must be a colour, such as white"
     ):
-        Form(3, background=background).check()
+        Form(3, background=background).validate()
 
 
 @pytest.mark.parametrize("orientation", TURNED)

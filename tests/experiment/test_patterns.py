@@ -18,7 +18,7 @@ from sanity.experiment.experiment import build
 from sanity.experiment.patterns import escaped, filled
 from sanity.networks.build import build as initialised
 from sanity.report.data.collect import collect
-from sanity.report.data.grouping import arrange
+from sanity.report.data.grouping import group_runs
 
 HERE = "v2/lr0.1/resnet8_seed{seed}.pth"  # digits that are no seed's
 FILE = ("pruner=from_checkpoint", "ratio.sparsity=null")
@@ -120,12 +120,12 @@ def test_a_report_takes_runs_of_one_pattern_for_seeds_and_those_of_several_paths
     tickets: str, run: Run
 ) -> None:
     pattern = [run(*FILE, escaped(f"pruner.path={tickets}"), f"seed={s}") for s in (0, 1, 2)]
-    (cell,), _ = arrange(collect([one["directory"] for one in pattern]).runs)
+    (cell,), _ = group_runs(collect([one["directory"] for one in pattern]).runs)
     assert list(cell.arms["as found"].runs) == [0, 1, 2]
     literal = [
         run(*FILE, escaped(f"pruner.path={tickets.format(seed=s)}"), f"seed={s}") for s in (0, 1)
     ]
-    found, _ = arrange(collect([one["directory"] for one in literal]).runs)
+    found, _ = group_runs(collect([one["directory"] for one in literal]).runs)
     assert [list(one.arms["as found"].runs) for one in found] == [[0], [1]]
 
 

@@ -8,11 +8,11 @@ from simulated import Arm
 
 from sanity.report.data.cells import Cell
 from sanity.report.data.collect import collect
-from sanity.report.data.grouping import arrange
+from sanity.report.data.grouping import group_runs
 
 
 def cells(tmp_path: Path, *arms: Arm) -> list[Cell]:
-    return arrange(collect([simulated.write(tmp_path, arms)]).runs)[0]
+    return group_runs(collect([simulated.write(tmp_path, arms)]).runs)[0]
 
 
 def changed(root: Path, name: str, arm: Arm, **config: Any) -> None:
@@ -60,7 +60,7 @@ def test_settings_name_what_choices_do_not_tell_apart(tmp_path: Path) -> None:
     changed(tmp_path, "c", Arm(), training={"lr": 0.2}, pruner={"power": 2})
     changed(tmp_path, "d", Arm(check="half_dataset"), sanity_check={"fraction": 0.5})
     changed(tmp_path, "e", Arm(check="half_dataset"), sanity_check={"fraction": 0.2})
-    found, notes = arrange(collect([tmp_path]).runs)
+    found, notes = group_runs(collect([tmp_path]).runs)
     assert notes == []
     assert [(cell.context.label, cell.method) for cell in found[:3]] == [
         ("digits resnet8 (lr=0.1)", "lt (power=1)"),
@@ -76,7 +76,7 @@ def test_what_does_not_change_a_result_does_not_part_runs(tmp_path: Path) -> Non
     content["config"] |= {"device": "cuda", "threads": 4, "data_dir": "/elsewhere", "until": "x"}
     simulated.write(tmp_path, [Arm(seed=0), Arm(seed=1)])
     simulated.rewrite(tmp_path / "1_lt_none_s1", content)
-    (cell,) = arrange(collect([tmp_path]).runs)[0]
+    (cell,) = group_runs(collect([tmp_path]).runs)[0]
     assert list(cell.arms["as found"].runs) == [0, 1]
 
 
@@ -89,7 +89,7 @@ def test_dense_accuracies_are_the_contexts_and_only_clean_ones(tmp_path: Path) -
     simulated.rewrite(tmp_path / "corrupt", content)
     baseline = Arm(pruner="dense", sparsity=0.0, seed=2, dense=98.0, accuracy=98.0)
     simulated.write(tmp_path / "dense", [baseline])
-    found = arrange(collect([clean, tmp_path / "corrupt", tmp_path / "dense"]).runs)[0]
+    found = group_runs(collect([clean, tmp_path / "corrupt", tmp_path / "dense"]).runs)[0]
     assert [cell.method for cell in found] == ["lt"], "a dense network is no cell of its own"
     assert found[0].context.dense == {0: 99.0, 2: 98.0}
 
@@ -99,14 +99,14 @@ def test_the_same_result_in_two_directories_counts_once_and_another_one_is_said(
 ) -> None:
     simulated.write(tmp_path / "a", [Arm(accuracy=90.0)])
     simulated.write(tmp_path / "b", [Arm(accuracy=90.0)])
-    (cell,), notes = arrange(collect([tmp_path]).runs)
+    (cell,), notes = group_runs(collect([tmp_path]).runs)
     assert cell.arms["as found"].accuracies == {0: 90.0}
     assert notes == []
     other = simulated.record(Arm(accuracy=80.0))
     other["stages"]["train_ticket"]["key"] = "another"
     simulated.write(tmp_path / "c", [Arm()])
     simulated.rewrite(tmp_path / "c", other)
-    (cell,), notes = arrange(collect([tmp_path]).runs)
+    (cell,), notes = group_runs(collect([tmp_path]).runs)
     assert cell.arms["as found"].accuracies == {0: 80.0}, "the later one counts"
     assert "different results" in notes[0]
 
@@ -114,7 +114,7 @@ def test_the_same_result_in_two_directories_counts_once_and_another_one_is_said(
 def test_a_run_that_stopped_at_its_mask_gives_way_to_one_that_was_trained(tmp_path: Path) -> None:
     simulated.write(tmp_path / "a", [Arm(accuracy=90.0)])
     simulated.write(tmp_path / "b", [Arm(accuracy=None)])
-    (cell,), notes = arrange(collect([tmp_path]).runs)
+    (cell,), notes = group_runs(collect([tmp_path]).runs)
     assert cell.arms["as found"].accuracies == {0: 90.0}
     assert notes == []
 
@@ -125,7 +125,7 @@ def test_arms_and_methods_whose_names_would_be_the_same_are_numbered(tmp_path: P
     changed(tmp_path, "c", Arm(check="other"), sanity_check={"options": {}})
     changed(tmp_path, "d", Arm(check="other"))
     changed(tmp_path, "e", Arm(check="random_ticket"))
-    (cell,) = arrange(collect([tmp_path]).runs)[0]
+    (cell,) = group_runs(collect([tmp_path]).runs)[0]
     assert list(cell.arms) == [
         "random_ticket",
         "mine (power=1)",
@@ -138,7 +138,7 @@ def test_arms_and_methods_whose_names_would_be_the_same_are_numbered(tmp_path: P
 def test_whole_numbers_are_the_same_however_they_are_written(tmp_path: Path) -> None:
     changed(tmp_path, "a", Arm(seed=0), training={"lr": 1})
     changed(tmp_path, "b", Arm(seed=1), training={"lr": 1.0})
-    (cell,) = arrange(collect([tmp_path]).runs)[0]
+    (cell,) = group_runs(collect([tmp_path]).runs)[0]
     assert list(cell.arms["as found"].runs) == [0, 1]
 
 
@@ -152,7 +152,7 @@ def from_files(root: Path, **paths: str) -> list[Cell]:
         content["ticket"]["sparsity"] = 0.9 + arm.seed / 5000
         simulated.write(root / name, [arm])
         simulated.rewrite(root / name, content)
-    return arrange(collect([root]).runs)[0]
+    return group_runs(collect([root]).runs)[0]
 
 
 def test_masks_that_come_with_their_own_sparsity_a_file_a_seed_are_one_cell(
@@ -172,13 +172,13 @@ def test_no_digit_of_a_path_is_taken_for_a_seed(tmp_path: Path) -> None:
 
 def test_a_folder_is_called_by_its_name(tmp_path: Path) -> None:
     changed(tmp_path, "a", Arm(dataset="folder"), dataset={"name": "flowers"})
-    (cell,) = arrange(collect([tmp_path]).runs)[0]
+    (cell,) = group_runs(collect([tmp_path]).runs)[0]
     assert cell.context.label == "flowers resnet8"
 
 
 def test_other_figures_under_the_same_keys_are_said_too(tmp_path: Path) -> None:
     simulated.write(tmp_path / "a", [Arm(accuracy=90.0)])
     simulated.write(tmp_path / "b", [Arm(accuracy=91.0)])
-    _, (note,) = arrange(collect([tmp_path]).runs)
+    _, (note,) = group_runs(collect([tmp_path]).runs)
     assert "different results" in note
     assert note.endswith("counts")

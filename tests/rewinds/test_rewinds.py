@@ -49,7 +49,7 @@ def test_source_and_start(name: str, settings: dict[str, float], source: str, st
     rewind = registered(name, **settings)
     assert rewind.source == source
     assert rewind.start_epoch(epochs=6) == start
-    rewind.check(epochs=6)
+    rewind.validate(epochs=6)
 
 
 @pytest.mark.parametrize(
@@ -68,12 +68,12 @@ def test_an_epoch_outside_the_schedule_is_refused(
     rewind: Rewind, epochs: int, message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
-        rewind.check(epochs)
+        rewind.validate(epochs)
 
 
 @pytest.mark.parametrize(("rewind", "epochs"), [(Epoch(9), 10), (LearningRate(9), 10)])
 def test_the_last_epoch_may_be_repeated_alone(rewind: Rewind, epochs: int) -> None:
-    rewind.check(epochs)
+    rewind.validate(epochs)
 
 
 def test_a_share_is_the_epoch_that_one_means() -> None:

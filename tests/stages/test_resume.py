@@ -12,7 +12,7 @@ from resuming import Stopped, assert_same, disturb, metrics, results
 from sanity import pipeline
 from sanity.core.errors import StoreError, TrainingError
 from sanity.record import record as record_module
-from sanity.record.record import claim, is_running
+from sanity.record.record import exclusive, is_running
 from sanity.store import store
 from sanity.training.checkpoint import Checkpoints
 
@@ -170,7 +170,7 @@ def test_two_runs_are_never_at_work_in_one_directory(
     cfg = configure(*TINY, "pruner=random")
     assert not is_running(tmp_path)
     assert list(tmp_path.iterdir()) == []
-    with claim(tmp_path):
+    with exclusive(tmp_path):
         assert is_running(tmp_path)
         with pytest.raises(StoreError, match=f"another run is at work in {tmp_path}$"):
             pipeline.run(cfg, tmp_path)

@@ -106,7 +106,7 @@ def test_a_failed_run_keeps_what_it_had_found(run: Run, tmp_path: Path) -> None:
 def test_going_on_from_trained_weights_meets_other_batches(run: Run) -> None:
     again = run("pruner=lt", "rewind=learning_rate", "training.epochs=1")
     path = Path(again["config"]["store_dir"]) / "train_ticket" / keys(again)["train_ticket"]
-    assert json.loads((path / "manifest.json").read_text())["settings"]["course"] == 1
+    assert json.loads((path / "manifest.json").read_text())["settings"]["shuffle"] == 1
 
 
 def test_a_grid_trains_the_dense_network_once(run: Run) -> None:

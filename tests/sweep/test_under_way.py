@@ -6,7 +6,7 @@ import pytest
 from standing import reach, store, sweep_in
 
 from sanity.core import locks
-from sanity.record.record import claim
+from sanity.record.record import exclusive
 from sanity.store import Store
 from sanity.sweep.states import State
 from sanity.sweep.sweep import Sweep
@@ -59,7 +59,7 @@ def test_a_job_that_waits_for_anothers_stage_says_so(sweep: Sweep) -> None:
     directory = sweep.directory / "0"
     directory.mkdir()
     lock = opened.lock_of("train_dense", "a")
-    with claim(directory):
+    with exclusive(directory):
         with opened.locked("train_dense", "a"):  # by itself
             assert why(sweep) == "train_dense: epoch 0/10"
         with locks.held(lock, "it"):
@@ -70,7 +70,7 @@ def test_a_job_that_waits_for_anothers_stage_says_so(sweep: Sweep) -> None:
 
 
 def test_a_run_says_in_its_lock_who_it_is(sweep: Sweep) -> None:
-    with claim(sweep.directory):
+    with exclusive(sweep.directory):
         assert (locks.holder(sweep.directory / ".lock") or "").startswith("process ")
     assert locks.holder(sweep.directory / ".lock") is None
 
@@ -80,7 +80,7 @@ def test_shared_stages_are_counted_and_running_ones_named(sweep: Sweep) -> None:
     store(sweep, "train_dense", "b")
     directory = sweep.stage_directory(sweep.plan.shared["a"].stage)
     reach(directory, "train_dense", 1, 2)
-    with claim(directory):
+    with exclusive(directory):
         done, (running,) = shared(sweep)
     assert done == 1
     assert (running.name, running.key, running.why) == (

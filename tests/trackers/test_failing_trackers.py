@@ -72,7 +72,7 @@ class Bad(Tracker):
         self.reach("where")
         return "bad: here" if self.at != "nowhere" else [None]
 
-    def check(self):
+    def validate(self):
         self.reach("checked")
 
     def subject(self, training):

@@ -37,7 +37,7 @@ class Notebook(Tracker):
     def where(self, group: str | None) -> str:
         return f"notebook {group}"
 
-    def check(self) -> None:
+    def validate(self) -> None:
         """Nothing can be wrong."""
 
     def open(self, training: Training) -> Curve:
@@ -195,14 +195,14 @@ def test_two_processes_do_not_tell_the_same_training(
     from sanity.trackers.shown import ShownRuns
 
     claims: list[Any] = []
-    original: Callable[..., Any] = ShownRuns.claim
+    original: Callable[..., Any] = ShownRuns.lease
 
-    def claim(self: ShownRuns, tracker: Tracker, training: Training, **how: Any) -> Any:
+    def lease(self: ShownRuns, tracker: Tracker, training: Training, **how: Any) -> Any:
         how["wait"] = 0.0
         first, second = (original(self, tracker, training, **how) for _ in range(2))
         claims.append((first is not None, second is not None))
         return first
 
-    monkeypatch.setattr(ShownRuns, "claim", claim)
+    monkeypatch.setattr(ShownRuns, "lease", lease)
     told("pruner=random")
     assert claims == [(True, False)]

@@ -92,7 +92,7 @@ class Mine(Tracker):
     def where(self, group: str | None) -> str:
         return "mine"
 
-    def check(self) -> None:
+    def validate(self) -> None:
         """Fine."""
 
     def open(self, training: Any) -> Any:

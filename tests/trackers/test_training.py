@@ -8,7 +8,7 @@ import pytest
 from conftest import Run
 
 from sanity.trackers.base import Training
-from sanity.trackers.training import REDACTED, conclude, describe, identifier, redacted
+from sanity.trackers.training import REDACTED, describe, ending_of, identifier, redacted
 
 
 def shown(record: dict[str, Any], stage: str) -> Training:
@@ -66,7 +66,7 @@ def test_a_corrupted_dense_network_says_so(run: Run) -> None:
 
 def test_summaries_are_those_of_the_record(run: Run) -> None:
     record = run("pruner=snip", "sanity_check=random_labels")
-    ending = conclude(record, "train_ticket", epochs(record, "train_ticket"))
+    ending = ending_of(record, "train_ticket", epochs(record, "train_ticket"))
     assert ending.status == "completed"
     for name, value in record["metrics"].items():
         assert ending.summary[f"final/{name}"] == value
@@ -85,7 +85,7 @@ def test_a_training_that_did_not_end_is_failed_or_interrupted(run: Run) -> None:
     del record["stages"]["train_ticket"]
     record["metrics"] = {}
     for reason, status in (("interrupted", "interrupted"), ("the loss became nan", "failed")):
-        ending = conclude(record | {"reason": reason}, "train_ticket", [])
+        ending = ending_of(record | {"reason": reason}, "train_ticket", [])
         assert (ending.status, ending.layers, ending.files) == (status, (), {})
 
 

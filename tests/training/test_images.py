@@ -26,8 +26,8 @@ def normalised(pixels: torch.Tensor) -> torch.Tensor:
 
 
 def test_plain_batches_are_normalised_and_in_order(images: Images) -> None:
-    x = torch.cat([x for x, _ in images.plain(16)])
-    y = torch.cat([y for _, y in images.plain(16)])
+    x = torch.cat([x for x, _ in images.in_order(16)])
+    y = torch.cat([y for _, y in images.in_order(16)])
     assert torch.equal(y, torch.arange(COUNT) % 10)
     expected = torch.stack([normalised(image) for image in images.pixels])
     torch.testing.assert_close(x, expected)

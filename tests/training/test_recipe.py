@@ -48,5 +48,5 @@ def test_other_schedules() -> None:
 )
 def test_impossible_settings_are_named(name: str, value: object) -> None:
     with pytest.raises(ConfigError, match=rf"training\.{name}="):
-        Recipe(**{name: value}).check()  # type: ignore[arg-type]
-    Recipe().check()
+        Recipe(**{name: value}).validate()  # type: ignore[arg-type]
+    Recipe().validate()

@@ -19,7 +19,7 @@ NEUTRAL = (
 OF_THE_CONTEXT = ("dataset", "arch", "training")
 
 
-def arrange(runs: Sequence[Run]) -> tuple[list[Cell], list[str]]:
+def group_runs(runs: Sequence[Run]) -> tuple[list[Cell], list[str]]:
     """All cells, in the order in which their runs were found, and what was peculiar."""
     sorted_in: dict[_Place, dict[int, Run]] = defaultdict(dict)
     notes: list[str] = []

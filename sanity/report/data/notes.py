@@ -11,7 +11,7 @@ from sanity.report.data.runs import Run
 from sanity.report.output import wording
 
 
-def caveats(runs: Sequence[Run], cells: Sequence[Cell]) -> list[str]:
+def warnings_of(runs: Sequence[Run], cells: Sequence[Cell]) -> list[str]:
     """A line for each thing to know; none where there is none."""
     return [
         *_overlaps(runs),

@@ -26,7 +26,7 @@ MEANINGFUL = re.compile(r"[\\:]")
 """What is more than a letter in a directory's name: to SLURM, and in PYTHONPATH."""
 
 
-def check(settings: Mapping[str, Any], prefix: str = "hydra.launcher") -> None:
+def validate(settings: Mapping[str, Any], prefix: str = "hydra.launcher") -> None:
     """Raise ConfigError for the first setting that nothing can be asked by."""
     for name, value in settings.items():
         label = f"{prefix}.{name}={value}"
@@ -49,10 +49,10 @@ def check(settings: Mapping[str, Any], prefix: str = "hydra.launcher") -> None:
         elif name == "stage":
             if not isinstance(value, Mapping | None):
                 raise ConfigError(f"{label}: must map settings to values, e.g. {{mem_gb: 32}}")
-            check(value or {}, f"{prefix}.stage")
+            validate(value or {}, f"{prefix}.stage")
 
 
-def check_directory(directory: Path) -> None:
+def validate_directory(directory: Path) -> None:
     """Raise ConfigError for a sweep's directory that SLURM or submitit would take for another."""
     name = str(directory)
     found = MEANINGFUL.search(name)

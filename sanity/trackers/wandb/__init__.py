@@ -88,7 +88,7 @@ class Wandb(Tracker):
             "`wandb sync` uploads it, tracker=none omits it"
         )
 
-    def check(self) -> None:
+    def validate(self) -> None:
         """Raise ConfigError for a setting that is wrong."""
         # A variable that is exported empty is as good as none, for wandb as for us.
         self.mode = ALIASES.get(self.mode, self.mode) or "auto"

@@ -38,15 +38,15 @@ class SlurmLauncher(SweepLauncher, Submitit):
         """Refuse before anything is planned where there is no SLURM."""
         from sanity.sweep.launch import sweep_directory
         from sanity.sweep.slurm import cluster
-        from sanity.sweep.slurm.requests import check, check_directory
+        from sanity.sweep.slurm.requests import validate, validate_directory
 
         SweepLauncher.setup(
             self, hydra_context=hydra_context, task_function=task_function, config=config
         )
-        check(self.params)
+        validate(self.params)
         for group in ("", ".stage"):
             self._refuse_unknown(group)
-        check_directory(sweep_directory(config))
+        validate_directory(sweep_directory(config))
         if not config.sweep.plan:
             cluster.require()
 
@@ -79,10 +79,10 @@ class SlurmLauncher(SweepLauncher, Submitit):
         from sanity.sweep.forecast import forecast
         from sanity.sweep.progress import progress
         from sanity.sweep.slurm import follow
-        from sanity.sweep.slurm.requests import check_directory
+        from sanity.sweep.slurm.requests import validate_directory
         from sanity.sweep.states import in_store
 
-        check_directory(sweep.directory)
+        validate_directory(sweep.directory)
         stored = [
             job for job in jobs if all(in_store(sweep.store_dir, stage) for stage in job.stages)
         ]

@@ -56,7 +56,7 @@ class SanitySweeper(Sweeper):
         from sanity import trackers
         from sanity.core import shutdown
         from sanity.core.console import echo
-        from sanity.report.end_of_sweep import conclude
+        from sanity.report.end_of_sweep import finish
         from sanity.sweep import launch, show
         from sanity.sweep.cost import cost_of
         from sanity.sweep.slurm.follow import look
@@ -85,7 +85,7 @@ class SanitySweeper(Sweeper):
                 self._start(sweep, jobs)
         states = self._finish(sweep) if jobs else before
         if states is not None:
-            conclude(sweep, states)
+            finish(sweep, states)
         return None
 
     def _capacity(self) -> "Capacity":

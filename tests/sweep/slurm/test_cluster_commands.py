@@ -7,7 +7,7 @@ import pytest
 from sanity.core.errors import ConfigError, SweepError
 from sanity.sweep.slurm import cluster
 from sanity.sweep.slurm.cluster import Limits, QueuedJob
-from sanity.sweep.slurm.requests import check, check_directory
+from sanity.sweep.slurm.requests import validate, validate_directory
 
 
 @pytest.fixture
@@ -143,13 +143,13 @@ def test_another_complaint_is(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_settings_that_ask_for_nothing_are_refused_by_name(name: str, value: object) -> None:
     with pytest.raises(ConfigError, match=rf"^hydra\.launcher\.{name}="):
-        check({name: value})
+        validate({name: value})
 
 
 def test_settings_of_stages_are_checked_too() -> None:
-    check({"stage": {"mem_gb": 32}, "timeout_min": 240, "setup": ["true"], "max_submit": None})
+    validate({"stage": {"mem_gb": 32}, "timeout_min": 240, "setup": ["true"], "max_submit": None})
     with pytest.raises(ConfigError, match=r"^hydra\.launcher\.stage\.mem_gb=much: must be"):
-        check({"stage": {"mem_gb": "much"}})
+        validate({"stage": {"mem_gb": "much"}})
 
 
 @pytest.mark.parametrize(
@@ -172,20 +172,20 @@ def test_settings_of_stages_are_checked_too() -> None:
 def test_options_that_a_sweep_has_no_use_for_are_refused_by_name(name: str, value: object) -> None:
     label = rf"^hydra\.launcher\.additional_parameters\.{name}="
     with pytest.raises(ConfigError, match=label):
-        check({"additional_parameters": {name: value}})
+        validate({"additional_parameters": {name: value}})
 
 
 def test_other_options_are_the_users() -> None:
     options = {"export": "NONE", "nice": 100, "exclusive": True, "mail-type": "FAIL", "ntasks": 1}
-    check({"additional_parameters": options, "nodes": 1, "tasks_per_node": None})
+    validate({"additional_parameters": options, "nodes": 1, "tasks_per_node": None})
 
 
 @pytest.mark.parametrize("name", ["back\\slash", "12:30:00", "two\nlines", "caf\udce9"])
 def test_directories_that_would_be_taken_for_others_are_refused(name: str) -> None:
     with pytest.raises(ConfigError, match=r"^hydra\.sweep\.dir=/sweeps/.*: must not contain "):
-        check_directory(Path("/sweeps") / name)
+        validate_directory(Path("/sweeps") / name)
 
 
 @pytest.mark.parametrize("name", ["100%j", "it's", "a b", "$HOME", "über"])
 def test_other_directories_are_names(name: str) -> None:
-    check_directory(Path("/sweeps") / name)
+    validate_directory(Path("/sweeps") / name)
