@@ -1,8 +1,10 @@
 """Half data set: how much data does a method need?"""
 
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import torch
+from annotated_types import Gt, Lt
 
 from sanity.checks.base import DataCheck, Effect
 from sanity.core.errors import ConfigError, listed
@@ -20,7 +22,7 @@ class HalfDataset(DataCheck):
     change = "half the data"
     uses = "all of its data"
 
-    fraction: float = 0.5
+    fraction: Annotated[float, Gt(0), Lt(1)] = 0.5
 
     def validate(self) -> None:
         """A fraction of 0 or 1 would leave nothing, or change nothing."""

@@ -8,27 +8,20 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
+from annotated_types import Ge, Le
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from sanity.core.constraints import Allowed, allowed, listed
 from sanity.core.errors import ConfigError
 
 PROJECT = Path(__file__).resolve().parents[2]
-MOST_THREADS = 1024
 LARGEST = 2**63 - 1
 """Of whole numbers: what tensors, and most that reads a record, can hold."""
-STAGES = ("train_dense", "prune", "rewind", "train_ticket")
-KINDS: dict[type, str] = {
-    int: "a whole number",
-    float: "a number",
-    str: "a text",
-    bool: "true or false",
-    NoneType: "null",
-}
-
+Until = Literal["train_dense", "prune", "rewind", "train_ticket"]
+STAGES: tuple[str, ...] = get_args(Until)
 
 HOME = "SANITY_PROJECT"
 """The variable by which a job that runs from a copy of the code finds the project itself."""
@@ -46,30 +39,20 @@ OmegaConf.register_new_resolver("sanity.project", _below_project, replace=True)
 class Settings:
     """The keys at the top of the configuration, typed."""
 
-    seed: int
-    until: str
+    seed: Annotated[int, Ge(0)]
+    until: Until
     device: str
-    threads: int | None
+    threads: Annotated[int, Ge(1), Le(1024)] | None
     allow_dead: bool
     data_dir: str
     store_dir: str
-    checkpoint_every: float | None
+    checkpoint_every: Annotated[float, Ge(0), "seconds"] | None
 
 
 def read_settings(cfg: DictConfig) -> Settings:
     """The typed top-level settings; raises ConfigError naming the first one that is wrong."""
     values = {field.name: cfg.get(field.name) for field in fields(Settings)}
     settings = Settings(**conform("", Settings, values))
-    if settings.seed < 0:
-        raise ConfigError(f"seed={settings.seed}: must be 0 or more")
-    if settings.threads is not None and not 1 <= settings.threads <= MOST_THREADS:
-        raise ConfigError(f"threads={settings.threads}: must be 1 to {MOST_THREADS}, or null")
-    if settings.checkpoint_every is not None and settings.checkpoint_every < 0:
-        raise ConfigError(
-            f"checkpoint_every={settings.checkpoint_every:g}: must be 0 seconds or more, or null"
-        )
-    if settings.until not in STAGES:
-        raise ConfigError(unknown("until", settings.until, STAGES))
     for name in ("data_dir", "store_dir"):
         if not getattr(settings, name).strip():
             raise ConfigError(f"{name}=: must name a directory")
@@ -97,8 +80,8 @@ def typed_from() -> Path:
 def conform(group: str, schema: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """``values`` as arguments of ``schema`` (a class), or ConfigError naming the one that is not.
 
-    Only plain annotations are looked at (numbers, texts, switches, None); what a class says about
-    its other arguments is its own business. Whole numbers become floats where floats are meant.
+    What its annotations allow is read by ``constraints``. Whole numbers become floats where
+    floats are meant.
     """
     prefix = f"{group}." if group else ""
     parameters = inspect.signature(schema).parameters
@@ -108,21 +91,26 @@ def conform(group: str, schema: Callable[..., Any], values: Mapping[str, Any]) -
     for name, value in values.items():
         if name not in parameters and not open_ended:
             raise ConfigError(unknown_setting(group, name, parameters))
-        kinds = _plain_kinds(hints.get(name))
         if type(value) is int and abs(value) > LARGEST:
             raise ConfigError(f"{prefix}{name}={value}: must be below 2^63")
-        if kinds and type(value) not in kinds:
-            if float not in kinds or type(value) is not int:
-                allowed = " or ".join(KINDS[kind] for kind in kinds)
-                raise ConfigError(f"{prefix}{name}={value}: must be {allowed}")
-            value = float(value)
         if type(value) is float and not math.isfinite(value):
             raise ConfigError(f"{prefix}{name}={value}: must be a finite number")
-        fitting[name] = value
+        fitting[name] = _fitted(f"{prefix}{name}", value, allowed(hints.get(name)))
     for name, parameter in parameters.items():
         if name not in values and parameter.default is parameter.empty and not open_ended:
             raise ConfigError(f"{prefix}{name}: must be given")
     return fitting
+
+
+def _fitted(key: str, value: Any, options: Sequence[Allowed]) -> Any:
+    """The value as the first of ``options`` that takes it has it."""
+    fitting = [one for one in options if one.takes(value)]
+    if options and not fitting:
+        if len(options) == 1 and options[0].choices and isinstance(value, str):
+            raise ConfigError(unknown(key, value, options[0].choices))
+        raise ConfigError(f"{key}={value}: must be {listed(options, value)}")
+    is_float = bool(fitting) and type(value) is int and all(one.kind is float for one in fitting)
+    return float(value) if is_float else value
 
 
 def _hints(schema: Callable[..., Any]) -> dict[str, Any]:
@@ -131,15 +119,9 @@ def _hints(schema: Callable[..., Any]) -> dict[str, Any]:
     A class of one's own may name types that it imports for type checkers alone.
     """
     try:
-        return get_type_hints(schema.__init__)
+        return get_type_hints(schema.__init__, include_extras=True)
     except Exception:
         return {}
-
-
-def _plain_kinds(hint: Any) -> tuple[type, ...]:
-    """The plain types that ``hint`` admits; none where it admits anything else."""
-    kinds = get_args(hint) if isinstance(hint, UnionType) or get_origin(hint) is Union else (hint,)
-    return tuple(kinds) if all(kind in KINDS for kind in kinds) else ()
 
 
 def unknown(key: str, value: str, choices: Iterable[str]) -> str:

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
+from annotated_types import Ge
 from torch import Tensor, nn
 
 from sanity.core.errors import ConfigError
@@ -44,8 +45,8 @@ class GraSP(Pruner):
 
     needs_data: ClassVar[bool] = True
 
-    samples_per_class: int = 10
-    batches: int | str = "auto"
+    samples_per_class: Annotated[int, Ge(1)] = 10
+    batches: Annotated[int, Ge(1)] | Literal["auto"] = "auto"
     temperature: float = 200.0
 
     def validate(self) -> None:

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
+from annotated_types import Ge
 from torch import Tensor, nn
 
 from sanity.networks.layers import Blueprint
@@ -39,8 +40,8 @@ class SNIP(Pruner):
 
     needs_data: ClassVar[bool] = True
 
-    samples_per_class: int = 10
-    batches: int | str = "auto"
+    samples_per_class: Annotated[int, Ge(1)] = 10
+    batches: Annotated[int, Ge(1)] | Literal["auto"] = "auto"
 
     def score(self, scoring: Scoring) -> Scores:
         """|w * dL/dw| (Lee et al. 2019, section 4.1, without its normalisation)."""

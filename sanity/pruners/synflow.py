@@ -1,11 +1,13 @@
 """SynFlow: iterative conservation of synaptic flow, without data (Tanaka et al. 2020)."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from annotated_types import Ge, Le
 from torch import nn
 
-from sanity.pruners.base import Pruner, Scores, Scoring
+from sanity.pruners.base import MOST_ITERATIONS, Pruner, Scores, Scoring
 
 
 def make_positive(network: nn.Module) -> nn.Module:
@@ -31,7 +33,7 @@ class SynFlow(Pruner):
     an exponential schedule to the sparsity.
     """
 
-    iterations: int = 100
+    iterations: Annotated[int, Ge(1), Le(MOST_ITERATIONS)] = 100
 
     def score(self, scoring: Scoring) -> Scores:
         """|w * dR/dw|, R the sum of outputs for ones as input (Tanaka et al. 2020, section 6)."""

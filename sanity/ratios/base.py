@@ -4,7 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
+
+from annotated_types import Ge, Le
 
 from sanity.core.option import Option
 from sanity.networks.layers import Blueprint
@@ -62,6 +64,9 @@ class Allocation:
 def _geometric(start: int, end: int, progress: float) -> int:
     # A layer that ends empty has no geometric path to 0: aim at one weight until the last step.
     return max(end, int(start * (max(end, 1) / start) ** progress))
+
+
+Share = Annotated[float, Ge(0), Le(1), "a keep ratio"]
 
 
 class Ratio(Option, ABC):

@@ -1,11 +1,11 @@
 """One pool for all layers: the scores decide how many weights each of them keeps."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from sanity.networks.layers import Blueprint
 from sanity.pruning.shares import check_share, fixed_linear, remaining
-from sanity.ratios.base import Allocation, Budget, Ratio
+from sanity.ratios.base import Allocation, Budget, Ratio, Share
 
 
 @dataclass
@@ -20,7 +20,7 @@ class Global(Ratio):
     pools: ClassVar[bool] = True
 
     sparsity: float | None = 0.98
-    linear: str | float = "auto"
+    linear: Literal["auto", "dense", "prune"] | Share = "auto"
 
     def allocate(self, blueprint: Blueprint, budget: Budget) -> Allocation:
         """None for every layer in the pool; the pool never exceeds its layers' weights."""

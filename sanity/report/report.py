@@ -19,6 +19,7 @@ from sanity.report.data.questions import Question, ask, is_control
 from sanity.report.data.references import Reference
 from sanity.report.data.runs import Absent, Run
 from sanity.report.output import wording
+from sanity.stats import criteria as rules
 from sanity.stats.criteria import Criteria
 from sanity.stats.verdicts import Verdict
 from sanity.sweep.sweep import Sweep
@@ -163,8 +164,7 @@ def _criteria(runs: Sequence[Run], margin: float | None) -> tuple[Criteria, list
             f"the margin of {margin:g} points was chosen for this report, after the runs: they "
             f"state {criteria.margin:g}"
         )
-        criteria = dataclasses.replace(criteria, margin=margin)
-        criteria.validate()
+        criteria = rules.read(dataclasses.asdict(criteria) | {"margin": margin})
     return criteria, notes
 
 

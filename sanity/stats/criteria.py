@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from annotated_types import Gt, Lt
 from omegaconf import DictConfig, OmegaConf
 
-from sanity.core.config import conform, unknown
+from sanity.core.config import conform
 from sanity.core.errors import ConfigError
-
-FAMILIES = ("cell", "report")
 
 
 @dataclass(frozen=True)
@@ -21,24 +20,9 @@ class Criteria:
     whole ``report``.
     """
 
-    margin: float = 0.5
-    alpha: float = 0.05
-    family: str = "cell"
-
-    def validate(self) -> None:
-        """Raise ConfigError for values that no test can use."""
-        if not 0 < self.margin < 100:
-            raise ConfigError(
-                f"verdict.margin={self.margin:g}: must be above 0 and below 100, the points of "
-                "accuracy that are too few to matter"
-            )
-        if not 0 < self.alpha < 0.5:
-            raise ConfigError(
-                f"verdict.alpha={self.alpha:g}: must be above 0 and below 0.5, the chance of a "
-                "wrong verdict"
-            )
-        if self.family not in FAMILIES:
-            raise ConfigError(unknown("verdict.family", self.family, FAMILIES))
+    margin: Annotated[float, Gt(0), Lt(100), "points of accuracy that are too few to matter"] = 0.5
+    alpha: Annotated[float, Gt(0), Lt(0.5), "the chance of a wrong verdict"] = 0.05
+    family: Literal["cell", "report"] = "cell"
 
 
 def of(cfg: DictConfig) -> Criteria:
@@ -51,6 +35,4 @@ def read(values: Any) -> Criteria:
     """The criteria given by the settings ``values``; what they do not say is the default."""
     if not isinstance(values, Mapping | None):
         raise ConfigError(f"verdict={values}: must be settings, such as verdict.margin=0.5")
-    criteria = Criteria(**conform("verdict", Criteria, values or {}))
-    criteria.validate()
-    return criteria
+    return Criteria(**conform("verdict", Criteria, values or {}))

@@ -2,15 +2,13 @@
 
 import math
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from annotated_types import Ge, Gt, Le, Lt
+
+from sanity.core.config import conform
 from sanity.core.errors import ConfigError
 from sanity.core.option import Option, identity
-
-MOST_EPOCHS = 10**6
-LARGEST_BATCH = 10**6
-SCHEDULES = ("step", "cosine", "constant")
-PRECISIONS = ("fp32", "bf16")
 
 
 @dataclass(frozen=True)
@@ -21,16 +19,16 @@ class Recipe(Option):
     ``gamma``: below 1 a share of the epochs, otherwise an epoch (counted from 0).
     """
 
-    epochs: int = 160
-    batch_size: int = 64
-    lr: float = 0.1
-    momentum: float = 0.9
+    epochs: Annotated[int, Ge(1), Le(10**6)] = 160
+    batch_size: Annotated[int, Ge(2), Le(10**6), "batch norm needs two images"] = 64
+    lr: Annotated[float, Gt(0)] = 0.1
+    momentum: Annotated[float, Ge(0), Lt(1)] = 0.9
     nesterov: bool = False
-    weight_decay: float = 1e-4
-    schedule: str = "step"
-    milestones: list[float] = field(default_factory=lambda: [0.5, 0.75])
-    gamma: float = 0.1
-    precision: str = "fp32"
+    weight_decay: Annotated[float, Ge(0)] = 1e-4
+    schedule: Literal["step", "cosine", "constant"] = "step"
+    milestones: list[Annotated[float, Ge(0)]] = field(default_factory=lambda: [0.5, 0.75])
+    gamma: Annotated[float, Gt(0), Le(1)] = 0.1
+    precision: Literal["fp32", "bf16"] = "fp32"
 
     def lr_at(self, epoch: int) -> float:
         """The learning rate of the 0-based ``epoch``."""
@@ -47,31 +45,10 @@ class Recipe(Option):
 
     def validate(self) -> None:
         """Raise ConfigError for a recipe that cannot be followed."""
-        if not isinstance(self.milestones, list) or not all(map(_is_number, self.milestones)):
-            raise ConfigError(f"training.milestones={self.milestones}: must be a list of numbers")
-        rules = {
-            "epochs": (1 <= self.epochs <= MOST_EPOCHS, f"at least 1, at most {MOST_EPOCHS:,}"),
-            "batch_size": (
-                2 <= self.batch_size <= LARGEST_BATCH,
-                f"at least 2 (batch norm needs two images), at most {LARGEST_BATCH:,}",
-            ),
-            "lr": (0 < self.lr < math.inf, "above 0"),
-            "momentum": (0 <= self.momentum < 1, "in [0, 1)"),
-            "nesterov": (not self.nesterov or self.momentum > 0, "false where momentum is 0"),
-            "weight_decay": (0 <= self.weight_decay < math.inf, "at least 0"),
-            "schedule": (self.schedule in SCHEDULES, f"one of {', '.join(SCHEDULES)}"),
-            "milestones": (all(m >= 0 for m in self.milestones), "at least 0 each"),
-            "gamma": (0 < self.gamma <= 1, "in (0, 1]"),
-            "precision": (self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}"),
-        }
-        for name, (fine, allowed) in rules.items():
-            if not fine:
-                raise ConfigError(f"training.{name}={getattr(self, name)}: must be {allowed}")
+        conform("training", Recipe, asdict(self))
+        if self.nesterov and not self.momentum:
+            raise ConfigError("training.nesterov=true: must be false where momentum is 0")
 
     def identity(self) -> dict[str, Any]:
         """The settings as they enter the keys of results, a schedule by what it comes to."""
         return identity(Recipe, asdict(self) | {"milestones": self.milestone_epochs()})
-
-
-def _is_number(value: object) -> bool:
-    return type(value) in (int, float) and math.isfinite(float(str(value)))

@@ -114,7 +114,7 @@ NONSENSE = {
     "network too deep for its images": (["arch=vgg11"], r"dataset\.image_size"),
     "rate of a pruner": (["pruner=imp", "pruner.rate=1.5"], r"pruner\.rate=1\.5"),
     "batches of a pruner": (["pruner=snip", "pruner.batches=3"], r"pruner\.batches=3"),
-    "learning rate": (["training.lr=0"], r"training\.lr=0\.0: must be above 0"),
+    "learning rate": (["training.lr=0"], r"training\.lr=0: must be above 0"),
     "a mask of everything": (
         ["pruner=lt", "ratio.sparsity=0", "sanity_check=rearrange"],
         "prunes nothing, so there is no mask to check",

@@ -258,14 +258,14 @@ def test_a_signal_while_the_network_is_judged_waits_for_a_batch_only(
     monkeypatch.setattr(evaluation, "EVALUATION_BATCH", 10)
     original, batches = evaluation.Images.in_order, []
 
-    def plain(self: Any, size: int) -> Iterator[Any]:
+    def in_order(self: Any, size: int) -> Iterator[Any]:
         for batch in original(self, size):
             batches.append(1)
             if len(batches) == 5:
                 send("SIGTERM")
             yield batch
 
-    monkeypatch.setattr(evaluation.Images, "plain", plain)
+    monkeypatch.setattr(evaluation.Images, "in_order", in_order)
     with pytest.raises(Terminated):
         pipeline.run(configure(*TINY, "pruner=lt"), tmp_path)
     assert len(batches) == 5

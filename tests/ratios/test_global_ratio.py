@@ -1,3 +1,5 @@
+from typing import Any, cast
+
 import pytest
 
 from sanity.core.errors import ConfigError
@@ -25,7 +27,7 @@ LAYERS = Blueprint(
 def test_linear_policy(
     linear: str | float, linear_dense: bool, kept: int | None, pooled: int
 ) -> None:
-    allocation = Global(0.8, linear).allocate(LAYERS, Budget(200, linear_dense))
+    allocation = Global(0.8, cast(Any, linear)).allocate(LAYERS, Budget(200, linear_dense))
     assert allocation.kept == {"conv": None, "fc": kept}
     assert allocation.pooled == pooled
     assert allocation.total == 200
@@ -50,4 +52,4 @@ def test_refuses_a_dense_linear_layer_that_leaves_nothing(kept: int) -> None:
 @pytest.mark.parametrize("linear", ["pruned", "0.3", 1.1, -1])
 def test_refuses_an_unknown_policy(linear: str | float) -> None:
     with pytest.raises(ConfigError, match=r"choose auto, dense, prune or a keep ratio from 0 to 1"):
-        Global(0.9, linear).allocate(LAYERS, Budget(100))
+        Global(0.9, cast(Any, linear)).allocate(LAYERS, Budget(100))

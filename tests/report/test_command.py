@@ -67,7 +67,7 @@ def test_unreadable_records_are_named_and_the_rest_is_reported(
     ("arguments", "code", "message"),
     [
         (["nowhere"], 1, "nowhere: has no run or sweep in it or below"),
-        (["runs", "--margin", "-1"], 2, "verdict.margin=-1: must be above 0"),
+        (["runs", "--margin", "-1"], 2, "verdict.margin=-1.0: must be above 0"),
         (["runs", "--output", "runs/taken/report"], 1, "cannot be written to runs/taken/report"),
     ],
 )

@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -111,7 +111,7 @@ def test_broken_off_anywhere_it_ends_in_the_same_bits(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     kind: type[Checkpoints],
-    precision: str,
+    precision: Literal["fp32", "bf16"],
 ) -> None:
     recipe = replace(RECIPE, precision=precision, nesterov=precision == "bf16")
     whole, figures = trainer(recipe=recipe), trainer.figures()

@@ -1,0 +1,128 @@
+"""What a setting may be, read from its annotation: one validator, and one line for what is wrong.
+
+Understood are numbers, texts, switches and null, ``Literal`` choices, bounds written
+``Annotated[float, Ge(0), Lt(1), "the share removed"]`` (a text says why), lists of all these, and
+unions. What else a class says of its arguments is its own business.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt
+
+KINDS: dict[type, str] = {
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    bool: "true or false",
+    NoneType: "null",
+}
+BOUNDS = (Ge, Gt, Le, Lt)
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """What one member of an annotation allows: of a ``kind``, or of ``choices``, or a list."""
+
+    kind: type
+    choices: tuple[Any, ...] = ()
+    items: tuple["Allowed", ...] = ()
+    bounds: tuple[Any, ...] = ()
+    why: str = ""
+
+    def takes(self, value: Any) -> bool:
+        """Whether ``value`` is such a one; a whole number is a number, too."""
+        if self.kind is list:
+            whole = isinstance(value, list)
+            return whole and all(any(one.takes(item) for one in self.items) for item in value)
+        if type(value) is not self.kind and (self.kind, type(value)) != (float, int):
+            return False
+        if self.choices:
+            return value in self.choices
+        if isinstance(value, float) and not math.isfinite(value):
+            return False
+        return all(_holds(bound, value) for bound in self.bounds)
+
+    def words(self, value: Any = 0.0) -> str:
+        """``a whole number, from 2 to 100 (batch norm needs two images)``, ``above 0``.
+
+        What ``value`` is already is left out.
+        """
+        if self.kind is list:
+            return f"a list, each {listed(self.items)}"
+        if self.choices:
+            return " or ".join(map(str, self.choices))
+        bounds, kind = " ".join(_bounds(self.bounds)), KINDS[self.kind]
+        known = self.kind is float and type(value) in (int, float)
+        text = bounds if bounds and known else f"{kind}{bounds and ', ' + bounds}"
+        return f"{text} ({self.why})" if self.why else text
+
+
+def allowed(hint: Any) -> tuple[Allowed, ...]:
+    """What ``hint`` allows; nothing where not all of it is understood."""
+    members = get_args(hint) if _is_union(hint) else (hint,)
+    found = [_member(member) for member in members]
+    return tuple(one for one in found if one) if all(found) else ()
+
+
+def listed(options: Sequence[Allowed], value: Any = 0.0) -> str:
+    """All that is allowed, in words, to somebody who gave ``value``."""
+    return " or ".join(one.words(value) for one in options)
+
+
+def _member(hint: Any) -> Allowed | None:
+    bounds: tuple[Any, ...] = ()
+    if get_origin(hint) is Annotated:
+        hint, *rest = get_args(hint)
+        bounds = tuple(rest)
+    if get_origin(hint) is Literal:
+        choices = get_args(hint)
+        return Allowed(type(choices[0]), choices)
+    if get_origin(hint) in (list, Sequence):
+        items = allowed(get_args(hint)[0])
+        return Allowed(list, items=items) if items else None
+    if hint not in KINDS:
+        return None
+    why = " ".join(one for one in bounds if isinstance(one, str))
+    return Allowed(hint, bounds=tuple(one for one in bounds if isinstance(one, BOUNDS)), why=why)
+
+
+def _is_union(hint: Any) -> bool:
+    return isinstance(hint, UnionType) or get_origin(hint) is Union
+
+
+def _holds(bound: Any, value: Any) -> bool:
+    match bound:
+        case Ge(low):
+            return bool(value >= low)
+        case Gt(low):
+            return bool(value > low)
+        case Le(high):
+            return bool(value <= high)
+        case Lt(high):
+            return bool(value < high)
+    return True
+
+
+def _bounds(bounds: Sequence[Any]) -> Iterator[str]:
+    """``from 0 to 1``, ``above 0 and below 1``, ``2 or more``."""
+    match bounds:
+        case [Ge(low), Le(high)]:
+            yield f"from {low:,} to {high:,}"
+        case [Ge(low)]:
+            yield f"{low:,} or more"
+        case [Ge(low), Lt(high)]:
+            yield f"from {low:,} to below {high:,}"
+        case [Gt(low), Le(high)]:
+            yield f"above {low:,}, up to {high:,}"
+        case [Gt(low), Lt(high)]:
+            yield f"above {low:,} and below {high:,}"
+        case [Gt(low)]:
+            yield f"above {low:,}"
+        case [Le(high)]:
+            yield f"{high:,} at most"
+        case [Lt(high)]:
+            yield f"below {high:,}"
