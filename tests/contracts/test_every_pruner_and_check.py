@@ -122,9 +122,11 @@ def test_corruption_reaches_pruning_and_nothing_else(
     """Every training run is watched: which images it learns from, and which judge it."""
     seen: dict[str, Splits] = {}
 
-    def watch(engine: Engine, splits: Splits, *more: Any) -> list[Epoch]:
-        seen[more[-1].label] = splits
-        return train(engine, splits, *more)
+    def watch(
+        engine: Engine, splits: Splits, schedule: Any, checkpoints: Any, watcher: Any, update: Any
+    ) -> list[Epoch]:
+        seen[watcher.label] = splits
+        return train(engine, splits, schedule, checkpoints, watcher, update)
 
     monkeypatch.setattr(context, "train", watch)
     run(*arguments(pruner, "none"), "seed=7")

@@ -57,7 +57,7 @@ def test_a_named_data_set_is_resolved_without_the_disk(tmp_path: Path) -> None:
     resolved = resolve(Cifar10(), tmp_path / "none")
     assert not (tmp_path / "none").exists()
     assert list(resolved.mean or []) == [0.4914, 0.4822, 0.4465]
-    assert "fingerprint" not in identity(resolved)
+    assert "fingerprint" not in identity(resolved)["settings"]
 
 
 def test_a_folder_is_completed_from_its_contents(tmp_path: Path) -> None:
@@ -85,23 +85,27 @@ def test_the_identity_of_a_folder_is_its_contents_not_its_place(tmp_path: Path) 
     write_tree(tmp_path / "here" / "test" / "cat", {"0.png": png(flat(77, 6))})
     changed = identity(resolve(Folder(path=str(tmp_path / "here")), tmp_path))
     assert keys[0] == keys[1]
-    assert changed["fingerprint"] != keys[0]["fingerprint"]
+    assert changed["settings"]["fingerprint"] != keys[0]["settings"]["fingerprint"]
 
 
 def test_the_identity_is_frozen() -> None:
     """Stored results are found by it: a new setting must leave it as it is (or be neutral)."""
     assert json.loads(json.dumps(identity(resolve(Digits(), Path("unused"))))) == {
-        "name": "digits",
-        "num_classes": 10,
-        "channels": 1,
-        "image_size": 8,
-        "mean": [0.305],
-        "std": [0.376],
-        "pixel_max": 16,
-        "crop_padding": 0,
-        "flip": False,
-        "validation_size": 0,
-        "limit": None,
+        "option": "digits",
+        "version": 1,
+        "settings": {
+            "name": "digits",
+            "num_classes": 10,
+            "channels": 1,
+            "image_size": 8,
+            "mean": [0.305],
+            "std": [0.376],
+            "pixel_max": 16,
+            "crop_padding": 0,
+            "flip": False,
+            "validation_size": 0,
+            "limit": None,
+        },
     }
 
 
@@ -157,7 +161,7 @@ def test_a_users_own_class_may_leave_mean_and_std_to_be_measured(tmp_path: Path)
     assert times_read(tmp_path) == 1
     assert resolved.mean is not None
     assert resolved.fingerprint is None
-    assert identity(resolved)["mean"] == list(resolved.mean)
+    assert identity(resolved)["settings"]["mean"] == list(resolved.mean)
 
 
 @pytest.mark.parametrize("pixel_max", [16, 255])
