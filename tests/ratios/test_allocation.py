@@ -106,7 +106,7 @@ def test_the_path_is_nested_and_ends_at_the_allocation(
 
 @pytest.mark.parametrize("sparsity", [0.5, 0.8, 0.98, 0.999])
 def test_the_ratio_that_the_readme_shows_meets_its_budget(sparsity: float) -> None:
-    text = (PROJECT / "README.md").read_text(encoding="utf-8")
+    text = (PROJECT / "sanity" / "pruners" / "README.md").read_text(encoding="utf-8")
     found = re.search(r"@dataclass\nclass EqualCounts.*?(?=\n\n\n)", text, re.DOTALL)
     assert found is not None
     scope: dict[str, Any] = {"dataclass": dataclass, "share_out": share_out}
