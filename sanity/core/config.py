@@ -93,9 +93,11 @@ def conform(group: str, schema: Callable[..., Any], values: Mapping[str, Any]) -
             raise ConfigError(unknown_setting(group, name, parameters))
         if type(value) is int and abs(value) > LARGEST:
             raise ConfigError(f"{prefix}{name}={value}: must be below 2^63")
-        if type(value) is float and not math.isfinite(value):
+        options = allowed(hints.get(name))
+        may_be_float = not options or any(one.kind is float for one in options)
+        if type(value) is float and not math.isfinite(value) and may_be_float:
             raise ConfigError(f"{prefix}{name}={value}: must be a finite number")
-        fitting[name] = _fitted(f"{prefix}{name}", value, allowed(hints.get(name)))
+        fitting[name] = _fitted(f"{prefix}{name}", value, options)
     for name, parameter in parameters.items():
         if name not in values and parameter.default is parameter.empty and not open_ended:
             raise ConfigError(f"{prefix}{name}: must be given")

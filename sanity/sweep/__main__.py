@@ -23,11 +23,9 @@ from pathlib import Path
 from sanity.cli.commands import answer, complain, store_dir
 from sanity.core.console import echo
 from sanity.core.errors import SweepError
-from sanity.sweep import show
+from sanity.sweep import scheduler, show
 from sanity.sweep import sweep as sweeps
-from sanity.sweep.slurm import cluster
-from sanity.sweep.slurm.follow import active_ids, look
-from sanity.sweep.states import State, count
+from sanity.sweep.states import State, Watch, count, look
 from sanity.sweep.sweep import Sweep
 from sanity.sweep.under_way import shared, told
 
@@ -44,11 +42,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def status(options: argparse.Namespace) -> int:
     """Show how the jobs stand; the exit code is 0 where all are done or under way."""
     sweep = _sweep(options)
-    states = told(sweep, look(sweep))
+    poll = scheduler.of(sweep).poll()
+    states = told(sweep, Watch(sweep).look(poll))
     if options.json:
         print(json.dumps([_to_json(state) for state in states], indent=2))
     else:
-        echo(show.heading(sweep), show.counts(states), *show.shared(sweep.plan, *shared(sweep)))
+        echo(
+            show.heading(sweep), show.counts(states), *show.shared(sweep.plan, *shared(sweep, poll))
+        )
         echo(show.standing(states, None if options.all else SHOWN))
     return 1 if count(states)["failed"] else 0
 
@@ -68,9 +69,8 @@ def collect(options: argparse.Namespace) -> int:
 def cancel(options: argparse.Namespace) -> int:
     """End a sweep's jobs on the cluster; what they have reached stays in the store."""
     sweep = _sweep(options)
-    active = sorted(set(active_ids(sweep, cluster.queue()).values())) if sweep.submitted() else []
-    cluster.cancel(active)
-    echo(f"cancelled {len(active)} jobs; the same command as before goes on with them")
+    number = scheduler.of(sweep).cancel()
+    echo(f"cancelled {number} jobs; the same command as before goes on with them")
     return 0
 
 

@@ -9,27 +9,15 @@ from typing import Any, Literal
 from sanity.core import locks
 from sanity.core.files import printable, read_json
 from sanity.stages.stage import StageId
+from sanity.sweep import scheduler
 from sanity.sweep.plan import Job
 from sanity.sweep.position import Position
-from sanity.sweep.slurm import setup_lines, waits
-from sanity.sweep.slurm.cluster import QueuedJob
-from sanity.sweep.slurm.submitted import log_file
+from sanity.sweep.scheduler import Active, Poll
 from sanity.sweep.sweep import Sweep
 
 Word = Literal["done", "running", "pending", "failed", "missing"]
 WORDS: tuple[Word, ...] = ("done", "running", "pending", "failed", "missing")
 """``missing``: neither run nor submitted yet. The same command again starts it."""
-
-
-NO_RECORD = "ended without a record"
-ENDS = {
-    "": NO_RECORD,
-    "COMPLETED": NO_RECORD,
-    "OUT_OF_MEMORY": "out of memory (raise hydra.launcher.mem_gb)",
-    "TIMEOUT": "out of time (raise hydra.launcher.timeout_min)",
-    "NODE_FAIL": "its node failed",
-}
-UNKNOWN: dict[str, Any] = {"word": "missing", "why": "submitted; SLURM cannot be asked from here"}
 
 
 @dataclass(frozen=True)
@@ -54,24 +42,25 @@ class Watch:
         self.sweep = sweep
         self._done: dict[int, State] = {}
 
-    def look(
-        self, queue: Mapping[str, QueuedJob] | None, ended: Mapping[str, str] | None = None
-    ) -> list[State]:
-        """The state of every job; ``queue`` and ``ended`` are what SLURM knows of its jobs.
-
-        ``queue`` is None where SLURM cannot be asked: then only what has ended is known.
-        """
+    def look(self, poll: Poll | None = None) -> list[State]:
+        """The state of every job, by its files and what its scheduler knows (None: asked now)."""
+        poll = poll or scheduler.of(self.sweep).poll()
         present = {path.name for path in self.sweep.directory.iterdir()}
-        evidence = _Evidence(self.sweep, self.sweep.latest(), queue or {}, ended or {}, present)
+        evidence = _Evidence(self.sweep, poll, present)
         found = []
         for job in self.sweep.plan.jobs:
             state = self._done.get(job.number) or evidence.of(job)
             if state.word == "done":
                 self._done[job.number] = state
-            elif queue is None and job.number in evidence.ids and state.word != "running":
-                state = replace(state, **UNKNOWN)
+            elif poll.unknown and job.number in poll.given and state.word != "running":
+                state = replace(state, word="missing", why=poll.unknown)
             found.append(state)
         return found
+
+
+def look(sweep: Sweep) -> list[State]:
+    """How the jobs of a sweep stand, now."""
+    return Watch(sweep).look()
 
 
 def count(states: Sequence[State]) -> dict[Word, int]:
@@ -79,10 +68,8 @@ def count(states: Sequence[State]) -> dict[Word, int]:
     return {word: sum(state.word == word for state in states) for word in WORDS}
 
 
-def log_of(sweep: Sweep, identifier: str | None, directory: Path) -> Path | None:
-    """The file in which to look for what happened to a job."""
-    if identifier is not None:
-        return log_file(sweep.cluster_directory, identifier)
+def log_in(directory: Path) -> Path | None:
+    """The file in which a run itself tells what happens."""
     return next(
         (path for path in (directory / "output.log", directory / "run.log") if path.exists()), None
     )
@@ -90,31 +77,24 @@ def log_of(sweep: Sweep, identifier: str | None, directory: Path) -> Path | None
 
 @dataclass(frozen=True)
 class _Evidence:
-    """What is known of a sweep's jobs at one moment.
-
-    ``ids`` are SLURM's, by job number or stage key; ``present`` are the names in the sweep's
-    directory.
-    """
+    """What is known of a sweep's jobs at one moment; ``present`` are names in its directory."""
 
     sweep: Sweep
-    ids: Mapping[int | str, str]
-    queue: Mapping[str, QueuedJob]
-    ended: Mapping[str, str]
+    poll: Poll
     present: set[str]
 
     def of(self, job: Job) -> State:
         """The state of a job."""
-        directory, identifier = self.sweep.directory_of(job), self.ids.get(job.number)
+        directory = self.sweep.directory_of(job)
         there = job.directory.split("/")[0] in self.present
-        log = log_of(self.sweep, identifier, directory)
+        log = self.poll.log(job.number) or log_in(directory)
         record = _record(directory) if there else None
         if record and record.status == "completed" and _is_of(record, job):
             return State(job, "done", log=log, metrics=record.metrics)
-        if ticket := self._active(job.number):
-            word: Word = "pending" if ticket.state == "PENDING" else "running"
-            if word == "pending":
-                return State(job, word, *self._wait(job, ticket, log))
-            return State(job, word, log=log)
+        if active := self.poll.active.get(job.number):
+            if active.runs:
+                return State(job, "running", log=log)
+            return State(job, "pending", *self._wait(job, active, log))
         if there and is_running(directory):
             return State(job, "running", log=log)
         if record and record.status == "failed":
@@ -122,8 +102,8 @@ class _Evidence:
         for key in self.sweep.plan.needs(job):
             if key in self._failed_stages:
                 return State(job, "failed", *self._failed_stages[key])
-        if identifier is not None:
-            return State(job, "failed", self._end(job.number), log)
+        if job.number in self.poll.given:
+            return State(job, "failed", self.poll.end(job.number), log)
         return State(job, "missing", "was stopped before it had ended" if there else "", log)
 
     @cached_property
@@ -132,50 +112,34 @@ class _Evidence:
         failed = {}
         for key, needed in self.sweep.plan.shared.items():
             directory = self.sweep.stage_directory(needed.stage)
-            if self._active(key) or in_store(self.sweep.store_dir, needed.stage):
+            if key in self.poll.active or in_store(self.sweep.store_dir, needed.stage):
                 continue
             record = _record(directory)
-            if (record is None and key not in self.ids) or is_running(directory):
+            if (record is None and key not in self.poll.given) or is_running(directory):
                 continue
             if record and record.status == "completed":  # the store has lost it since
                 continue
-            reason = record.reason if record else self._end(key)
+            reason = record.reason if record else self.poll.end(key)
             why = f"its {needed.stage.name} {key} failed: {reason}"
             failed[key] = (why, self._log_of_stage(key))
         return failed
 
-    def _wait(self, job: Job, ticket: QueuedJob, log: Path | None) -> tuple[str, Path | None]:
+    def _wait(self, job: Job, active: Active, log: Path | None) -> tuple[str, Path | None]:
         """Why a job is not started yet, and where to look: also at the stage that it waits for."""
-        if ticket.reason == "Dependency":
-            for key in self.sweep.plan.needs(job):
-                stage, name = self._active(key), f"{self.sweep.plan.shared[key].stage.name} {key}"
-                if stage and stage.state != "PENDING":
-                    return f"for its {name}, which is running", self._log_of_stage(key)
-                if stage and not waits.is_ordinary(stage.reason):
-                    return f"for its {name}: {waits.explain(stage.reason)}", log
-        return waits.explain(ticket.reason), log
+        for key in self.sweep.plan.needs(job) if active.for_stage else ():
+            stage, name = (
+                self.poll.active.get(key),
+                f"{self.sweep.plan.shared[key].stage.name} {key}",
+            )
+            if stage and stage.runs:
+                return f"for its {name}, which is running", self._log_of_stage(key)
+            if stage and not stage.ends:
+                return f"for its {name}: {stage.why}", log
+        return active.why, log
 
     def _log_of_stage(self, key: str) -> Path | None:
         directory = self.sweep.stage_directory(self.sweep.plan.shared[key].stage)
-        return log_of(self.sweep, self.ids.get(key), directory)
-
-    def _active(self, subject: int | str) -> QueuedJob | None:
-        ticket = self.queue.get(self.ids.get(subject, ""))
-        return ticket if ticket and ticket.active else None
-
-    def _end(self, subject: int | str) -> str:
-        """How SLURM says that a job ended which left no word itself."""
-        identifier = self.ids.get(subject, "")
-        # An array that was cancelled before any of its tasks had started is one job.
-        ticket = self.queue.get(identifier) or self.queue.get(identifier.split("_")[0])
-        state = ticket.state if ticket else self.ended.get(identifier, "")
-        word = state.split(" ")[0].rstrip("+")
-        # A job that was cancelled or out of time in its setup has that to say, and nothing else.
-        by_itself = word in ("", "COMPLETED", "FAILED")
-        why = setup_lines.failure(self.sweep.cluster_directory, identifier) if by_itself else ""
-        if why:
-            return why
-        return ENDS.get(word, f"{word.lower()} before it had ended")
+        return self.poll.log(key) or log_in(directory)
 
 
 def in_store(store_dir: Path, stage: StageId) -> bool:

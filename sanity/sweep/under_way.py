@@ -9,7 +9,8 @@ from sanity.record.record import LOCK
 from sanity.store import Store
 from sanity.sweep.plan import Job
 from sanity.sweep.position import Position, position
-from sanity.sweep.states import State, in_store, is_running, log_of
+from sanity.sweep.scheduler import Poll
+from sanity.sweep.states import State, in_store, is_running, log_in
 from sanity.sweep.sweep import Sweep
 
 
@@ -28,18 +29,17 @@ def told(sweep: Sweep, states: Sequence[State]) -> list[State]:
     return [_told(sweep, state) if state.word == "running" else state for state in states]
 
 
-def shared(sweep: Sweep) -> tuple[int, list[Shared]]:
+def shared(sweep: Sweep, poll: Poll) -> tuple[int, list[Shared]]:
     """How many of a sweep's shared stages are done, and which are being computed now."""
-    found, done, ids = [], 0, sweep.latest()
+    found, done = [], 0
     for key, needed in sweep.plan.shared.items():
         directory = sweep.stage_directory(needed.stage)
         if in_store(sweep.store_dir, needed.stage):
             done += 1
         elif is_running(directory):
             why = _doing(sweep, needed.job, directory, position(directory))
-            found.append(
-                Shared(needed.stage.name, key, why, log_of(sweep, ids.get(key), directory))
-            )
+            log = poll.log(key) or log_in(directory)
+            found.append(Shared(needed.stage.name, key, why, log))
     return done, found
 
 

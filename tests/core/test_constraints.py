@@ -75,6 +75,7 @@ class Part:
         ({"steps": 0}, "group.steps=0: must be a whole number, 1 or more or null"),
         ({"step": 1}, "group.step: no such setting (did you mean steps?)"),
         ({"rate": float("nan")}, "group.rate=nan: must be a finite number"),
+        ({"steps": float("inf")}, "group.steps=inf: must be a whole number, 1 or more or null"),
         ({"steps": 2**64}, "must be below 2^63"),
     ],
 )

@@ -8,6 +8,7 @@ from standing import reach, store, sweep_in
 from sanity.core import locks
 from sanity.record.record import exclusive
 from sanity.store import Store
+from sanity.sweep.scheduler import Poll
 from sanity.sweep.states import State
 from sanity.sweep.sweep import Sweep
 from sanity.sweep.under_way import shared, told
@@ -76,12 +77,12 @@ def test_a_run_says_in_its_lock_who_it_is(sweep: Sweep) -> None:
 
 
 def test_shared_stages_are_counted_and_running_ones_named(sweep: Sweep) -> None:
-    assert shared(sweep) == (0, [])
+    assert shared(sweep, Poll()) == (0, [])
     store(sweep, "train_dense", "b")
     directory = sweep.stage_directory(sweep.plan.shared["a"].stage)
     reach(directory, "train_dense", 1, 2)
     with exclusive(directory):
-        done, (running,) = shared(sweep)
+        done, (running,) = shared(sweep, Poll())
     assert done == 1
     assert (running.name, running.key, running.why) == (
         "train_dense",

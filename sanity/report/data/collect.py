@@ -10,6 +10,7 @@ from sanity.core.errors import SanityError, SweepError, reason
 from sanity.core.files import walk
 from sanity.report.data.runs import RECORD, Absent, Run, read
 from sanity.sweep import sweep as sweeps
+from sanity.sweep.scheduler import Poll
 from sanity.sweep.states import Watch
 from sanity.sweep.sweep import Sweep
 
@@ -107,7 +108,8 @@ def _is_running(directory: Path) -> bool:
 
 def _absent_jobs(sweep: Sweep) -> list[Absent]:
     """A sweep's jobs that are not done; a cluster is not asked."""
-    states = Watch(sweep).look(None if sweep.submitted() else {})
+    unknown = "submitted; SLURM is not asked by a report"
+    states = Watch(sweep).look(Poll(given=sweep.latest().keys(), unknown=unknown))
     return [
         Absent(sweep.directory_of(state.job), state.word, state.why, " ".join(state.job.overrides))
         for state in states

@@ -8,23 +8,19 @@ from collections.abc import Collection, Mapping, Sequence
 from sanity.core.errors import SweepError
 from sanity.sweep.plan import Job
 from sanity.sweep.progress import Progress
+from sanity.sweep.scheduler import NO_RECORD, Poll, Subject
 from sanity.sweep.slurm import cluster, waits
 from sanity.sweep.slurm.cluster import QueuedJob
+from sanity.sweep.slurm.scheduler import active_ids, seen
 from sanity.sweep.slurm.submit import Submitter
 from sanity.sweep.slurm.throttle import rebalance
-from sanity.sweep.states import NO_RECORD, State, Watch, count
+from sanity.sweep.states import State, Watch, count, look
 from sanity.sweep.sweep import Sweep
 
 log = logging.getLogger(__name__)
 
 PATIENCE = 600.0  # seconds for which SLURM may be out of reach
 SETTLE = 10.0  # seconds that a shared file system may take to show an ended job's record
-
-
-def active_ids(sweep: Sweep, queue: Mapping[str, QueuedJob]) -> dict[int | str, str]:
-    """The submissions of a sweep that have not ended, by job number or stage key."""
-    submitted = sweep.latest().items()
-    return {key: one for key, one in submitted if one in queue and queue[one].active}
 
 
 def start(submitter: Submitter, jobs: Sequence[Job]) -> list[Job]:
@@ -48,10 +44,11 @@ def wait(submitter: Submitter, waiting: list[Job], progress: Progress) -> list[S
     log.info("submitted; logs are in %s", shlex.quote(str(sweep.cluster_directory)))
     while True:
         queue = _patient_queue()
-        states = watch.look(queue)
+        poll = seen(sweep, queue)
+        states = watch.look(poll)
         active = active_ids(sweep, queue)
         told |= _tell_waits(active, queue, told)
-        _show(progress, states, sweep.latest(), queue)
+        _show(progress, states, poll)
         waiting = _without_failed(waiting, states)
         if not active and not waiting:
             return settled(sweep)
@@ -81,23 +78,18 @@ def _tell_waits(
     return {*fresh}
 
 
-def _show(
-    progress: Progress,
-    states: Sequence[State],
-    latest: Mapping[int | str, str],
-    queue: Mapping[str, QueuedJob],
-) -> None:
+def _show(progress: Progress, states: Sequence[State], poll: Poll) -> None:
     """Show how the sweep stands; as many go on at a time as run now."""
     counts = count(states)
     progress.count(counts["done"] + counts["failed"], counts["failed"])
-    running: list[int | str] = [state.job.number for state in states if state.word == "running"]
+    running: list[Subject] = [state.job.number for state in states if state.word == "running"]
     words = ("pending", "missing")
-    waiting: list[int | str] = [state.job.number for state in states if state.word in words]
+    waiting: list[Subject] = [state.job.number for state in states if state.word in words]
     for key in progress.forecast.shared:
-        ticket = queue.get(latest.get(key, ""))
-        if key not in latest or (ticket and ticket.state == "PENDING"):
+        active = poll.active.get(key)
+        if key not in poll.given or (active and not active.runs):
             waiting.append(key)
-        elif ticket and ticket.active:
+        elif active:
             running.append(key)
     progress.look(waiting, running, len(running) or None)
 
@@ -155,35 +147,6 @@ def settled(sweep: Sweep) -> list[State]:
         if not late or time.monotonic() > deadline:
             return states
         time.sleep(1.0)
-
-
-def look(sweep: Sweep) -> list[State]:
-    """How the jobs of a sweep stand, now; SLURM is asked only where jobs were submitted."""
-    submitted = [one.id for one in sweep.submitted()]
-    if not submitted:
-        return Watch(sweep).look({})
-    try:
-        queue = cluster.queue()
-    except SweepError as error:
-        log.warning("%s", error)
-        return Watch(sweep).look(None)
-    return Watch(sweep).look(queue, cluster.ended(one for one in submitted if one not in queue))
-
-
-def without_cluster(sweep: Sweep, jobs: Sequence[Job]) -> None:
-    """Let jobs run elsewhere than on SLURM; raises SweepError where it still has any of them."""
-    if not sweep.submitted():
-        return
-    try:
-        active = active_ids(sweep, cluster.queue())
-    except SweepError:  # SLURM cannot be asked from here
-        active = {}
-    if active:
-        raise SweepError(
-            f"SLURM still has {len(active)} jobs of this sweep: go on with hydra/launcher=slurm, "
-            f"or end them first: python -m sanity.sweep cancel {shlex.quote(str(sweep.directory))}"
-        )
-    sweep.withdraw(jobs)
 
 
 def _drop_held(array_name: str, active: dict[int | str, str]) -> None:

@@ -51,7 +51,7 @@ class SweepLauncher(Launcher):
         from sanity.core.errors import ConfigError
         from sanity.core.files import digest
         from sanity.sweep import launch
-        from sanity.sweep.slurm.follow import look
+        from sanity.sweep.states import look
 
         plan = launch.plan_jobs(self.config, self.hydra_context.config_loader, job_overrides)
         if plan.left_out:  # the sweeper counts on an answer to each of its questions

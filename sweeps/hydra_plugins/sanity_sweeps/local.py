@@ -51,14 +51,13 @@ class LocalLauncher(SweepLauncher):
 
     def start(self, sweep: "Sweep", jobs: "Sequence[Job]") -> None:
         """Run ``jobs``; each has the threads and the device that are its share of the machine."""
-        from sanity.sweep import local
+        from sanity.sweep import local, scheduler
         from sanity.sweep.forecast import forecast
         from sanity.sweep.progress import progress
-        from sanity.sweep.slurm import follow
 
         capacity = self.capacity()
         assert capacity.workers is not None
-        follow.without_cluster(sweep, jobs)
+        scheduler.of(sweep).withdraw(jobs)
         total = len(sweep.plan.jobs)
         with progress(forecast(sweep, jobs, capacity), total, total - len(jobs)) as bar:
             workers = min(capacity.workers, len(jobs))
@@ -66,6 +65,6 @@ class LocalLauncher(SweepLauncher):
 
     def finish(self, sweep: "Sweep") -> "Sequence[State]":
         """How the jobs stand: all have ended."""
-        from sanity.sweep.slurm.follow import look
+        from sanity.sweep.states import look
 
         return look(sweep)

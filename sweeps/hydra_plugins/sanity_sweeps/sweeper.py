@@ -59,7 +59,7 @@ class SanitySweeper(Sweeper):
         from sanity.report.end_of_sweep import finish
         from sanity.sweep import launch, show
         from sanity.sweep.cost import cost_of
-        from sanity.sweep.slurm.follow import look
+        from sanity.sweep.states import look
 
         plan = launch.plan(self.config, self.hydra_context.config_loader, arguments)
         if self.config.sweep.plan:
@@ -98,16 +98,16 @@ class SanitySweeper(Sweeper):
 
     def _start(self, sweep: "Sweep", jobs: "Sequence[Job]") -> None:
         from sanity.cli.overrides import quoted
+        from sanity.sweep import scheduler
         from sanity.sweep.compose import in_directory
         from sanity.sweep.cost import cost_of
         from sanity.sweep.job import keys_of
-        from sanity.sweep.slurm.follow import without_cluster
 
         sweep.forget_failures(jobs)
         if isinstance(self.launcher, SweepLauncher):
             self.launcher.start(sweep, jobs)
             return
-        without_cluster(sweep, jobs)
+        scheduler.of(sweep).withdraw(jobs)
         self._task.keys = {job.directory: keys_of(job) for job in jobs}
         if (cost := cost_of(sweep.plan, sweep.store_dir, self._capacity())).total is not None:
             log.info("%s", cost.estimate())
@@ -117,7 +117,7 @@ class SanitySweeper(Sweeper):
         self.launcher.launch(overrides, initial_job_idx=jobs[0].number)
 
     def _finish(self, sweep: "Sweep") -> "Sequence[State] | None":
-        from sanity.sweep.slurm.follow import look
+        from sanity.sweep.states import look
 
         if isinstance(self.launcher, SweepLauncher):
             return self.launcher.finish(sweep)

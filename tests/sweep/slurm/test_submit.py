@@ -11,12 +11,14 @@ import pytest
 from sanity.core.errors import SweepError
 from sanity.core.files import write_json
 from sanity.stages.stage import StageId
+from sanity.sweep import scheduler
 from sanity.sweep.plan import Job, Plan
 from sanity.sweep.progress import Progress
 from sanity.sweep.slurm import cluster, follow, submit
 from sanity.sweep.slurm.cluster import Limits
 from sanity.sweep.slurm.sbatch import Full
 from sanity.sweep.slurm.submit import Resources, Submitter
+from sanity.sweep.states import look
 from sanity.sweep.sweep import Submission, Sweep
 
 
@@ -155,16 +157,16 @@ def test_a_job_says_what_the_stage_that_it_waits_for_waits_for(
     played.sweep = dataclasses.replace(sweep, directory=sweep.directory / "none")  # none ends
     for identifier, job in played.jobs.items():
         job[:2] = ["PENDING", "Dependency" if "_" in identifier else "PartitionTimeLimit"]
-    why = follow.look(sweep)[0].why
+    why = look(sweep)[0].why
     assert why == (
         "for its train_dense a: PartitionTimeLimit: timeout_min is more than the partition allows"
     )
     played.jobs["1"][:2] = ["RUNNING", "None"]
-    state = follow.look(sweep)[0]
+    state = look(sweep)[0]
     assert state.why == "for its train_dense a, which is running"
     assert state.log == sweep.cluster_directory / "1_0_log.out", "where there is something to see"
     played.jobs["1"][:2] = ["PENDING", "Priority"]
-    assert follow.look(sweep)[0].why == "for the stages that it goes on from"
+    assert look(sweep)[0].why == "for the stages that it goes on from"
 
 
 def test_a_job_whose_setup_failed_says_which_line(sweep: Sweep, played: Played) -> None:
@@ -176,7 +178,7 @@ def test_a_job_whose_setup_failed_says_which_line(sweep: Sweep, played: Played) 
         played.jobs[identifier][:2] = ["FAILED", "NonZeroExitCode"]
     played.jobs["3_0"][:2] = ["CANCELLED", "DependencyNeverSatisfied"]
     played.jobs["3_3"][:2] = ["CANCELLED", "None"]
-    states = follow.look(sweep)
+    states = look(sweep)
     reason = "hydra.launcher.setup: module load x ended with exit code 1"
     assert states[0].word == states[1].word == "failed"
     assert states[0].why == f"its train_dense a failed: {reason}"
@@ -190,7 +192,7 @@ def test_tasks_of_an_array_that_was_cancelled_before_it_began_were_cancelled(
     """SLURM then knows the array, and none of its tasks."""
     sweep.note_submissions([Submission(f"9_{number}", job=number) for number in range(6)])
     played.jobs = {"9": ["CANCELLED", "None", "x"]}
-    assert {state.why for state in follow.look(sweep)} == {"cancelled before it had ended"}
+    assert {state.why for state in look(sweep)} == {"cancelled before it had ended"}
 
 
 def test_what_a_user_wants_jobs_to_wait_for_is_waited_for_as_well(
@@ -264,7 +266,7 @@ def test_what_is_refused_leaves_nothing_half_submitted(sweep: Sweep, played: Pla
         follow.start(submitter(sweep), sweep.plan.jobs)
     assert {job[0] for job in played.jobs.values()} == {"CANCELLED"}
     assert sweep.latest() == {}
-    assert {state.word for state in follow.look(sweep)} == {"missing"}
+    assert {state.word for state in look(sweep)} == {"missing"}
 
 
 def test_a_held_array_is_taken_back_when_it_cannot_be_told_what_to_wait_for(
@@ -312,9 +314,9 @@ def test_another_launcher_does_not_start_what_slurm_still_has(sweep: Sweep, play
     sweep.note_submissions([Submission("9_0", job=0)])
     played.sweep = dataclasses.replace(sweep, directory=sweep.directory / "none")  # none ends
     with pytest.raises(SweepError, match="SLURM still has 1 jobs of this sweep"):
-        follow.without_cluster(sweep, sweep.plan.jobs)
+        scheduler.of(sweep).withdraw(sweep.plan.jobs)
     played.jobs["9_0"][0] = "CANCELLED"
-    follow.without_cluster(sweep, sweep.plan.jobs)
+    scheduler.of(sweep).withdraw(sweep.plan.jobs)
     assert sweep.latest() == {}, "how it ended on SLURM is not how it ends here"
 
 

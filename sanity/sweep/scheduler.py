@@ -1,0 +1,93 @@
+"""Where the jobs of a sweep run, as those see it who look after the sweep: poll, cancel, withdraw.
+
+A job's number or a shared stage's key is what a scheduler is asked about, its *subject*.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sanity.sweep.plan import Job
+    from sanity.sweep.sweep import Sweep
+
+Subject = int | str
+
+NO_RECORD = "ended without a record"
+
+
+@dataclass(frozen=True)
+class Active:
+    """A submitted job that has not ended: it runs, or waits, and ``why`` says for what.
+
+    ``for_stage``: for a shared stage of its sweep; ``ends``: the wait will end by itself.
+    """
+
+    runs: bool
+    why: str = ""
+    for_stage: bool = False
+    ends: bool = True
+
+
+def _nothing(subject: Subject) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Poll:
+    """What a scheduler knows of a sweep at one moment.
+
+    ``given`` is what it ever had of it, ``active`` what of that has not ended. ``end`` says how
+    the rest did, ``log`` where to look. ``unknown`` is why it cannot be asked, where it cannot.
+    """
+
+    given: Collection[Subject] = ()
+    active: Mapping[Subject, Active] = field(default_factory=dict)
+    end: Callable[[Subject], str] = lambda subject: NO_RECORD
+    log: Callable[[Subject], Path | None] = _nothing
+    unknown: str = ""
+
+
+class Scheduler(ABC):
+    """Looks after the jobs of one sweep, wherever they were started."""
+
+    def __init__(self, sweep: "Sweep") -> None:
+        self.sweep = sweep
+
+    @abstractmethod
+    def poll(self) -> Poll:
+        """How things stand now; what cannot be asked is said and no error."""
+
+    @abstractmethod
+    def cancel(self) -> int:
+        """End all jobs that have not ended; how many those were."""
+
+    @abstractmethod
+    def withdraw(self, jobs: "Sequence[Job]") -> None:
+        """Let ``jobs`` run elsewhere; raises SweepError where it still has any of the sweep's."""
+
+
+class Processes(Scheduler):
+    """Processes of this machine: they hold locks and leave records, and no more is to be asked."""
+
+    def poll(self) -> Poll:
+        """Nothing that their files do not tell."""
+        return Poll()
+
+    def cancel(self) -> int:
+        """They end with the command that started them."""
+        return 0
+
+    def withdraw(self, jobs: "Sequence[Job]") -> None:
+        """There is nothing to take back."""
+
+
+def of(sweep: "Sweep") -> Scheduler:
+    """Who has jobs of the sweep: a cluster where any were submitted."""
+    if not sweep.submitted():
+        return Processes(sweep)
+    from sanity.sweep.slurm.scheduler import Slurm
+
+    return Slurm(sweep)
