@@ -52,6 +52,8 @@ class Allowed:
         What ``value`` is already is left out.
         """
         if self.kind is list:
+            if self.items in [(Allowed(kind),) for kind in (int, float, str)]:
+                return f"a list of {self.items[0].words().removeprefix('a ')}s"
             return f"a list, each {listed(self.items)}"
         if self.choices:
             return " or ".join(map(str, self.choices))

@@ -30,6 +30,8 @@ CASES: list[tuple[Any, str, list[Any], list[Any]]] = [
         ["auto", 2],
         [1, "x"],
     ),
+    (list[str], "a list of texts", [[], ["a"]], ["a", [1], None]),
+    (list[int], "a list of whole numbers", [[3]], [[1.5]]),
     (
         list[Annotated[float, Ge(0)]],
         "a list, each 0 or more",
