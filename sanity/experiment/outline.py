@@ -1,6 +1,5 @@
 """A network's prunable layers, known without memory for its weights and seen to fit the data."""
 
-import copy
 import functools
 import json
 
@@ -41,13 +40,13 @@ def outline(arch: str, channels: int, side: int, num_classes: int) -> tuple[Blue
 
 def _outputs(network: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
     """The shape of what a skeleton gives for images of ``shape``."""
-    twin = copy.deepcopy(network)
+    images = torch.empty(shape, device="meta")
+    if type(network).__module__.startswith("sanity."):
+        # On the meta device PyTorch's compiler is imported, which takes seconds. What a network of
+        # one's own does with real images, and how much memory it takes, nobody knows.
+        network, images = fill(network), torch.zeros(shape)
     try:
-        return tuple(fill(twin)(torch.zeros(shape)).shape)
-    except Exception:  # it may have tensors that no module owns, which are still of the skeleton
-        pass
-    try:
-        return tuple(network(torch.empty(shape, device="meta")).shape)
+        return tuple(network(images).shape)
     except Exception as error:  # whatever a network says to images that it was not made for
         raise ConfigError(f"arch: does not take images {shape[1:]}: {one_line(error)}") from error
 
