@@ -108,7 +108,8 @@ def follow(stages: Sequence[Stage], context: Context, reached: Reached) -> None:
             if stage.name != DONOR:
                 _note_mask(context, stage, mask_of(entry), entry.facts["ties"])
         elif stage.kind == TRAIN_TICKET and context.experiment.pruner.mask_update() is not None:
-            _note_mask(context, stage, final(entry)[1])
+            ties = context.record.content["ticket"].get("ties")
+            _note_mask(context, stage, final(entry)[1], ties)
 
 
 def _note_mask(
@@ -119,7 +120,10 @@ def _note_mask(
     # On the way to the last round's mask less is pruned.
     is_final = stage.name in (PRUNE, TRAIN_TICKET) and not experiment.pruner.decides_sparsity
     asked = experiment.ratio.sparsity if is_final else None
-    for remark in context.record.set_ticket(experiment.blueprint, mask, asked, ties):
+    is_moved = stage.kind == TRAIN_TICKET
+    for remark in context.record.set_ticket(
+        experiment.blueprint, mask, asked, ties, is_moved=is_moved
+    ):
         log.warning("%s", remark)
 
 

@@ -108,8 +108,9 @@ def _fitted(key: str, value: Any, options: Sequence[Allowed]) -> Any:
     """The value as the first of ``options`` that takes it has it."""
     fitting = [one for one in options if one.takes(value)]
     if options and not fitting:
-        if len(options) == 1 and options[0].choices and isinstance(value, str):
-            raise ConfigError(unknown(key, value, options[0].choices))
+        choices = options[0].choices if len(options) == 1 else ()
+        if choices and all(isinstance(one, str) for one in (value, *choices)):
+            raise ConfigError(unknown(key, value, choices))
         raise ConfigError(f"{key}={value}: must be {listed(options, value)}")
     is_float = bool(fitting) and type(value) is int and all(one.kind is float for one in fitting)
     return float(value) if is_float else value

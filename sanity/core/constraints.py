@@ -20,6 +20,7 @@ KINDS: dict[type, str] = {
     bool: "true or false",
     NoneType: "null",
 }
+SPELLED = {"None": "null", "True": "true", "False": "false"}  # as YAML has them
 BOUNDS = (Ge, Gt, Le, Lt)
 
 
@@ -38,10 +39,10 @@ class Allowed:
         if self.kind is list:
             whole = isinstance(value, list)
             return whole and all(any(one.takes(item) for one in self.items) for item in value)
+        if self.choices:
+            return any(type(value) is type(one) and value == one for one in self.choices)
         if type(value) is not self.kind and (self.kind, type(value)) != (float, int):
             return False
-        if self.choices:
-            return value in self.choices
         if isinstance(value, float) and not math.isfinite(value):
             return False
         return all(_holds(bound, value) for bound in self.bounds)
@@ -56,7 +57,7 @@ class Allowed:
                 return f"a list of {self.items[0].words().removeprefix('a ')}s"
             return f"a list, each {listed(self.items)}"
         if self.choices:
-            return " or ".join(map(str, self.choices))
+            return " or ".join(SPELLED.get(str(one), str(one)) for one in self.choices)
         bounds, kind = " ".join(_bounds(self.bounds)), KINDS[self.kind]
         known = self.kind is float and type(value) in (int, float)
         text = bounds if bounds and known else f"{kind}{bounds and ', ' + bounds}"
@@ -81,12 +82,11 @@ def _member(hint: Any) -> Allowed | None:
         hint, *rest = get_args(hint)
         bounds = tuple(rest)
     if get_origin(hint) is Literal:
-        choices = get_args(hint)
-        return Allowed(type(choices[0]), choices)
+        return Allowed(object, get_args(hint))
     if get_origin(hint) in (list, Sequence):
         items = allowed(get_args(hint)[0])
         return Allowed(list, items=items) if items else None
-    if hint not in KINDS:
+    if not isinstance(hint, type) or hint not in KINDS:
         return None
     why = " ".join(one for one in bounds if isinstance(one, str))
     return Allowed(hint, bounds=tuple(one for one in bounds if isinstance(one, BOUNDS)), why=why)

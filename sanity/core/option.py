@@ -48,13 +48,18 @@ def identity(kind: type, settings: Mapping[str, Any]) -> dict[str, Any]:
     One of a user's own is named by its class, and its code is told beside it.
     """
     is_ours = kind.__module__.split(".")[0] == "sanity"
-    neutral = getattr(kind, "neutral", {})
+    version, neutral = (kind.version, kind.neutral) if issubclass(kind, Option) else (1, {})
     return {
         "option": name_of(kind) if is_ours else f"{kind.__module__}.{kind.__qualname__}",
-        "version": getattr(kind, "version", 1),
+        "version": version,
         "settings": {
             name: value
             for name, value in settings.items()
-            if name != "_target_" and not (name in neutral and value == neutral[name])
+            if name != "_target_" and not (name in neutral and _same(value, neutral[name]))
         },
     }
+
+
+def _same(value: Any, other: Any) -> bool:
+    """Equal, and not by a switch being a number."""
+    return bool(value == other) and isinstance(value, bool) == isinstance(other, bool)

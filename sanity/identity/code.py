@@ -2,7 +2,7 @@
 
 Researchers edit their own pruners: a result of yesterday's code must not pass for today's. Code of
 installed distributions is told by their versions in the record, code of this package by the
-revisions of its stages (``store/keys.py``).
+versions of its options (``core/option.py``).
 """
 
 import functools

@@ -10,7 +10,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from sanity.identity import patches, sources
-from sanity.identity.reads import Reads, watched
+from sanity.identity.reads import Reads, has_read, watched
 
 _reads: dict[str, Reads] = {}
 
@@ -24,7 +24,8 @@ def reads_of(name: str) -> Reads:
 def building() -> Iterator[Reads]:
     """Collect what this thread reads to build a component.
 
-    Caches of own functions are emptied: what one component has read, the next one reads again.
+    Caches of own functions that have read files are emptied: what one component has read, the
+    next one reads again.
     """
     for cached in _caches():
         cached.cache_clear()
@@ -40,7 +41,10 @@ def _caches() -> Iterator[Any]:
             members += vars(kind).values()
         for one in members:
             function = getattr(one, "__func__", one)  # of static methods
-            if hasattr(type(function), "cache_clear"):
+            wrapped = getattr(function, "__wrapped__", None)
+            if hasattr(type(function), "cache_clear") and has_read(
+                getattr(wrapped, "__code__", None)
+            ):
                 yield function
 
 

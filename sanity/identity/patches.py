@@ -7,13 +7,15 @@ it is imported replaces it for the training before, and for the jobs after, whos
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from types import FunctionType, ModuleType
+from types import ModuleType
 from typing import Any
 
 import torch
 
 LIBRARIES = ("torch.nn", "torch.optim", "torch.autograd", "torch.utils.data", "sanity")
 """Packages whose functions and classes are looked at with all below them; of torch, the top too."""
+
+BELOW = tuple(f"{one}." for one in LIBRARIES)
 
 HOOKS = [name for name in vars(torch.nn.modules.module) if name.startswith("_global_")]
 """Where functions lie that torch calls around every module."""
@@ -24,11 +26,11 @@ _changes: set[tuple[str, str]] = set()  # what was changed, and the module that 
 @contextmanager
 def watched(module: str) -> Iterator[None]:
     """Remember what is changed meanwhile, as the doing of ``module``."""
-    before = _state()
+    before, known = _state(), set(_changes)
     try:
         yield
     finally:
-        told = {name for name, _ in _changes}  # by a module that this one has imported
+        told = {name for name, _ in set(_changes) - known}  # by a module that this one has imported
         _changes.update((name, module) for name in _changed(before, _state()) - told)
 
 
@@ -37,33 +39,53 @@ def changes(known: Iterable[str]) -> list[str]:
     told = set(known)
     return [
         f"runs with {name} as {module} has changed it for the whole process"
-        for name, module in sorted(_changes)
+        for name, module in sorted(set(_changes))
         if module not in told
     ]
 
 
 def _changed(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
-    """What is another one now, and methods that a class did not have."""
-    others = {name for name in before.keys() & after.keys() if before[name] != after[name]}
-    added = {
+    """What is another one now, and methods that a class has got or lost.
+
+    What PyTorch puts in the place of its own, as it does when its compiler is imported, is no
+    change of the user's: it was made just now, by a module of PyTorch's.
+    """
+    there = {id(value) for value in before.values()}
+    others = {
         name
-        for name in after.keys() - before.keys()
-        if isinstance(before.get(name.rpartition(".")[0]), type)
+        for name in before.keys() & after.keys()
+        if before[name] is not after[name] and before[name] != after[name]
+        if id(after[name]) in there or name.endswith("()") or not _is_of_torch(after[name])
     }
-    return others | added
+    members = {
+        name
+        for name in before.keys() ^ after.keys()
+        if isinstance(before.get(_owner(name)), type)
+        and before[_owner(name)] is after.get(_owner(name))
+    }
+    return others | members
+
+
+def _owner(name: str) -> str:
+    return name.rpartition(".")[0]
+
+
+def _is_of_torch(value: Any) -> bool:
+    return str(getattr(value, "__module__", "")).split(".")[0] == "torch"
 
 
 def _state() -> dict[str, Any]:
     """What is there now, by its full name: functions and classes, hooks, and global settings."""
     found: dict[str, Any] = {}
     for name, module in list(sys.modules.items()):
-        if name == "torch" or name.startswith(tuple(f"{one}." for one in LIBRARIES)):
+        if name in ("torch", *LIBRARIES) or name.startswith(BELOW):
             found.update(_members(name, module))
     hooks = vars(torch.nn.modules.module)
     for name in HOOKS:
         found[f"torch.nn.modules.module.{name}"] = repr(hooks[name])
     found["torch.get_default_dtype()"] = torch.get_default_dtype()
     found["torch.get_default_device()"] = torch.get_default_device()
+    found["torch.get_float32_matmul_precision()"] = torch.get_float32_matmul_precision()
     return found
 
 
@@ -79,5 +101,5 @@ def _members(name: str, module: ModuleType) -> Iterator[tuple[str, Any]]:
 
 def _functions(name: str, kind: type) -> Iterator[tuple[str, Any]]:
     for key, value in list(vars(kind).items()):
-        if isinstance(value, FunctionType | property | staticmethod | classmethod):
+        if callable(value) or isinstance(value, property | staticmethod | classmethod):
             yield f"{name}.{key}", value

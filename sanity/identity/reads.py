@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import CodeType, FrameType
 from typing import Any
 
 from sanity.identity.sources import is_known, is_own
@@ -37,6 +38,7 @@ class Reads:
 
 
 _watching = threading.local()
+_readers: set[CodeType] = set()  # own functions that were at work when a file was opened
 _hooked = False
 
 
@@ -74,8 +76,21 @@ def _heard(event: str, arguments: tuple[Any, ...]) -> None:
         if isinstance(path, str | bytes):
             found = reads.written if writes else reads.files
             found.add(Path(os.fsdecode(path)).absolute())
+            _remember_readers(sys._getframe(1))
     elif event in ELSEWHERE:
         reads.elsewhere.add(ELSEWHERE[event])
+
+
+def has_read(code: CodeType | None) -> bool:
+    """Whether a file was opened while a function with this ``code`` was at work."""
+    return code in _readers
+
+
+def _remember_readers(frame: FrameType | None) -> None:
+    while frame is not None:
+        if is_own(frame.f_code.co_filename):
+            _readers.add(frame.f_code)
+        frame = frame.f_back
 
 
 def _counts(path: Path) -> bool:

@@ -34,7 +34,8 @@ def compress(state: Mapping[str, Tensor], mask: Mask) -> dict[str, Tensor]:
 def expand(small: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], Mask]:
     """The state dict that :func:`compress` was given, with pruned weights at 0, and the mask."""
     mask = mask_in(small)
-    state = {name: tensor for name, tensor in small.items() if not name.endswith((MASK, SHAPE))}
+    beside = {f"{layer}.{name}" for layer in mask for name in (MASK, SHAPE)}
+    state = {name: tensor for name, tensor in small.items() if name not in beside}
     for layer, keep in mask.items():
         values = small[f"{layer}.weight"]
         state[f"{layer}.weight"] = torch.zeros(keep.shape, dtype=values.dtype).masked_scatter_(

@@ -124,12 +124,15 @@ class Record:
         mask: Mask,
         asked: float | None = None,
         ties: dict[str, int] | None = None,
+        *,
+        is_moved: bool = False,
     ) -> list[str]:
         """Note how many weights each layer of the ticket keeps; what is remarkable is returned.
 
-        ``asked`` is the sparsity meant, ``ties`` what equal scores left open.
+        ``asked`` is the sparsity meant, ``ties`` what equal scores left open. ``is_moved``: this
+        is what training has made of the mask that was noted before.
         """
-        counts = kept(mask)
+        counts, before = kept(mask), self.content["ticket"] or {}
         self.content["ticket"] = {
             "sparsity": 1 - sum(counts.values()) / blueprint.total,
             "kept": sum(counts.values()),
@@ -139,6 +142,7 @@ class Record:
                 for layer in blueprint.layers
             ],
             "digest": mask_digest(mask),
+            **({"found": before["digest"]} if is_moved else {}),
             **({} if asked is None else {"asked": asked}),
             **({} if ties is None else {"ties": ties}),
         }

@@ -5,8 +5,9 @@ import time
 from typing import Any
 
 from sanity import identity
+from sanity.experiment.experiment import Experiment
 from sanity.stages.context import Context
-from sanity.stages.stage import TRAIN_DENSE, Stage
+from sanity.stages.stage import DONOR, PRUNE, SNAPSHOT, TRAIN_DENSE, Stage
 from sanity.store import Entry, Work
 from sanity.store.notes import Note
 
@@ -30,8 +31,7 @@ def execute(stage: Stage, context: Context) -> Entry:
         experiment.code.refuse_change(before, reads)
         places = (store.root, context.data.data_dir, record.directory)
         unknown = identity.unknown_to_keys(reads, experiment.code, places)
-        told = experiment.dense_code if stage.kind == TRAIN_DENSE else experiment.code
-        unknown += identity.changes_unknown_to_keys(told)
+        unknown += identity.changes_unknown_to_keys(_told_by_key(stage, experiment))
         facts = {"computed_by": context.computed_by} | facts
         return facts | ({"unknown_to_key": unknown} if unknown else {})
 
@@ -45,3 +45,15 @@ def execute(stage: Stage, context: Context) -> Entry:
     record.add_stage(stage.name, entry, stage.perturbed)
     context.results[stage.key] = entry
     return entry
+
+
+def _told_by_key(stage: Stage, experiment: Experiment) -> identity.Code:
+    """The code that a stage's key tells: of what it is computed with, and no more."""
+    if stage.perturbed:
+        return experiment.code
+    if stage.kind in (TRAIN_DENSE, SNAPSHOT):
+        return experiment.dense_code
+    if stage.kind == PRUNE:
+        method = experiment.donor if stage.name == DONOR and experiment.donor else experiment.method
+        return experiment.dense_code | method.code
+    return experiment.code

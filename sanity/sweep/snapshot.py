@@ -134,19 +134,25 @@ def _own(config_dir: Path | None, modules: Iterable[Located]) -> Iterator[tuple[
                 yield str(Path(LIB, path.name)), path  # what it may read by its own place
 
 
-def _below(directory: Path, name: Path, reached: Collection[Path]) -> Iterator[tuple[str, Path]]:
+def _below(
+    directory: Path, name: Path, reached: Collection[Path], links: frozenset[Path] = frozenset()
+) -> Iterator[tuple[str, Path]]:
     """Code below ``directory``, file by file, and whatever else lies there.
 
     The directory may be where one works, with sweeps and environments in it: those are left out.
-    A linked directory is gone through where it has code, not where it may be a large data set.
+    Linked directories, and those below them, are gone through where they have code: a large data
+    set is linked. ``links`` are those that have led here.
     """
     for path in sorted(directory.iterdir()):
         if path.name.startswith((".", "__pycache__")):
             continue
-        if not path.is_dir() or (path.is_symlink() and not _has_code(path, reached)):
+        is_linked = path.is_symlink() or bool(links)
+        through = links | {path.resolve()} if is_linked and path.is_dir() else links
+        leads_back = path.is_symlink() and through == links
+        if not path.is_dir() or leads_back or (is_linked and not _has_code(path, reached)):
             yield str(name / path.name), path
         elif FOREIGN.isdisjoint(entry.name for entry in path.iterdir()):
-            inside = list(_below(path, name / path.name, reached))
+            inside = list(_below(path, name / path.name, reached, through))
             if any(one.suffix in CODE for _, one in inside):
                 yield from inside
             elif inside:
@@ -156,10 +162,14 @@ def _below(directory: Path, name: Path, reached: Collection[Path]) -> Iterator[t
 def _has_code(directory: Path, reached: Collection[Path]) -> bool:
     """Whether a linked directory has a module that is reached, or any or a YAML file at its top."""
     real = directory.resolve()
-    if directory.parent.resolve().is_relative_to(real):  # it leads back up
+    if directory.is_symlink() and directory.parent.resolve().is_relative_to(real):  # it leads up
+        return False
+    try:
+        entries = list(directory.iterdir())
+    except OSError:  # it may not be read
         return False
     return any(path.is_relative_to(directory) for path in reached) or any(
-        path.suffix in CODE for path in directory.iterdir()
+        path.suffix in CODE for path in entries
     )
 
 

@@ -120,7 +120,7 @@ def _ticket(content: Mapping[str, Any], stage: str, group: str | None) -> dict[s
             layer["name"].replace(".", "/"): layer["kept"] / layer["total"]
             for layer in ticket["layers"]
         }
-        mask = {"key": stages["prune"]["key"], "sha256": ticket.get("digest")}
+        mask = {"key": stages["prune"]["key"], "sha256": ticket.get("found", ticket.get("digest"))}
         config |= {"mask": mask, "density": density}
     return config
 

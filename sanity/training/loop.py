@@ -141,14 +141,15 @@ def _move(
         step=progress.done,
         steps=steps,
         lr=engine.recipe.lr_at(progress.epoch),
-        mask={name: engine.mask[name] for name in weights if name in engine.mask},
+        mask={name: engine.mask[name].clone() for name in weights if name in engine.mask},
         weights=weights,
         gradients=engine.gradients,
         generator=generator(schedule.seed, "mask_update", progress.done),
     )
     mask = update.update(moment)
     refuse_misfit(engine.mask, mask)
-    engine.move(mask)
+    # A copy on the CPU, wherever it was made and whatever is done with it afterwards.
+    engine.move({name: keep.detach().cpu().clone() for name, keep in mask.items()})
 
 
 def _figures(engine: Engine, splits: Splits, progress: Progress, pause: Pause) -> Epoch:

@@ -23,6 +23,7 @@ CASES: list[tuple[Any, str, list[Any], list[Any]]] = [
     (Annotated[float, Gt(0), "why"], "above 0 (why)", [3], [0]),
     (Annotated[float, Le(2)], "2 at most", [2], [2.1]),
     (Annotated[float, Lt(2)], "below 2", [1.9], [2]),
+    (Literal["a", None, 2], "a or null or 2", ["a", None, 2], ["b", 3, 2.0]),
     (Literal["a", "b"], "a or b", ["a"], ["c", 1, None]),
     (
         Literal["auto"] | Annotated[int, Ge(2)],
@@ -53,7 +54,10 @@ def test_what_is_allowed_is_taken_and_said(
         assert not any(one.takes(value) for one in options), value
 
 
-@pytest.mark.parametrize("hint", [dict[str, int], Sequence[Any] | int, object, list[Any], None])
+@pytest.mark.parametrize(
+    "hint",
+    [dict[str, int], dict[str, Annotated[int, []]], Sequence[Any] | int, object, list[Any], None],
+)
 def test_what_is_not_understood_is_the_classs_own_business(hint: Any) -> None:
     assert allowed(hint) == ()
 

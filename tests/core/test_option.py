@@ -76,6 +76,26 @@ def test_a_setting_added_later_keeps_old_keys() -> None:
     assert identity(New, {"lr": 0.1, "smoothing": 0.0}) != old
 
 
+def test_what_bears_the_names_without_being_an_option_states_nothing() -> None:
+    class Net(torch.nn.Module):
+        neutral = True
+
+        @property
+        def version(self) -> str:
+            return "x"
+
+    assert identity(Net, {"x": 1})["version"] == 1
+    assert identity(Net, {"x": 1})["settings"] == {"x": 1}
+
+
+def test_a_switch_is_no_number() -> None:
+    class Part(Option):
+        neutral: ClassVar = {"x": 0}
+
+    assert identity(Part, {"x": False})["settings"] == {"x": False}
+    assert identity(Part, {"x": 0.0})["settings"] == {}
+
+
 def test_ours_are_named_by_their_option_and_others_by_their_class() -> None:
     named = identity(SNIP, {"_target_": "sanity.pruners.snip.SNIP", "batches": "auto"})
     assert named == {"option": "snip", "version": 1, "settings": {"batches": "auto"}}

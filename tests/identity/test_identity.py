@@ -153,6 +153,14 @@ class First:
         return table()
 
 
+@functools.cache
+def registry():
+    return {}
+
+
+registry()["known"] = 1
+
+
 class Second(First):
     pass
 """
@@ -170,10 +178,17 @@ def test_what_a_cached_function_reads_counts_for_all_that_call_it(
         with building() as reads:
             assert read(kind()) == "1"
         assert reads.files == {place / "table.txt"}
+        assert module.registry() == {"known": 1}, "it has read nothing"
 
 
 CHANGES = {
     "torch.nn.functional.relu": "import torch.nn.functional as F\nF.relu = F.relu6\n",
+    "torch.nn.Linear": "from torch import nn\nnn.Linear = type('Mine', (nn.Linear,), {})\n",
+    "torch.autograd.grad": "import torch\ntorch.autograd.grad = print\n",
+    "torch.nn.modules.conv.Conv2d.forward": (
+        "import functools\nfrom torch import nn\n"
+        "nn.Conv2d.forward = functools.partialmethod(nn.Identity.forward)\n"
+    ),
     "torch.Tensor.relu": "import torch\ntorch.Tensor.relu = lambda self: self\n",
     "torch.nn.modules.linear.Linear.forward": (
         "from torch import nn\nsetattr(nn.Linear, 'forward', nn.Identity.forward)\n"
@@ -210,7 +225,7 @@ def test_what_a_module_changes_for_the_whole_process_is_told(place: Path, name: 
 def test_what_changes_nothing_is_not_told(place: Path) -> None:
     loading.install()
     (place / "parts_j.py").write_text(
-        "import torch.fft, torchvision.models, xml.dom.minidom\nfrom torch import nn\n"
+        "import torch._dynamo, torchvision.models, xml.dom.minidom\nfrom torch import nn\n"
         "class Part(nn.Linear):\n    def forward(self, x):\n        return x\n"
         "nn.Part = Part\n"
     )

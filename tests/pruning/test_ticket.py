@@ -29,9 +29,10 @@ def test_masks_of_all_sizes_come_back(shape: tuple[int, ...], kept: bool) -> Non
 
 
 def test_a_dense_network_is_stored_as_it_is() -> None:
-    state = {"conv.weight": torch.randn(4, 3)}
+    state = {"conv.weight": torch.randn(4, 3), "pos_weight.mask": torch.ones(2)}
     whole, mask = expand(compress(state, {}))
     assert mask == {}
+    assert whole.keys() == state.keys()
     assert torch.equal(whole["conv.weight"], state["conv.weight"])
 
 

@@ -51,6 +51,10 @@ def test_code_below_linked_directories_is_copied_and_data_is_linked(tmp_path: Pa
     mine.mkdir()
     for name in ("lib", "pruner", "deep", "data"):
         (mine / name).symlink_to(away / name)
+    (away / "lib" / "inner").mkdir()
+    (away / "lib" / "inner" / "pixels.bin").write_text("1")
+    (away / "lib" / "again").symlink_to(away / "pruner")
+    (away / "pruner" / "back").symlink_to(away / "lib")
     (mine / "up").symlink_to(tmp_path)
     (mine / "self").symlink_to(mine)
     (mine / "gone").symlink_to(tmp_path / "nowhere")
@@ -60,6 +64,8 @@ def test_code_below_linked_directories_is_copied_and_data_is_linked(tmp_path: Pa
     for name in ("lib/helper.py", "pruner/x.yaml", "deep/in/it.py"):
         (away / name).write_text("2\n")
         assert (copy / name).read_text() == "1\n"
+    assert (copy / "lib" / "inner").is_symlink(), "no code, and maybe large"
+    assert len(list(copy.rglob("helper.py"))) <= 3, "links that lead back end there"
     assert (copy / "data").is_symlink()
     assert (copy / "data" / "train" / "0.png").read_text() == "1\n"
 

@@ -150,6 +150,22 @@ def test_broken_off_anywhere_it_ends_in_the_same_bits(
     assert_same(trained(network, splits, mask, checkpoints=Checkpoints(tmp_path, 0.0)), whole)
 
 
+def test_what_is_seen_may_be_changed_without_harm(
+    network: nn.Module, splits: Splits, mask: Mask
+) -> None:
+    """A mask that is edited in place, and goes on to be edited after it was given."""
+
+    class InPlace(Swap):
+        def update(self, moment: Moment) -> Mask:
+            found = super().update(moment)
+            for name, keep in found.items():
+                moment.mask[name].copy_(keep)
+            return moment.mask
+
+    for name, tensor in trained(network, splits, mask).items():
+        assert torch.equal(trained(network, splits, mask, update=InPlace())[name], tensor)
+
+
 BIT = torch.ones(1, dtype=torch.bool)
 
 
@@ -201,3 +217,5 @@ def test_all_that_is_told_of_a_ticket_is_of_the_mask_it_ended_with(
         )
     )
     assert mask_digest(before) != mask_digest(ticket.mask)
+    assert record["ticket"]["found"] == mask_digest(before)
+    assert "ties" in record["ticket"]
