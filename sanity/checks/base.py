@@ -31,7 +31,8 @@ class Check(Option, ABC):
     """Base of all checks; ``target`` names the link it perturbs.
 
     In reports ``change`` is what it makes of a ticket ("random labels"), and ``uses`` what a
-    method depends on whose tickets get worse by it ("the labels").
+    method depends on whose tickets get worse by it ("the labels"). A check of one's own goes by
+    its name there: reports read records, and run no code that these name.
     """
 
     target: ClassVar[Target]

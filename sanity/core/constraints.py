@@ -6,7 +6,7 @@ unions. What else a class says of its arguments is its own business.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -57,7 +57,7 @@ class Allowed:
                 return f"a list of {self.items[0].words().removeprefix('a ')}s"
             return f"a list, each {listed(self.items)}"
         if self.choices:
-            return " or ".join(SPELLED.get(str(one), str(one)) for one in self.choices)
+            return _either(SPELLED.get(str(one), str(one)) for one in self.choices)
         bounds, kind = " ".join(_bounds(self.bounds)), KINDS[self.kind]
         known = self.kind is float and type(value) in (int, float)
         text = bounds if bounds and known else f"{kind}{bounds and ', ' + bounds}"
@@ -73,7 +73,18 @@ def allowed(hint: Any) -> tuple[Allowed, ...]:
 
 def listed(options: Sequence[Allowed], value: Any = 0.0) -> str:
     """All that is allowed, in words, to somebody who gave ``value``."""
-    return " or ".join(one.words(value) for one in options)
+    several = sum(one.kind is not NoneType for one in options) > 1
+    texts: list[str] = []
+    for one in options:
+        split = (SPELLED.get(str(choice), str(choice)) for choice in one.choices)
+        texts += split if one.choices else [one.words(None if several else value)]
+    return _either(texts)
+
+
+def _either(texts: Iterable[str]) -> str:
+    """``a, b or c``."""
+    *first, last = texts
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def _member(hint: Any) -> Allowed | None:

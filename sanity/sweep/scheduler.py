@@ -22,16 +22,16 @@ NO_RECORD = "ended without a record"
 class Active:
     """A submitted job that has not ended: it runs, or waits, and ``why`` says for what.
 
-    ``for_stage``: for a shared stage of its sweep; ``ends``: the wait will end by itself.
+    ``for_stage``: for a shared stage of its sweep; ``is_ordinary``: the wait ends by itself.
     """
 
     runs: bool
     why: str = ""
     for_stage: bool = False
-    ends: bool = True
+    is_ordinary: bool = True
 
 
-def _nothing(subject: Subject) -> None:
+def _no_log(subject: Subject) -> None:
     return None
 
 
@@ -39,14 +39,15 @@ def _nothing(subject: Subject) -> None:
 class Poll:
     """What a scheduler knows of a sweep at one moment.
 
-    ``given`` is what it ever had of it, ``active`` what of that has not ended. ``end`` says how
-    the rest did, ``log`` where to look. ``unknown`` is why it cannot be asked, where it cannot.
+    ``submitted`` is what it ever had of it, ``active`` what of that has not ended. ``why_ended``
+    says how the rest did, ``log`` where to look. ``unknown`` is why it cannot be asked, where it
+    cannot.
     """
 
-    given: Collection[Subject] = ()
+    submitted: Collection[Subject] = ()
     active: Mapping[Subject, Active] = field(default_factory=dict)
-    end: Callable[[Subject], str] = lambda subject: NO_RECORD
-    log: Callable[[Subject], Path | None] = _nothing
+    why_ended: Callable[[Subject], str] = lambda subject: NO_RECORD
+    log: Callable[[Subject], Path | None] = _no_log
     unknown: str = ""
 
 

@@ -52,7 +52,7 @@ class Watch:
             state = self._done.get(job.number) or evidence.of(job)
             if state.word == "done":
                 self._done[job.number] = state
-            elif poll.unknown and job.number in poll.given and state.word != "running":
+            elif poll.unknown and job.number in poll.submitted and state.word != "running":
                 state = replace(state, word="missing", why=poll.unknown)
             found.append(state)
         return found
@@ -102,8 +102,8 @@ class _Evidence:
         for key in self.sweep.plan.needs(job):
             if key in self._failed_stages:
                 return State(job, "failed", *self._failed_stages[key])
-        if job.number in self.poll.given:
-            return State(job, "failed", self.poll.end(job.number), log)
+        if job.number in self.poll.submitted:
+            return State(job, "failed", self.poll.why_ended(job.number), log)
         return State(job, "missing", "was stopped before it had ended" if there else "", log)
 
     @cached_property
@@ -115,11 +115,11 @@ class _Evidence:
             if key in self.poll.active or in_store(self.sweep.store_dir, needed.stage):
                 continue
             record = _record(directory)
-            if (record is None and key not in self.poll.given) or is_running(directory):
+            if (record is None and key not in self.poll.submitted) or is_running(directory):
                 continue
             if record and record.status == "completed":  # the store has lost it since
                 continue
-            reason = record.reason if record else self.poll.end(key)
+            reason = record.reason if record else self.poll.why_ended(key)
             why = f"its {needed.stage.name} {key} failed: {reason}"
             failed[key] = (why, self._log_of_stage(key))
         return failed
@@ -133,7 +133,7 @@ class _Evidence:
             )
             if stage and stage.runs:
                 return f"for its {name}, which is running", self._log_of_stage(key)
-            if stage and not stage.ends:
+            if stage and not stage.is_ordinary:
                 return f"for its {name}: {stage.why}", log
         return active.why, log
 

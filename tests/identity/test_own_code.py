@@ -375,6 +375,21 @@ def test_what_a_pruner_changes_for_the_training_before_it_is_told(mine: Path) ->
 
 
 @pytest.mark.slow
+def test_what_a_rewind_changes_is_told_of_the_stages_before_it_alone(mine: Path) -> None:
+    """Their keys do not tell it, and other runs use their results; the rewind's own key does."""
+    (mine / "later.py").write_text(
+        "import torch\nfrom sanity.rewinds.init import Init\n\n"
+        "torch.nn.functional.relu = torch.nn.functional.relu6\n\n\nclass Later(Init):\n    pass\n"
+    )
+    (mine / "rewind").mkdir()
+    (mine / "rewind" / "later.yaml").write_text("_target_: later.Later\n")
+    done = processes.run(command("pruner=lt", "rewind=later"), mine.parent)
+    assert done.returncode == 0, done.stderr
+    told = [line for line in done.stderr.splitlines() if "as later has changed it" in line]
+    assert [line.split(" runs with")[0].split()[-1] for line in told] == ["train_dense", "prune"]
+
+
+@pytest.mark.slow
 def test_modules_that_nothing_names_are_refused_while_a_component_is_built(mine: Path) -> None:
     hidden = "from importlib import import_module as load; load('rules')"
     (mine / "lib").mkdir()

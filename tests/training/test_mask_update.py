@@ -22,6 +22,7 @@ from sanity.pruners.magnitude import Magnitude
 from sanity.pruning import masks
 from sanity.pruning.masks import Mask
 from sanity.record.record import mask_digest
+from sanity.trackers.training import describe
 from sanity.training.checkpoint import Checkpoints
 from sanity.training.engines.base import Engine
 from sanity.training.engines.dense import Dense
@@ -219,3 +220,5 @@ def test_all_that_is_told_of_a_ticket_is_of_the_mask_it_ended_with(
     assert mask_digest(before) != mask_digest(ticket.mask)
     assert record["ticket"]["found"] == mask_digest(before)
     assert "ties" in record["ticket"]
+    shown = describe(record, "train_ticket", "key", False).config["mask"]
+    assert shown == {"key": record["stages"]["prune"]["key"], "sha256": mask_digest(before)}

@@ -109,7 +109,7 @@ def _is_running(directory: Path) -> bool:
 def _absent_jobs(sweep: Sweep) -> list[Absent]:
     """A sweep's jobs that are not done; a cluster is not asked."""
     unknown = "submitted; SLURM is not asked by a report"
-    states = Watch(sweep).look(Poll(given=sweep.latest().keys(), unknown=unknown))
+    states = Watch(sweep).look(Poll(submitted=sweep.latest().keys(), unknown=unknown))
     return [
         Absent(sweep.directory_of(state.job), state.word, state.why, " ".join(state.job.overrides))
         for state in states

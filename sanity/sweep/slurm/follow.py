@@ -87,7 +87,7 @@ def _show(progress: Progress, states: Sequence[State], poll: Poll) -> None:
     waiting: list[Subject] = [state.job.number for state in states if state.word in words]
     for key in progress.forecast.shared:
         active = poll.active.get(key)
-        if key not in poll.given or (active and not active.runs):
+        if key not in poll.submitted or (active and not active.runs):
             waiting.append(key)
         elif active:
             running.append(key)

@@ -71,9 +71,9 @@ def seen(sweep: Sweep, queue: Queue | None, ended: Mapping[str, str] | None = No
     """What ``queue`` and, of ended jobs, accounting say of a sweep; None: nobody can be asked."""
     ids, known = sweep.latest(), queue or {}
     return Poll(
-        given=ids.keys(),
+        submitted=ids.keys(),
         active={key: _active(known[one]) for key, one in active_ids(sweep, known).items()},
-        end=lambda subject: _end(sweep, ids.get(subject, ""), known, ended or {}),
+        why_ended=lambda subject: _end(sweep, ids.get(subject, ""), known, ended or {}),
         log=lambda subject: (
             log_file(sweep.cluster_directory, ids[subject]) if subject in ids else None
         ),
@@ -88,7 +88,7 @@ def _active(job: QueuedJob) -> Active:
         runs=False,
         why=waits.explain(job.reason),
         for_stage=job.reason == "Dependency",
-        ends=waits.is_ordinary(job.reason),
+        is_ordinary=waits.is_ordinary(job.reason),
     )
 
 

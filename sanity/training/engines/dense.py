@@ -19,7 +19,7 @@ class Dense(Engine):
     def __init__(self, network: nn.Module, recipe: Recipe, mask: Mask) -> None:
         super().__init__(network, recipe, mask)
         self.optimizer = _optimizer(network, recipe)
-        self._lay()
+        self._place_mask()
 
     def begin(self, lr: float) -> None:
         """Set the optimiser's learning rate, and the network to training."""
@@ -45,7 +45,7 @@ class Dense(Engine):
             if momentum is not None:
                 momentum.masked_fill_(~self.mask[name].to(momentum.device), 0.0)
         self.mask = mask
-        self._lay()
+        self._place_mask()
 
     def gradients(self) -> dict[str, Tensor]:
         """PyTorch's own, which are dense."""
@@ -73,7 +73,7 @@ class Dense(Engine):
             own = torch.empty_like(parameters[name]).detach().copy_(buffer)
             self.optimizer.state[parameters[name]]["momentum_buffer"] = own
         self.mask = state.mask
-        self._lay()
+        self._place_mask()
 
     def drift(self) -> dict[str, int]:
         """Counted in the network's weights of now: it may have put others in their place."""
@@ -89,7 +89,7 @@ class Dense(Engine):
         weights = prunable_weights(self.network)
         return {name: weight for name, weight in weights.items() if name in self.mask}
 
-    def _lay(self) -> None:
+    def _place_mask(self) -> None:
         """Put the mask where the weights lie, and apply it."""
         masked = self._masked()
         self._weights = [weight.detach() for weight in masked.values()]
