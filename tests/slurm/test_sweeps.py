@@ -22,7 +22,8 @@ from slurm.cluster import Cluster, started
 TINY = ("arch.widths=[4,8,8]", "training=smoke", "dataset.limit=160", "ratio.sparsity=0.8")
 SMALL = {"gpus_per_node": "null", "cpus_per_task": "1", "mem_gb": "1"}
 STARTED = "Starting with JobEnvironment"
-LONG = (*TINY, "training.epochs=80", "checkpoint_every=0.3", "threads=1", "pruner=random")
+# 100 s on a slow network: longer than any limit or wait that it is to be broken off by.
+LONG = (*TINY, "training.epochs=400", "checkpoint_every=0.3", "threads=1", "pruner=random")
 
 
 def command(*arguments: str, **launcher: object) -> list[str]:
@@ -184,7 +185,9 @@ def test_a_cancelled_job_goes_on_when_the_sweep_is_started_again(
 def test_a_job_that_reaches_its_time_limit_goes_on_after_it(slurm: Cluster, tmp_path: Path) -> None:
     """SLURM signals it before the limit; it saves, queues itself again and counts the time-out."""
     network = SlowNetwork(tmp_path)
-    limits = {"timeout_min": 1, "signal_delay_s": 25, "max_num_timeout": 9, "cpus_per_task": 4}
+    # SLURM looks every 30 s only, and so signals up to that much earlier than it is asked to:
+    # with 10 s before the limit the training has begun by then.
+    limits = {"timeout_min": 1, "signal_delay_s": 10, "max_num_timeout": 9, "cpus_per_task": 4}
     process = Process(command(*network.arguments, *LONG, "seed=0", **limits), tmp_path)
     log = slurm.wait(lambda: list(tmp_path.rglob("slurm/*_log.out")), timeout=120)[0]
     slurm.wait(lambda: log.read_text().count(STARTED) == 2, timeout=180)
