@@ -22,8 +22,8 @@ from slurm.cluster import Cluster, started
 TINY = ("arch.widths=[4,8,8]", "training=smoke", "dataset.limit=160", "ratio.sparsity=0.8")
 SMALL = {"gpus_per_node": "null", "cpus_per_task": "1", "mem_gb": "1"}
 STARTED = "Starting with JobEnvironment"
-# 100 s on a slow network: longer than any limit or wait that it is to be broken off by.
-LONG = (*TINY, "training.epochs=400", "checkpoint_every=0.3", "threads=1", "pruner=random")
+EPOCHS = 400  # 100 s on a slow network: longer than the limit that is to break it off
+LONG = (*TINY, f"training.epochs={EPOCHS}", "checkpoint_every=0.3", "threads=1", "pruner=random")
 
 
 def command(*arguments: str, **launcher: object) -> list[str]:
@@ -153,7 +153,7 @@ def test_a_job_that_is_stopped_in_mid_training_ends_as_if_it_had_not_been(
             assert weights[parameter].equal(value)
     for path in metrics:
         epochs = [json.loads(line)["epoch"] for line in path.read_text().splitlines()]
-        assert epochs == list(range(80))
+        assert epochs == list(range(EPOCHS))
 
 
 @pytest.mark.slow
