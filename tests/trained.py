@@ -9,7 +9,7 @@ from sanity.pruning.masks import Mask
 from sanity.training import engines, loop
 from sanity.training.checkpoint import Checkpoints
 from sanity.training.engines.base import Engine
-from sanity.training.loop import Splits, Watcher
+from sanity.training.loop import Splits, Training, Watcher
 from sanity.training.mask_update import MaskUpdate
 from sanity.training.progress import Epoch
 from sanity.training.recipe import Recipe
@@ -34,4 +34,4 @@ def train(
     watcher = Watcher(label, on_epoch, on_weights)
     engine = engines.choose(network, recipe, mask)
     on_engine(engine)
-    return loop.train(engine, splits, Schedule(**schedule), checkpoints, watcher, update)
+    return loop.train(Training(engine, splits, Schedule(**schedule), checkpoints, watcher, update))

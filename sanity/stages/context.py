@@ -25,14 +25,18 @@ from sanity.store import Entry, Store, Work
 from sanity.training import engines
 from sanity.training.checkpoint import Checkpoints
 from sanity.training.engines.base import Engine
-from sanity.training.loop import Splits, Watcher, train
+from sanity.training.loop import Splits, Training, Watcher, train
 from sanity.training.mask_update import MaskUpdate
+from sanity.training.progress import Epoch
 from sanity.training.schedule import Schedule
 
 
 @dataclass
 class Context:
-    """Shared by the stages of a run; ``results`` are those it has reached, by key."""
+    """Shared by the stages of a run; ``results`` are those it has reached, by key.
+
+    ``trainer`` is whoever trains a network when a stage asks for it.
+    """
 
     experiment: Experiment
     store: Store
@@ -40,6 +44,7 @@ class Context:
     record: Record
     planned: Planned | None = None
     results: dict[str, Entry] = field(default_factory=dict)
+    trainer: Callable[[Training], list[Epoch]] = train
 
     @property
     def seed(self) -> int:
@@ -92,7 +97,7 @@ class Context:
         )
         wall, cpu = time.perf_counter(), time.process_time()
         try:
-            epochs = train(engine, splits, schedule, checkpoints, watcher, update)
+            epochs = self.trainer(Training(engine, splits, schedule, checkpoints, watcher, update))
         except TrainingError:
             checkpoints.clear()  # they may hold what is no number already
             raise

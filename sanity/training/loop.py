@@ -4,7 +4,7 @@ import functools
 import logging
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -46,20 +46,30 @@ class Watcher:
     on_weights: Callable[[int], None] = lambda epochs: None
 
 
-def train(
-    engine: Engine,
-    splits: Splits,
-    schedule: Schedule,
-    checkpoints: Checkpoints | None = None,
-    watcher: Watcher | None = None,
-    update: MaskUpdate | None = None,
-) -> list[Epoch]:
-    """Train the ``engine``'s network, which lies on the device of ``splits``, in place.
+@dataclass(frozen=True)
+class Training:
+    """A training that is ready to begin: of the ``engine``'s network, in place.
 
-    It goes on from ``checkpoints`` as if it had never stopped; ``update`` moves the mask on the
-    way. Raises TrainingError where a loss is not a number, or pruned weights have come back.
+    The network lies on the device of ``splits``. It goes on from ``checkpoints`` as if it had
+    never stopped; ``update`` moves the mask on the way.
     """
-    watcher, recipe, end = watcher or Watcher(), engine.recipe, schedule.end_of(engine.recipe)
+
+    engine: Engine
+    splits: Splits
+    schedule: Schedule
+    checkpoints: Checkpoints | None = None
+    watcher: Watcher = field(default_factory=Watcher)
+    update: MaskUpdate | None = None
+
+
+def train(training: Training) -> list[Epoch]:
+    """The figures of every epoch.
+
+    Raises TrainingError where a loss is not a number, or pruned weights have come back.
+    """
+    engine, splits, schedule = training.engine, training.splits, training.schedule
+    checkpoints, watcher, update = training.checkpoints, training.watcher, training.update
+    recipe, end = engine.recipe, schedule.end_of(engine.recipe)
     steps = splits.train.steps(recipe.batch_size)
     progress = Progress(schedule.start, steps, splits.train.device)
     _resume(progress, engine, checkpoints, watcher)

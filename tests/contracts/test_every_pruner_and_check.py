@@ -14,11 +14,10 @@ from options import load_option, options
 
 from sanity.core.errors import ConfigError
 from sanity.pruning.ticket import expand
-from sanity.stages import context
+from sanity.stages.context import Context
 from sanity.store import Store
 from sanity.training.engines.base import Engine
-from sanity.training.loop import Splits, train
-from sanity.training.progress import Epoch
+from sanity.training.loop import Splits
 
 PRUNERS = [name for name in options("pruner") if name != "from_checkpoint"]
 CHECKS = [name for name in options("sanity_check") if name != "none"]
@@ -122,13 +121,15 @@ def test_corruption_reaches_pruning_and_nothing_else(
     """Every training run is watched: which images it learns from, and which judge it."""
     seen: dict[str, Splits] = {}
 
-    def watch(
-        engine: Engine, splits: Splits, schedule: Any, checkpoints: Any, watcher: Any, update: Any
-    ) -> list[Epoch]:
-        seen[watcher.label] = splits
-        return train(engine, splits, schedule, checkpoints, watcher, update)
+    train = Context.train
 
-    monkeypatch.setattr(context, "train", watch)
+    def watch(
+        self: Context, name: str, engine: Engine, splits: Splits, *more: Any, **how: Any
+    ) -> Any:
+        seen[name] = splits
+        return train(self, name, engine, splits, *more, **how)
+
+    monkeypatch.setattr(Context, "train", watch)
     run(*arguments(pruner, "none"), "seed=7")
     clean = seen.pop("train_ticket")
     seen.clear()
