@@ -1,4 +1,4 @@
-"""Where the jobs of a sweep run, as those see it who look after the sweep: poll, cancel, withdraw.
+"""Where the jobs of a sweep run: start, finish, poll, cancel, withdraw.
 
 A job's number or a shared stage's key is what a scheduler is asked about, its *subject*.
 """
@@ -7,10 +7,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sanity.sweep.pace import Capacity
     from sanity.sweep.plan import Job
+    from sanity.sweep.states import State
     from sanity.sweep.sweep import Sweep
 
 Subject = int | str
@@ -51,11 +53,34 @@ class Poll:
     unknown: str = ""
 
 
+@dataclass(frozen=True)
+class Request:
+    """What jobs are to run on: the launcher's ``settings``, and the ``capacity`` that they make.
+
+    ``device`` is the setting of this name, as all jobs share it.
+    """
+
+    capacity: "Capacity"
+    device: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
 class Scheduler(ABC):
-    """Looks after the jobs of one sweep, wherever they were started."""
+    """Runs the jobs of one sweep somewhere, and looks after them, whoever has started them."""
 
     def __init__(self, sweep: "Sweep") -> None:
         self.sweep = sweep
+
+    @abstractmethod
+    def start(self, jobs: "Sequence[Job]", request: Request) -> None:
+        """Run ``jobs``, or have them run; called by one process at a time."""
+
+    @abstractmethod
+    def finish(self) -> "Sequence[State] | None":
+        """How the sweep's jobs stand when all have ended; None where nobody is to wait for them.
+
+        After :meth:`start`, by whoever called it.
+        """
 
     @abstractmethod
     def poll(self) -> Poll:
@@ -70,8 +95,27 @@ class Scheduler(ABC):
         """Let ``jobs`` run elsewhere; raises SweepError where it still has any of the sweep's."""
 
 
-class Processes(Scheduler):
+class Local(Scheduler):
     """Processes of this machine: they hold locks and leave records, and no more is to be asked."""
+
+    def start(self, jobs: "Sequence[Job]", request: Request) -> None:
+        """Run ``jobs``; each has the threads and the device that are its share of the machine."""
+        from sanity.sweep import local
+        from sanity.sweep.forecast import forecast
+        from sanity.sweep.progress import progress
+
+        capacity, total = request.capacity, len(self.sweep.plan.jobs)
+        assert capacity.workers is not None
+        of(self.sweep).withdraw(jobs)
+        with progress(forecast(self.sweep, jobs, capacity), total, total - len(jobs)) as bar:
+            devices = local.devices() if request.device == "auto" else []
+            local.run_jobs(self.sweep, jobs, min(capacity.workers, len(jobs)), devices, bar)
+
+    def finish(self) -> "Sequence[State]":
+        """All have ended."""
+        from sanity.sweep.states import look
+
+        return look(self.sweep)
 
     def poll(self) -> Poll:
         """Nothing that their files do not tell."""
@@ -88,7 +132,7 @@ class Processes(Scheduler):
 def of(sweep: "Sweep") -> Scheduler:
     """Who has jobs of the sweep: a cluster where any were submitted."""
     if not sweep.submitted():
-        return Processes(sweep)
+        return Local(sweep)
     from sanity.sweep.slurm.scheduler import Slurm
 
     return Slurm(sweep)

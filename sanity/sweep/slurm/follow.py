@@ -11,7 +11,7 @@ from sanity.sweep.progress import Progress
 from sanity.sweep.scheduler import NO_RECORD, Poll, Subject
 from sanity.sweep.slurm import cluster, waits
 from sanity.sweep.slurm.cluster import QueuedJob
-from sanity.sweep.slurm.scheduler import active_ids, seen
+from sanity.sweep.slurm.poll import active_ids, seen
 from sanity.sweep.slurm.submit import Submitter
 from sanity.sweep.slurm.throttle import rebalance
 from sanity.sweep.states import State, Watch, count, look

@@ -22,6 +22,9 @@ ONE = ("nodes", "ntasks", "ntasks-per-node", "tasks-per-node")
 OF_THE_SWEEP = ("array", "job-name", "output", "error", "open-mode", "signal", "wait", "wrap")
 """Options of sbatch by which the sweep finds its jobs again, ends and collects them."""
 
+OURS = ("wait", "stage", "array_parallelism", "max_submit", "max_num_timeout")
+"""Settings that are not sbatch's, nor submitit's to hand on."""
+
 MEANINGFUL = re.compile(r"[\\:]")
 """What is more than a letter in a directory's name: to SLURM, and in PYTHONPATH."""
 

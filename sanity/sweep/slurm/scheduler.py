@@ -1,32 +1,55 @@
-"""SLURM, as those see it who look after a sweep."""
+"""SLURM, as a scheduler of a sweep's jobs."""
 
+import dataclasses
 import logging
 import shlex
 from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
+from omegaconf import OmegaConf
 
 from sanity.core.errors import SweepError
+from sanity.sweep import local
+from sanity.sweep.forecast import forecast
 from sanity.sweep.plan import Job
-from sanity.sweep.scheduler import NO_RECORD, Active, Poll, Scheduler, Subject
-from sanity.sweep.slurm import cluster, setup_lines, waits
-from sanity.sweep.slurm.cluster import QueuedJob
-from sanity.sweep.slurm.submitted import log_file
+from sanity.sweep.progress import progress
+from sanity.sweep.scheduler import Poll, Request, Scheduler
+from sanity.sweep.slurm import cluster, follow
+from sanity.sweep.slurm.poll import active_ids, seen
+from sanity.sweep.slurm.requests import OURS, validate_directory
+from sanity.sweep.slurm.submit import Resources, Submitter
+from sanity.sweep.states import State, in_store
 from sanity.sweep.sweep import Sweep
 
 log = logging.getLogger(__name__)
 
-Queue = Mapping[str, QueuedJob]
-
-ENDS = {
-    "": NO_RECORD,
-    "COMPLETED": NO_RECORD,
-    "OUT_OF_MEMORY": "out of memory (raise hydra.launcher.mem_gb)",
-    "TIMEOUT": "out of time (raise hydra.launcher.timeout_min)",
-    "NODE_FAIL": "its node failed",
-}
-
 
 class Slurm(Scheduler):
-    """Asks squeue, and sacct of what has ended; ends jobs by scancel."""
+    """Submits by sbatch, asks squeue, and sacct of what has ended; ends jobs by scancel."""
+
+    def start(self, jobs: Sequence[Job], request: Request) -> None:
+        """Submit what is missing; jobs of which all is in the store are run here, in seconds."""
+        validate_directory(self.sweep.directory)
+        store_dir = self.sweep.store_dir
+        stored = [job for job in jobs if all(in_store(store_dir, stage) for stage in job.stages)]
+        if stored:
+            ahead = forecast(self.sweep, stored, request.capacity)
+            with progress(ahead, len(stored)) as bar:
+                local.run_jobs(self.sweep, stored, 1, [], bar)
+        here = {job.number for job in stored}
+        missing = [job for job in jobs if job.number not in here]
+        self._request, self._submitter = request, _submitter(self.sweep, request.settings)
+        self._waiting = follow.start(self._submitter, missing) if missing else []
+
+    def finish(self) -> Sequence[State] | None:
+        """Wait for the jobs, or say how to look after them."""
+        if not self._request.settings["wait"]:
+            follow.say_goodbye(self.sweep, len(self._waiting))
+            return None
+        jobs = self.sweep.plan.jobs
+        with progress(forecast(self.sweep, jobs, self._request.capacity), len(jobs)) as bar:
+            return follow.wait(self._submitter, self._waiting, bar)
 
     def poll(self) -> Poll:
         """A controller that does not answer is told, and its jobs are then not known."""
@@ -61,44 +84,26 @@ class Slurm(Scheduler):
         self.sweep.withdraw(jobs)
 
 
-def active_ids(sweep: Sweep, queue: Queue) -> dict[Subject, str]:
-    """The submissions of a sweep that have not ended, by job number or stage key."""
-    submitted = sweep.latest().items()
-    return {key: one for key, one in submitted if one in queue and queue[one].active}
-
-
-def seen(sweep: Sweep, queue: Queue | None, ended: Mapping[str, str] | None = None) -> Poll:
-    """What ``queue`` and, of ended jobs, accounting say of a sweep; None: nobody can be asked."""
-    ids, known = sweep.latest(), queue or {}
-    return Poll(
-        submitted=ids.keys(),
-        active={key: _active(known[one]) for key, one in active_ids(sweep, known).items()},
-        why_ended=lambda subject: _end(sweep, ids.get(subject, ""), known, ended or {}),
-        log=lambda subject: (
-            log_file(sweep.cluster_directory, ids[subject]) if subject in ids else None
-        ),
-        unknown="submitted; SLURM cannot be asked from here" if queue is None else "",
+def _submitter(sweep: Sweep, settings: Mapping[str, Any]) -> Submitter:
+    """What submits by the launcher's ``settings``, within what the cluster accepts."""
+    limits = cluster.limits()
+    if (own := settings["max_submit"]) is not None:
+        limits = dataclasses.replace(limits, submit=own)
+    return Submitter(
+        sweep=sweep,
+        jobs=_resources(settings),
+        stages=_resources({**settings, **(settings["stage"] or {})}),
+        limits=limits,
+        width=settings["array_parallelism"],
     )
 
 
-def _active(job: QueuedJob) -> Active:
-    if job.state != "PENDING":
-        return Active(runs=True)
-    return Active(
-        runs=False,
-        why=waits.explain(job.reason),
-        for_stage=job.reason == "Dependency",
-        is_ordinary=waits.is_ordinary(job.reason),
-    )
-
-
-def _end(sweep: Sweep, identifier: str, queue: Queue, ended: Mapping[str, str]) -> str:
-    """How SLURM says that a job ended which left no word itself."""
-    # An array that was cancelled before any of its tasks had started is one job.
-    job = queue.get(identifier) or queue.get(identifier.split("_")[0])
-    state = job.state if job else ended.get(identifier, "")
-    word = state.split(" ")[0].rstrip("+")
-    # A job that was cancelled or out of time in its setup has that to say, and nothing else.
-    by_itself = word in ("", "COMPLETED", "FAILED")
-    why = setup_lines.failure(sweep.cluster_directory, identifier) if by_itself else ""
-    return why or ENDS.get(word, f"{word.lower()} before it had ended")
+def _resources(settings: Mapping[str, Any]) -> Resources:
+    """Settings by the names that submitit has for them."""
+    common = {*OmegaConf.structured(BaseQueueConf)}
+    named = {
+        name if name in common else f"slurm_{name}": value
+        for name, value in settings.items()
+        if name not in OURS and value is not None
+    }
+    return Resources(named, settings["max_num_timeout"])

@@ -1,7 +1,7 @@
 """What our launchers have in common: they launch a planned sweep, from its sweep."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 if TYPE_CHECKING:
     from sanity.sweep.pace import Capacity
     from sanity.sweep.plan import Job
+    from sanity.sweep.scheduler import Scheduler
     from sanity.sweep.states import State
     from sanity.sweep.sweep import Sweep
 
@@ -36,12 +37,21 @@ class SweepLauncher(Launcher):
         """What there is to run jobs on, for estimates of time."""
 
     @abstractmethod
-    def start(self, sweep: "Sweep", jobs: "Sequence[Job]") -> None:
-        """Run ``jobs``, or have them run; called by one process at a time."""
+    def scheduler(self, sweep: "Sweep") -> "Scheduler":
+        """What runs the jobs of ``sweep``."""
 
-    @abstractmethod
-    def finish(self, sweep: "Sweep") -> "Sequence[State] | None":
-        """How the sweep's jobs stand when all have ended; None where nobody is to wait for them."""
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Those of ``hydra.launcher``, for the scheduler."""
+        return {}
+
+    def start(self, sweep: "Sweep", jobs: "Sequence[Job]") -> "Scheduler":
+        """Have ``jobs`` run, by the scheduler that is given back."""
+        from sanity.sweep.scheduler import Request
+
+        scheduler = self.scheduler(sweep)
+        scheduler.start(jobs, Request(self.capacity(), str(self.config.device), self.settings))
+        return scheduler
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
@@ -67,10 +77,9 @@ class SweepLauncher(Launcher):
             sweep.forget_failures(jobs)
             if jobs:
                 sweep = launch.freeze(sweep, self.hydra_context.config_loader)
-                self.start(sweep, jobs)
-        if not jobs:
-            return [_returned(state) for state in look(sweep)]
-        return [_returned(state) for state in self.finish(sweep) or ()]
+                scheduler = self.start(sweep, jobs)
+        states = scheduler.finish() if jobs else look(sweep)
+        return [_returned(state) for state in states or ()]
 
 
 def _returned(state: "State") -> JobReturn:

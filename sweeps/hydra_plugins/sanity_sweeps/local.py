@@ -1,6 +1,5 @@
 """hydra/launcher=local: all cores, or all GPUs, of this machine."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from hydra.types import HydraContext, TaskFunction
@@ -10,8 +9,7 @@ from .base import SweepLauncher
 
 if TYPE_CHECKING:
     from sanity.sweep.pace import Capacity
-    from sanity.sweep.plan import Job
-    from sanity.sweep.states import State
+    from sanity.sweep.scheduler import Scheduler
     from sanity.sweep.sweep import Sweep
 
 
@@ -36,35 +34,18 @@ class LocalLauncher(SweepLauncher):
         """A worker a GPU, or a core, and each its share of the machine's cores."""
         from sanity.core.cores import cores
         from sanity.core.errors import ConfigError
+        from sanity.sweep import local
         from sanity.sweep.pace import Capacity, kind_of
 
         if self.n_jobs is not None and (not isinstance(self.n_jobs, int) or self.n_jobs < 1):
             raise ConfigError(f"hydra.launcher.n_jobs={self.n_jobs}: must be 1 or more, or null")
-        workers = self.n_jobs or len(self._devices()) or cores()
+        devices = local.devices() if self.config.device == "auto" else []
+        workers = self.n_jobs or len(devices) or cores()
         threads = self.config.threads or max(1, cores() // workers)
         return Capacity(workers, threads, kind_of(self.config.device))
 
-    def _devices(self) -> list[str]:
-        from sanity.sweep import local
+    def scheduler(self, sweep: "Sweep") -> "Scheduler":
+        """Processes of this machine."""
+        from sanity.sweep.scheduler import Local
 
-        return local.devices() if self.config.device == "auto" else []
-
-    def start(self, sweep: "Sweep", jobs: "Sequence[Job]") -> None:
-        """Run ``jobs``; each has the threads and the device that are its share of the machine."""
-        from sanity.sweep import local, scheduler
-        from sanity.sweep.forecast import forecast
-        from sanity.sweep.progress import progress
-
-        capacity = self.capacity()
-        assert capacity.workers is not None
-        scheduler.of(sweep).withdraw(jobs)
-        total = len(sweep.plan.jobs)
-        with progress(forecast(sweep, jobs, capacity), total, total - len(jobs)) as bar:
-            workers = min(capacity.workers, len(jobs))
-            local.run_jobs(sweep, jobs, workers, self._devices(), bar)
-
-    def finish(self, sweep: "Sweep") -> "Sequence[State]":
-        """How the jobs stand: all have ended."""
-        from sanity.sweep.states import look
-
-        return look(sweep)
+        return Local(sweep)

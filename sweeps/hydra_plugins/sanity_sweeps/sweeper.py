@@ -1,7 +1,8 @@
 """The sweeper: every combination of a grid, or of several, as long as it means something."""
 
+import functools
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.plugins import Plugins
@@ -82,8 +83,8 @@ class SanitySweeper(Sweeper):
                 )
             if jobs:
                 sweep = launch.freeze(sweep, self.hydra_context.config_loader)
-                self._start(sweep, jobs)
-        states = self._finish(sweep) if jobs else before
+                end = self._start(sweep, jobs)
+        states = end() if jobs else before
         if states is not None:
             finish(sweep, states)
         return None
@@ -96,17 +97,20 @@ class SanitySweeper(Sweeper):
             return self.launcher.capacity()
         return own(self.config.device, self.config.threads)
 
-    def _start(self, sweep: "Sweep", jobs: "Sequence[Job]") -> None:
+    def _start(
+        self, sweep: "Sweep", jobs: "Sequence[Job]"
+    ) -> "Callable[[], Sequence[State] | None]":
+        """Have ``jobs`` run; gives what waits for their end."""
         from sanity.cli.overrides import quoted
         from sanity.sweep import scheduler
         from sanity.sweep.compose import in_directory
         from sanity.sweep.cost import cost_of
         from sanity.sweep.job import keys_of
+        from sanity.sweep.states import look
 
         sweep.forget_failures(jobs)
         if isinstance(self.launcher, SweepLauncher):
-            self.launcher.start(sweep, jobs)
-            return
+            return self.launcher.start(sweep, jobs).finish
         scheduler.of(sweep).withdraw(jobs)
         self._task.keys = {job.directory: keys_of(job) for job in jobs}
         if (cost := cost_of(sweep.plan, sweep.store_dir, self._capacity())).total is not None:
@@ -115,10 +119,4 @@ class SanitySweeper(Sweeper):
         name = f"sweep.name={quoted(sweep.name)}"
         overrides = [[*job.overrides, name, *in_directory(place, job.directory)] for job in jobs]
         self.launcher.launch(overrides, initial_job_idx=jobs[0].number)
-
-    def _finish(self, sweep: "Sweep") -> "Sequence[State] | None":
-        from sanity.sweep.states import look
-
-        if isinstance(self.launcher, SweepLauncher):
-            return self.launcher.finish(sweep)
-        return look(sweep)
+        return functools.partial(look, sweep)
