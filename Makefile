@@ -31,7 +31,7 @@ install: $(INSTALLED)  ## Create the environment and install into it
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,sparse]'
 	@touch $@
 
 clean:  ## Remove the environment and caches; data and results stay

@@ -6,13 +6,16 @@ which a grid may leave out.
 
 from collections.abc import Iterator
 
+from sanity.core import device
 from sanity.core.config import STAGES
 from sanity.core.errors import CombinationError, ConfigError
 from sanity.experiment.experiment import Experiment
 from sanity.experiment.instantiate import option_name
+from sanity.networks.build import skeleton
 from sanity.pruning import masks
 from sanity.pruning.connectivity import is_dead
 from sanity.ratios.base import Allocation
+from sanity.training import engines
 
 
 def validate(experiment: Experiment) -> None:
@@ -22,6 +25,7 @@ def validate(experiment: Experiment) -> None:
     for problem in (*_ratio_problems(experiment), *_check_problems(experiment)):
         raise CombinationError(problem)
     _validate_options(experiment)
+    _refuse_engine(experiment)
     if experiment.pruner.prunes and experiment.donor is None:
         planned = experiment.method.allocate(experiment.blueprint, {})
         _refuse_idle_check(experiment, planned)
@@ -39,6 +43,15 @@ def _validate_options(experiment: Experiment) -> None:
             method.pruner.rounds(method.ratio.sparsity)
             if method.pruner.needs_data:
                 method.pruner.scoring_batches(experiment.blueprint, num_classes)
+
+
+def _refuse_engine(experiment: Experiment) -> None:
+    """Refuse an engine that cannot train tickets of this network here."""
+    recipe, settings = experiment.recipe, experiment.settings
+    if recipe.engine == "sparse" and experiment.pruner.prunes:
+        network = skeleton(experiment.factory)
+        where = device.choose(settings.device).type
+        engines.refuse_without_sparse(network, recipe, experiment.input_shape, where)
 
 
 def _refuse_wrong_sparsity(experiment: Experiment) -> None:

@@ -73,9 +73,10 @@ class Context:
             fit(network, load_state_dict(self.experiment.init_from), self.experiment.init_from)
         return network.to(self.device)
 
-    def engine(self, network: nn.Module, mask: Mask | None = None) -> Engine:
-        """What trains ``network`` by the run's recipe."""
-        return engines.choose(network, self.experiment.recipe, mask)
+    def engine(self, network: nn.Module, mask: Mask | None = None, steps: int = 0) -> Engine:
+        """What trains ``network`` by the run's recipe; a ticket under ``mask`` for ``steps``."""
+        experiment = self.experiment
+        return engines.choose(network, experiment.recipe, mask, experiment.input_shape, steps)
 
     def checkpoints(self, work: Work) -> Checkpoints:
         """The checkpoints of the training that a stage consists of."""

@@ -48,8 +48,10 @@ def _compute(
     network.load_state_dict(weights)
     _, start_accuracy = evaluate(network, splits.test, experiment.recipe)
     schedule = Schedule(context.seed, experiment.start_epoch, shuffle=shuffle)
-    engine = context.engine(network, mask)
+    steps = splits.train.steps(experiment.recipe.batch_size)
+    epochs = schedule.end_of(experiment.recipe) - schedule.start
+    engine = context.engine(network, mask, epochs * steps)
     update = experiment.pruner.mask_update()
     facts = context.train(name, engine, splits, schedule, context.checkpoints(work), update=update)
-    save_tensors(work.directory, "final", compress(network.state_dict(), engine.mask))
+    save_tensors(work.directory, "final", compress(engine.network.state_dict(), engine.mask))
     return facts | {"start_test_accuracy": start_accuracy}

@@ -16,7 +16,8 @@ class Recipe(Option):
     """SGD on cross-entropy, by default as the paper trains on CIFAR (its section 3, "Settings").
 
     ``milestones`` are the points at which ``schedule=step`` multiplies the learning rate by
-    ``gamma``: below 1 a share of the epochs, otherwise an epoch (counted from 0).
+    ``gamma``: below 1 a share of the epochs, otherwise an epoch (counted from 0). ``engine``:
+    what trains tickets (sanity.training.engines).
     """
 
     epochs: Annotated[int, Ge(1), Le(10**6)] = 160
@@ -29,6 +30,7 @@ class Recipe(Option):
     milestones: list[Annotated[float, Ge(0)]] = field(default_factory=lambda: [0.5, 0.75])
     gamma: Annotated[float, Gt(0), Le(1)] = 0.1
     precision: Literal["fp32", "bf16"] = "fp32"
+    engine: Literal["auto", "dense", "sparse"] = "auto"
 
     def lr_at(self, epoch: int) -> float:
         """The learning rate of the 0-based ``epoch``."""
@@ -50,5 +52,10 @@ class Recipe(Option):
             raise ConfigError("training.nesterov=true: must be false where momentum is 0")
 
     def identity(self) -> dict[str, Any]:
-        """The settings as they enter the keys of results, a schedule by what it comes to."""
-        return identity(Recipe, asdict(self) | {"milestones": self.milestone_epochs()})
+        """The settings as they enter the keys of results, a schedule by what it comes to.
+
+        All engines compute the same, but for rounding.
+        """
+        settings = asdict(self) | {"milestones": self.milestone_epochs()}
+        del settings["engine"]
+        return identity(Recipe, settings)

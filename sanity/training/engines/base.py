@@ -1,12 +1,13 @@
 """What the loop needs of whatever trains a network; a page to read before writing another one."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
+from sanity.networks.layers import prunable_weights
 from sanity.pruning.masks import Mask
 from sanity.training.recipe import Recipe
 
@@ -70,9 +71,20 @@ class Engine(ABC):
     def restore(self, state: EngineState) -> None:
         """Go on from the state of an earlier step, of any engine on any device."""
 
-    @abstractmethod
-    def drift(self) -> Mapping[str, int]:
+    def drift(self) -> dict[str, int]:
         """How many pruned weights of each layer are not 0, for layers that have any: none should.
 
-        It looks at the network's weights as they are now.
+        Counted in the network's weights of now: it may have put others in their place.
         """
+        weights = self.masked()
+        stray = [
+            ((weights[name] != 0) & ~keep.to(weights[name].device)).count_nonzero()
+            for name, keep in self.mask.items()
+        ]
+        counts = torch.stack(stray).tolist() if stray else []
+        return {name: n for name, n in zip(self.mask, counts, strict=True) if n}
+
+    def masked(self) -> dict[str, Tensor]:
+        """The weights of the network's layers that the mask is about."""
+        weights = prunable_weights(self.network)
+        return {name: weight for name, weight in weights.items() if name in self.mask}

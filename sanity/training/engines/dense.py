@@ -4,7 +4,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sanity.networks.layers import prunable_weights
 from sanity.pruning.masks import Mask
 from sanity.training.engines.base import Engine, EngineState
 from sanity.training.evaluation import autocast
@@ -40,7 +39,7 @@ class Dense(Engine):
 
     def move(self, mask: Mask) -> None:
         """The momentum of what was pruned is set to 0: it has gone on to gather."""
-        for name, weight in self._masked().items():
+        for name, weight in self.masked().items():
             momentum = self.optimizer.state.get(weight, {}).get("momentum_buffer")
             if momentum is not None:
                 momentum.masked_fill_(~self.mask[name].to(momentum.device), 0.0)
@@ -49,7 +48,7 @@ class Dense(Engine):
 
     def gradients(self) -> dict[str, Tensor]:
         """PyTorch's own, which are dense."""
-        found = {name: weight.grad for name, weight in self._masked().items()}
+        found = {name: weight.grad for name, weight in self.masked().items()}
         return {name: gradient for name, gradient in found.items() if gradient is not None}
 
     def state(self) -> EngineState:
@@ -75,23 +74,9 @@ class Dense(Engine):
         self.mask = state.mask
         self._place_mask()
 
-    def drift(self) -> dict[str, int]:
-        """Counted in the network's weights of now: it may have put others in their place."""
-        weights = prunable_weights(self.network)
-        stray = [
-            ((weights[name] != 0) & ~keep.to(weights[name].device)).count_nonzero()
-            for name, keep in self.mask.items()
-        ]
-        counts = torch.stack(stray).tolist() if stray else []
-        return {name: n for name, n in zip(self.mask, counts, strict=True) if n}
-
-    def _masked(self) -> dict[str, Tensor]:
-        weights = prunable_weights(self.network)
-        return {name: weight for name, weight in weights.items() if name in self.mask}
-
     def _place_mask(self) -> None:
         """Put the mask where the weights lie, and apply it."""
-        masked = self._masked()
+        masked = self.masked()
         self._weights = [weight.detach() for weight in masked.values()]
         self._keep = [self.mask[name].to(w.device, w.dtype) for name, w in masked.items()]
         self._prune()

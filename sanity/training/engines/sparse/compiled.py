@@ -1,0 +1,95 @@
+"""How kernels are compiled: by numba, for this CPU, once for all processes that use this code."""
+
+import hashlib
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numba
+from llvmlite import binding
+
+FAST_MATH = {"contract", "reassoc", "nsz", "arcp"}
+"""Sums in any order, so that they fill vectors; what is no number stays that."""
+
+_kernels: list[Any] = []
+_used: list[bool] = []
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Cpu:
+    """``lanes``: floats of a vector; ``pixels``: vectors of a tile, which its registers hold."""
+
+    name: str
+    lanes: int
+    pixels: int
+
+
+@cache
+def cpu() -> Cpu:
+    """The CPU as kernels are compiled for it; NUMBA_CPU_FEATURES can take features away."""
+    given = numba.config.CPU_FEATURES
+    features = binding.get_host_cpu_features().flatten() if given is None else given
+    if "+avx512f" in features:
+        return Cpu("avx512", 16, 16)
+    if "+avx2" in features and "+fma" in features:
+        return Cpu("avx2", 8, 8)
+    return Cpu("portable", 4, 8)
+
+
+@cache
+def cache_directory() -> Path:
+    """Where compiled kernels are kept, named after their code: the user's, or a temporary one."""
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    directory = Path(home) / "sanity" / f"kernels-{digest}"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            return directory
+    except OSError:  # a home that is not there, or nobody's
+        return Path(tempfile.mkdtemp(prefix="sanity-kernels-"))
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Compile at first use; it runs without the GIL, checks no bounds, and is kept on the disk."""
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(cache_directory())
+    try:
+        found = numba.njit(
+            function,
+            fastmath=FAST_MATH,
+            boundscheck=False,
+            cache=True,
+            error_model="numpy",
+            nogil=True,
+        )
+    finally:
+        numba.config.CACHE_DIR = before
+    _kernels.append(found)
+    return found
+
+
+@contextmanager
+def first_use() -> Iterator[None]:
+    """Say, once in a process, that kernels are compiled here, which takes a while."""
+    if _used:
+        yield
+        return
+    if not any(cache_directory().rglob("*.nbi")):
+        log.info("compiling for this CPU (%s): once, half a minute or more", cpu().name)
+    start = time.perf_counter()
+    yield
+    _used.append(True)
+    if sum(sum(one.stats.cache_misses.values()) for one in _kernels):
+        seconds = time.perf_counter() - start
+        log.info("compiled in %.0f s, kept in %s", seconds, cache_directory())

@@ -1,0 +1,386 @@
+"""A program made ready to run: memory for a batch, and the kernels of a step in order.
+
+All threads go through the same list, each with blocks of its own. Where one needs what the others
+have made of theirs, there is a barrier: before batch statistics are used, on both ways. What is
+summed over blocks is summed in their order, so that the bits do not depend on who computed them.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sanity.training.engines.sparse import convolution, elementwise, normalisation
+from sanity.training.engines.sparse.compiled import cpu
+from sanity.training.engines.sparse.lanes import Activation, Form, offsets
+from sanity.training.engines.sparse.parameters import Parameters
+from sanity.training.engines.sparse.program import (
+    Average,
+    Combination,
+    Convolution,
+    MaxPool,
+    Operation,
+    Program,
+    Value,
+    result,
+)
+from sanity.training.engines.sparse.threads import BARRIER, Kernel, Threads
+from sanity.training.engines.sparse.vectors import shape
+
+
+class Machine:
+    """Computes the gradients of a loss on up to ``images`` images, at kept weights only."""
+
+    def __init__(
+        self, program: Program, network: nn.Module, parameters: Parameters, images: int
+    ) -> None:
+        self.program, self.parameters = program, parameters
+        self.lanes = cpu().lanes
+        self.blocks = -(-images // self.lanes)
+        self._modules: dict[str, Any] = dict(network.named_modules())
+        self._threads = Threads(torch.get_num_threads())
+        # What each block adds to the gradients of weights and biases.
+        self._partial = np.zeros((self.blocks, parameters.summed), np.float32)
+        self._scratch = [
+            np.zeros(parameters.largest * self.lanes, np.float32)
+            for _ in range(self._threads.count)
+        ]
+        self._values: dict[Value, Activation] = {}
+        self._gradients: dict[Value, Activation] = {}
+        self._free: dict[Form, list[Activation]] = {}
+        self._written = {program.logits}
+        self._forward: list[Kernel | None] = []
+        self._backward: list[Kernel | None] = []
+        self._images = self._value(program.images)
+        self._build()
+
+    def _build(self) -> None:
+        """List the kernels of a step, both ways."""
+        operations = self.program.operations
+        ways_back = [self._add(operation) for operation in operations]
+        self._gradient(self.program.logits)
+        for operation, add_backward in zip(reversed(operations), reversed(ways_back), strict=True):
+            add_backward()
+            # Nobody asks for this gradient any more: the next of its form may lie there.
+            gradient = self._gradients[result(operation)]
+            self._free.setdefault(gradient.form, []).append(gradient)
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Those of ``images`` [B, C, H, W], as [B, classes]."""
+        array, memory = images.numpy(), self._images.memory
+        size = self._size(self.program.images)
+        self._threads.run(
+            [
+                lambda share: elementwise.pack(array, memory, size, share.blocks, len(array)),
+                *self._forward,
+            ],
+            len(array),
+            self.lanes,
+        )
+        found = self._value(self.program.logits).tensor()[:, :, 0, 0]  # [blocks, classes, lanes]
+        return found.permute(0, 2, 1).reshape(-1, found.shape[1])[: len(array)]
+
+    def gradients(self, logits: Tensor) -> None:
+        """Of the parameters, into their vector's; ``logits`` is the gradient with respect to
+        these, [B, classes], of the images that went forward last."""
+        count, classes = logits.shape
+        blocks = -(-count // self.lanes)
+        padded = torch.zeros(blocks * self.lanes, classes)
+        padded[:count] = logits
+        target = self._gradient(self.program.logits).tensor()[:blocks, :, 0, 0]
+        target.copy_(padded.view(blocks, self.lanes, classes).permute(0, 2, 1))
+        self._threads.run(self._backward, count, self.lanes)
+        summed = self.parameters.gradient[: self.parameters.summed]
+        torch.sum(torch.from_numpy(self._partial[:blocks]), 0, out=summed)
+
+    def _value(self, value: Value) -> Activation:
+        """Where an activation lies, with a halo as wide as convolutions look beyond its edge."""
+        if value not in self._values:
+            readers = (
+                one.padding
+                for one in self.program.operations
+                if isinstance(one, Convolution) and one.x == value
+            )
+            self._values[value] = self._new(_form(value, max(readers, default=0)))
+        return self._values[value]
+
+    def _new(self, form: Form) -> Activation:
+        return Activation(form, self.blocks, self.lanes)
+
+    def _gradient(self, value: Value, *, fresh: bool = False) -> Activation:
+        """Where the gradient with respect to a value lies: where another one's lay, once used."""
+        if value not in self._gradients:
+            made = next((one for one in self.program.operations if result(one) == value), None)
+            halo = max(made.kernel) - 1 - made.padding if isinstance(made, Convolution) else 0
+            form = _form(value, halo)
+            free = [] if fresh else self._free.get(form, [])
+            self._gradients[value] = free.pop() if free else self._new(form)
+        return self._gradients[value]
+
+    def _adds(self, value: Value) -> bool:
+        """Whether something has been written to the gradient before; from now on it has."""
+        before = value in self._written
+        self._written.add(value)
+        return before
+
+    def _size(self, value: Value) -> tuple[int, int, int, int]:
+        return value.channels, value.height, value.width, self.lanes
+
+    def _add(self, operation: Operation) -> Callable[[], None]:
+        """Add what computes an operation; gives what adds the way back."""
+        if isinstance(operation, Convolution):
+            return self._add_convolution(operation)
+        if isinstance(operation, Combination):
+            return self._add_norm(operation) if operation.norm else self._add_rectifier(operation)
+        return self._add_pool(operation)
+
+    def _tile(self, height: int, width: int) -> tuple[int, int, int]:
+        """Blocks, rows and columns of the tiles that fill ``height`` x ``width`` pixels."""
+        columns = _divisor(width, cpu().pixels)
+        return 1, _divisor(height, cpu().pixels // columns) if columns == width else 1, columns
+
+    def _add_convolution(self, one: Convolution) -> Callable[[], None]:
+        x, y, kept = self._value(one.x), self._value(one.y), self.parameters.kept[one.name]
+        theta, lanes = self.parameters.weights(one.name), self.lanes
+        o, c, a, b = kept.indices
+        starts = np.searchsorted(o, np.arange(one.y.channels + 1))
+        places = offsets(x.form, lanes, c, a - one.padding, b - one.padding)
+        size = (one.y.channels, one.y.height, one.y.width)
+        bias = self.parameters.bias(one.name)
+        tile = self._tile(one.y.height, one.y.width)
+        source, target = shape(*tile, lanes, one.stride), shape(*tile, lanes)
+        step = self._strided(x, one.stride)
+        self._forward.append(
+            lambda share: convolution.convolve(
+                step,
+                y.memory,
+                size,
+                share.blocks,
+                starts,
+                places,
+                theta,
+                bias,
+                False,
+                source,
+                target,
+            )
+        )
+
+        def add_backward() -> None:
+            g = self._gradient(one.y)
+            found = self._partial[:, kept.place : kept.place + kept.count]
+            self._backward.append(
+                lambda share: convolution.weight_gradient(
+                    step,
+                    g.memory,
+                    size,
+                    share.blocks,
+                    starts,
+                    places,
+                    self._scratch[share.thread],
+                    found,
+                    source,
+                    target,
+                )
+            )
+            if one.bias:
+                at = self.parameters.bias_place(one.name)
+                sums = self._partial[:, at : at + one.y.channels]
+                whole = self._size(one.y)
+                self._backward.append(
+                    lambda share: elementwise.channel_sums(g.memory, whole, share.blocks, sums)
+                )
+            if one.x != self.program.images:
+                self._add_input_gradient(one, g)
+
+        return add_backward
+
+    def _strided(self, x: Activation, stride: int) -> Any:
+        """Memory as a convolution of that stride sees its rows."""
+        floats, first, block, channel, row = x.memory
+        return floats, first, block, channel, row * stride
+
+    def _add_input_gradient(self, one: Convolution, g: Activation) -> None:
+        """dx[n, c, i, j] = sum over kept (o, a, b) of w[o, c, a, b] g[n, o, (i + p - a) / s, ...].
+
+        Pixels whose place is the same modulo the stride s take the same weights.
+        """
+        dx, lanes, stride = self._gradient(one.x), self.lanes, one.stride
+        adds, kept = self._adds(one.x), self.parameters.kept[one.name]
+        floats, first, block, channel, row = dx.memory
+        zeros = np.zeros(one.x.channels, np.float32)
+        o, c, a, b = kept.indices
+        for down in range(stride):
+            for right in range(stride):
+                hit = ((down + one.padding - a) % stride == 0) & (
+                    (right + one.padding - b) % stride == 0
+                )
+                chosen = np.flatnonzero(hit)
+                # By input channel, then as g lies in memory.
+                chosen = chosen[np.lexsort((-b[chosen], -a[chosen], o[chosen], c[chosen]))]
+                height = -(-(one.x.height - down) // stride)
+                width = -(-(one.x.width - right) // stride)
+                if height <= 0 or width <= 0 or (adds and not len(chosen)):
+                    continue
+                starts = np.searchsorted(c[chosen], np.arange(one.x.channels + 1))
+                places = offsets(
+                    g.form,
+                    lanes,
+                    o[chosen],
+                    (down + one.padding - a[chosen]) // stride,
+                    (right + one.padding - b[chosen]) // stride,
+                )
+                values = self.parameters.gathered(kept.place + chosen)
+                tile = self._tile(height, width)
+                target = (floats, first + down * row + right * lanes, block, channel, row * stride)
+                self._append_convolve(
+                    g,
+                    target,
+                    (one.x.channels, height, width),
+                    starts,
+                    places,
+                    values,
+                    zeros,
+                    adds,
+                    shape(*tile, lanes),
+                    shape(*tile, lanes, stride),
+                )
+
+    def _append_convolve(self, g: Activation, target: Any, size: Any, *rest: Any) -> None:
+        self._backward.append(
+            lambda share: convolution.convolve(g.memory, target, size, share.blocks, *rest)
+        )
+
+    def _add_norm(self, one: Combination) -> Callable[[], None]:
+        assert one.norm is not None
+        y, z = self._value(one.y), self._value(one.z)
+        r = self._value(one.r) if one.r else y
+        size, channels = self._size(one.y), one.y.channels
+        gamma, beta = self.parameters.weights(one.norm), self.parameters.bias(one.norm)
+        module = self._modules[one.norm]
+        means, squares = np.zeros((2, self.blocks, channels))
+        sums = np.zeros((2, self.blocks, channels))
+        saved = np.zeros((2, channels))
+        running = module.running_mean.numpy(), module.running_var.numpy()
+        eps, momentum = float(module.eps), float(module.momentum)
+        self._forward += [
+            lambda share: normalisation.moments(
+                y.memory, size, share.blocks, share.valid, means, squares
+            ),
+            BARRIER,
+            lambda share: normalisation.normalise(
+                y.memory,
+                r.memory,
+                z.memory,
+                size,
+                share.blocks,
+                share.valid,
+                means,
+                squares,
+                gamma,
+                beta,
+                eps,
+                saved,
+                running,
+                momentum,
+                (one.relu, one.r is not None),
+            ),
+        ]
+
+        def add_backward() -> None:
+            d, dy = self._gradient(one.z), self._gradient(one.y)
+            dr = self._gradient(one.r) if one.r else dy
+            adds_r = one.r is not None and self._adds(one.r)
+            form = (one.relu, one.r is not None, adds_r, self._adds(one.y))
+            d_gamma, d_beta = self.parameters.norm_gradients(str(one.norm))
+            self._backward += [
+                lambda share: normalisation.gradient_sums(
+                    y.memory, z.memory, d.memory, size, share.blocks, saved, sums, one.relu
+                ),
+                BARRIER,
+                lambda share: normalisation.denormalise(
+                    y.memory,
+                    z.memory,
+                    d.memory,
+                    dy.memory,
+                    dr.memory,
+                    size,
+                    share.blocks,
+                    share.valid,
+                    gamma,
+                    saved,
+                    sums,
+                    d_gamma,
+                    d_beta,
+                    form,
+                ),
+            ]
+
+        return add_backward
+
+    def _add_rectifier(self, one: Combination) -> Callable[[], None]:
+        y, z = self._value(one.y), self._value(one.z)
+        r = self._value(one.r) if one.r else y
+        size = self._size(one.y)
+        self._forward.append(
+            lambda share: elementwise.rectify(
+                y.memory, r.memory, z.memory, size, share.blocks, (one.relu, one.r is not None)
+            )
+        )
+
+        def add_backward() -> None:
+            d, dy = self._gradient(one.z), self._gradient(one.y)
+            dr = self._gradient(one.r) if one.r else dy
+            adds_y = self._adds(one.y)
+            adds_r = one.r is not None and self._adds(one.r)
+            form = (one.relu, one.r is not None, adds_r, adds_y)
+            self._backward.append(
+                lambda share: elementwise.rectify_back(
+                    z.memory, d.memory, dy.memory, dr.memory, size, share.blocks, form
+                )
+            )
+
+        return add_backward
+
+    def _add_pool(self, one: MaxPool | Average) -> Callable[[], None]:
+        x, z = self._value(one.x), self._value(one.z)
+        size, window = self._size(one.z), one.window if isinstance(one, MaxPool) else 0
+        if window:
+            self._forward.append(
+                lambda share: elementwise.max_pool(x.memory, z.memory, size, share.blocks, window)
+            )
+        else:
+            whole = self._size(one.x)
+            self._forward.append(
+                lambda share: elementwise.average(x.memory, z.memory, whole, share.blocks)
+            )
+
+        def add_backward() -> None:
+            rest = window and (one.x.height % window or one.x.width % window)
+            d, dx = self._gradient(one.z), self._gradient(one.x, fresh=bool(rest))
+            adds = self._adds(one.x)
+            if window:
+                self._backward.append(
+                    lambda share: elementwise.max_pool_back(
+                        x.memory, z.memory, d.memory, dx.memory, size, share.blocks, window, adds
+                    )
+                )
+            else:
+                self._backward.append(
+                    lambda share: elementwise.average_back(
+                        d.memory, dx.memory, whole, share.blocks, adds
+                    )
+                )
+
+        return add_backward
+
+
+def _form(value: Value, halo: int) -> Form:
+    return Form(value.channels, value.height, value.width, halo)
+
+
+def _divisor(number: int, most: int) -> int:
+    """The largest divisor up to ``most``."""
+    return next(one for one in range(max(1, min(number, most)), 0, -1) if number % one == 0)

@@ -1,0 +1,147 @@
+"""Which engine trains a ticket: the one asked for, or the faster one, or the one that can."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import Run, reused
+from networks import mask_of, network
+from torch import Tensor
+
+from sanity.core.errors import ConfigError
+from sanity.training import engines
+from sanity.training.engines import trial
+from sanity.training.engines.sparse import compiled
+from sanity.training.recipe import Recipe
+
+AUTO = Recipe(batch_size=20)
+MANY = 10**6
+
+
+@pytest.fixture
+def remembered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    place = tmp_path / "trials.json"
+    monkeypatch.setattr(trial, "_remembered", lambda: place)
+    return place
+
+
+def chosen(recipe: Recipe, steps: int = MANY, name: str = "resnet") -> str:
+    found, shape = network(name)
+    return engines.choose(found, recipe, mask_of(found), shape, steps).name
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch, dense: float, sparse: float) -> list[int]:
+    """Let trials take so long; returns a list that grows with each."""
+    made: list[int] = []
+
+    def times(*_: Any) -> tuple[float, float]:
+        made.append(1)
+        return dense, sparse
+
+    monkeypatch.setattr(trial, "_times", times)
+    return made
+
+
+def test_the_faster_one_is_taken_and_told_once_a_kind(
+    remembered: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    made = pretend(monkeypatch, 0.3, 0.1)
+    assert [chosen(AUTO), chosen(AUTO)] == ["sparse", "sparse"]
+    assert len(made) == 1
+    assert "training.engine=auto: sparse, 3.0 times as fast by a trial" in caplog.text
+    made = pretend(monkeypatch, 0.1, 0.2)
+    assert chosen(AUTO) == "sparse"  # as this machine remembers
+    assert chosen(AUTO, name="vgg") == "dense"
+    assert len(made) == 1
+    assert "training.engine=auto: dense, 2.0 times as fast by a trial" in caplog.text
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", '{"a": 1}', '{"a": ["x", 2]}'])
+def test_a_damaged_memory_of_trials_is_no_harm(
+    remembered: Path, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    remembered.write_text(content)
+    made = pretend(monkeypatch, 0.3, 0.1)
+    assert [chosen(AUTO), chosen(AUTO), len(made)] == ["sparse", "sparse", 1]
+
+
+def test_what_is_trained_in_seconds_is_not_tried(
+    remembered: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = pretend(monkeypatch, 0.3, 0.1)
+    assert [chosen(AUTO, steps=10), len(made), remembered.exists()] == ["dense", 0, False]
+
+
+def test_a_trial_measures_and_changes_nothing(remembered: Path) -> None:
+    found, shape = network("resnet")
+    before = {name: tensor.clone() for name, tensor in found.state_dict().items()}
+    random = torch.get_rng_state()
+    seconds = trial._times(found, AUTO, mask_of(found), shape)
+    assert all(0 < one < 60 for one in seconds)
+    assert torch.equal(random, torch.get_rng_state())
+    assert all(torch.equal(before[name], one) for name, one in found.state_dict().items())
+
+
+def test_a_network_that_does_more_than_is_seen_is_trained_dense(
+    remembered: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    found, shape = network("resnet")
+    kind = type(found)
+
+    class Sly(kind):  # type: ignore[misc, valid-type]
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x if isinstance(x, torch.fx.Proxy) else x.abs())
+
+    found.__class__ = Sly
+    assert engines.choose(found, AUTO, mask_of(found), shape, MANY).name == "dense"
+    assert "does more than is seen of it" in caplog.text
+
+
+def test_dense_networks_and_other_settings_are_trained_dense(
+    remembered: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend(monkeypatch, 0.3, 0.1)
+    found, shape = network("resnet")
+    assert engines.choose(found, AUTO, None, shape, MANY).name == "dense"
+    assert chosen(Recipe(batch_size=20, engine="dense")) == "dense"
+    assert chosen(Recipe(batch_size=20, precision="bf16")) == "dense"
+    monkeypatch.setitem(sys.modules, "numba", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert chosen(AUTO) == "dense"
+
+
+REFUSED = {
+    "it computes in fp32": ["training.precision=bf16"],
+    "it needs numba: pip install '.[sparse]'": [],
+}
+
+
+@pytest.mark.parametrize("message", REFUSED)
+def test_sparse_is_refused_before_anything_starts(
+    run: Run, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not REFUSED[message]:
+        monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"training\.engine=sparse: ") as caught:
+        run("pruner=snip", "training.engine=sparse", *REFUSED[message])
+    assert message in str(caught.value)
+    assert "choose dense or auto" in str(caught.value)
+
+
+def test_the_engine_is_in_no_key_and_in_every_record(run: Run) -> None:
+    sparse = run("pruner=snip", "training.engine=sparse")
+    dense = run("pruner=snip", "training.engine=dense")
+    assert sparse["stages"]["train_ticket"]["computed_by"]["engine"] == "sparse"
+    assert "train_ticket" in reused(dense)
+    assert dense["stages"]["train_ticket"]["computed_by"]["engine"] == "sparse"
+    assert dense["metrics"] == sparse["metrics"]
+
+
+def test_kernels_are_kept_where_their_code_says() -> None:
+    place = compiled.cache_directory()
+    assert place.name.startswith("kernels-")
+    assert place.parent.name == "sanity" or place.name.startswith("sanity-kernels-")
