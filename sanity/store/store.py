@@ -12,8 +12,8 @@ import shutil
 import stat as modes
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,18 +114,10 @@ class Store:
         """The lock of whoever computes the entry or removes it."""
         return self.root / ".locks" / f"{stage}-{key}.lock"
 
-    @contextmanager
-    def locked(self, stage: str, key: str) -> Iterator[None]:
+    def locked(self, stage: str, key: str) -> AbstractContextManager[None]:
         """Be the only one who computes this entry; waits for another process that does."""
-        with ExitStack() as stack:
-            lock = locks.held(self.lock_of(stage, key), f"{stage} {key} is being computed")
-            try:
-                stack.enter_context(lock)
-            except OSError as error:
-                raise StoreError(
-                    f"store_dir={self.root}: cannot lock ({locks.why_not(error)})"
-                ) from None
-            yield
+        what = f"{stage} {key} is being computed"
+        return notes.locked(self.root, self.lock_of(stage, key), what)
 
     def _create(self, stage: str, key: str, settings: Mapping[str, Any], compute: Compute) -> Entry:
         parent, home = self.root / stage, self.work_of(stage, key)
@@ -146,7 +138,9 @@ class Store:
                 return other
         except BaseException as error:
             shutil.rmtree(partial, ignore_errors=True)
-            _remove_empty(home / "checkpoints", home)
+            for directory in (home / "checkpoints", home):
+                with suppress(OSError):  # it holds something, or is not there
+                    directory.rmdir()
             if _is_disk_error(error):
                 raise StoreError(
                     f"store_dir={self.root}: the result of {stage} could not be written ({error})"
@@ -210,13 +204,6 @@ def _remove(leftover: Path) -> None:
 @functools.cache
 def _tell_of_leftover(leftover: Path, why: str) -> None:
     log.warning("%s: left by an earlier run, cannot be removed (%s)", leftover, why)
-
-
-def _remove_empty(*directories: Path) -> None:
-    """Remove those, inner ones first, that hold nothing."""
-    for directory in directories:
-        with suppress(OSError):  # it holds something, or is not there
-            directory.rmdir()
 
 
 def _is_disk_error(error: BaseException) -> bool:
