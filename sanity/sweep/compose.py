@@ -24,7 +24,7 @@ from sanity.cli.overrides import quoted
 from sanity.core.errors import ConfigError
 from sanity.experiment import unread
 from sanity.experiment.composition import Composition, composition
-from sanity.experiment.option_files import OptionFile, composed_from
+from sanity.experiment.option_files import composed_from
 
 READS_SEED = re.compile(r"\{[^{}]*\bseed\b[^{}]*\}")
 REFERENCE = re.compile(r"\$\{([\w.:/@]+)\}")
@@ -60,7 +60,6 @@ class Composer:
     ) -> None:
         self._loader, self._name, self._common = loader, name, list(common)
         self._mentions = mentions
-        self._files: dict[tuple[Any, ...], tuple[OptionFile, ...]] = {}
         self._parser = OverridesParser.create(config_loader=loader)
         self._parsed: dict[str, Override] = {}
         self._kinds: dict[tuple[str, ...], Composed] = {}
@@ -96,12 +95,10 @@ class Composer:
             raise ConfigError(explain(error, overrides)) from error
         choices = OmegaConf.to_container(cfg.hydra.runtime.choices)
         assert isinstance(choices, dict)
-        chosen = tuple(choices.items())
-        if chosen not in self._files:
-            self._files[chosen] = composed_from(cfg.hydra, self._loader)
+        files = composed_from(cfg.hydra, self._loader)
         with open_dict(cfg):
             hydra = cfg.pop("hydra")
-        found = composition(cfg, hydra, self._files[chosen], swept=False)
+        found = composition(cfg, hydra, files, swept=False)
         unread.refuse_unread(found, self._mentions)
         return Composed(cfg, choices, found)
 

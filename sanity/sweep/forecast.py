@@ -9,12 +9,9 @@ from pathlib import Path
 
 from sanity.sweep.pace import Capacity, Span, paces
 from sanity.sweep.plan import Job
-from sanity.sweep.position import Position, position
-from sanity.sweep.states import in_store
+from sanity.sweep.scheduler import Subject
+from sanity.sweep.states import Position, in_store, position
 from sanity.sweep.sweep import Sweep
-
-Subject = int | str
-"""The number of a job, or the key of a stage that is computed by itself."""
 
 RECENT = 50  # epochs, and runs, by which the time of the next is judged
 
@@ -51,26 +48,22 @@ class Work:
 def outstanding(sweep: Sweep, jobs: Sequence[Job]) -> dict[Subject, Work]:
     """What is left to train for ``jobs``: shared stages by key, jobs by number."""
     plan = sweep.plan
-    wanted = dict.fromkeys(key for job in jobs for key in plan.needs(job))
-    missing = {key for key in wanted if not in_store(sweep.store_dir, plan.shared[key].stage)}
+    wanted = {key: plan.shared[key] for job in jobs for key in plan.needs(job)}
+    missing = {key for key, one in wanted.items() if not in_store(sweep.store_dir, one.stage)}
     found: dict[Subject, Work] = {}
-    for key in wanted:
+    for key, needed in wanted.items():
         if key in missing:
-            stage, job, after = (needed := plan.shared[key]).stage, needed.job, needed.after
-            first = [after] if after in missing else []
-            epochs = {stage.name: _epochs(job, stage.kind)}
+            stage, job = needed.stage, needed.job
+            first = [needed.after] if needed.after in missing else []
+            epochs = {stage.name: job.epochs_of(stage)}
             found[key] = Work(sweep.stage_directory(stage), job.workload, epochs, first)
     for job in jobs:
         own = [stage for stage in job.training if stage.key not in plan.shared]
         lacking = [stage for stage in own if not in_store(sweep.store_dir, stage)]
-        epochs = {stage.name: _epochs(job, stage.kind) for stage in lacking}
+        epochs = {stage.name: job.epochs_of(stage) for stage in lacking}
         before = [key for key in plan.needs(job) if key in missing]
         found[job.number] = Work(sweep.directory_of(job), job.workload, epochs, before)
     return found
-
-
-def _epochs(job: Job, stage: str) -> range:
-    return range(job.start if stage == "train_ticket" else 0, job.epochs)
 
 
 def forecast(sweep: Sweep, jobs: Sequence[Job], capacity: Capacity) -> "Forecast":
@@ -154,10 +147,7 @@ class Forecast:
     def _pace(self, workload: str) -> Span:
         if workload in self._paces or not self._paces:
             return self._paces.get(workload, Span())
-        total = Span()
-        for pace in self._paces.values():
-            total += pace
-        return total * (1 / len(self._paces))
+        return sum(self._paces.values(), Span()) * (1 / len(self._paces))
 
     def _learn_beside(self, subject: Subject, seconds: float) -> None:
         """A run has ended: what it took beside its epochs."""

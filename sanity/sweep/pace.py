@@ -88,16 +88,16 @@ class Pace:
 
 @dataclass(frozen=True)
 class _Sample:
-    """A stored training: an epoch's seconds by the clock, and how they came about, if it is known.
+    """A stored training: an epoch's seconds by the clock, and how they came about.
 
     ``cpu_share`` is the CPU time a second of all ``threads`` together.
     """
 
     workload: str
     seconds: float
-    device: str | None = None
-    threads: int = 1
-    cpu_share: float = 1.0
+    device: str
+    threads: int
+    cpu_share: float
 
     def on(self, capacity: Capacity) -> Span:
         """What an epoch would take there."""
@@ -113,14 +113,14 @@ def paces(store_dir: Path, capacity: Capacity) -> dict[str, Pace]:
     found: dict[str, list[Span]] = {}
     for kind in TRAINING:
         for sample in _samples(store_dir / kind):
-            if sample.device is None or capacity.device in (None, sample.device):
+            if capacity.device in (None, sample.device):
                 found.setdefault(sample.workload, []).append(sample.on(capacity))
     return {workload: Pace(_median(spans), len(spans)) for workload, spans in found.items()}
 
 
 def _median(spans: list[Span]) -> Span:
-    lows, highs = ([getattr(one, bound) for one in spans] for bound in ("low", "high"))
-    return Span(statistics.median(lows), statistics.median(highs))
+    low = statistics.median(one.low for one in spans)
+    return Span(low, statistics.median(one.high for one in spans))
 
 
 def _samples(directory: Path) -> Iterator[_Sample]:

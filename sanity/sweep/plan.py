@@ -19,7 +19,7 @@ from sanity.experiment.unread import locating
 from sanity.experiment.validation import validate
 from sanity.identity import Code
 from sanity.stages.chain import chain
-from sanity.stages.stage import StageId
+from sanity.stages.stage import TRAIN_DENSE, TRAIN_TICKET, StageId
 from sanity.stats import criteria
 from sanity.sweep.compose import Composer, directory_of
 
@@ -47,9 +47,9 @@ class Job:
     workload: str
     start: int = 0
 
-    def epochs_of(self, stage: StageId) -> int:
-        """How many epochs one of its trainings lasts."""
-        return self.epochs - self.start if stage.kind == "train_ticket" else self.epochs
+    def epochs_of(self, stage: StageId) -> range:
+        """The epochs that one of its trainings lasts."""
+        return range(self.start if stage.kind == TRAIN_TICKET else 0, self.epochs)
 
     @property
     def training(self) -> list[StageId]:
@@ -101,7 +101,7 @@ class Plan:
             before = None
             for stage in job.training:
                 several, last = uses[stage.key] > 1, stage == job.stages[-1]
-                if stage.kind == "train_dense":
+                if stage.kind == TRAIN_DENSE:
                     worth_a_job = several or not last
                 else:
                     worth_a_job = several and not last

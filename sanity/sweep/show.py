@@ -8,12 +8,12 @@ from pathlib import Path
 
 from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from sanity.core.files import near
 from sanity.sweep.cost import Cost
-from sanity.sweep.plan import Job, Plan, differing
+from sanity.sweep.plan import Plan, differing
 from sanity.sweep.states import WORDS, State, count
 from sanity.sweep.sweep import Sweep
 from sanity.sweep.under_way import Shared
@@ -26,9 +26,9 @@ def plan(plan: Plan, cost: Cost) -> Group:
     """The jobs, what was left out of the grid, and the stages: all, in the store, to compute."""
     lines: list[RenderableType] = [Text(_title(plan), style="bold"), jobs_line(plan)]
     lines += left_out(plan)
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in ("stage", "of all jobs", "distinct", "in the store", "to compute", "epochs"):
-        table.add_column(name, justify="left" if name == "stage" else "right")
+    names = ("of all jobs", "distinct", "in the store", "to compute", "epochs")
+    columns = (Column(name, justify="right") for name in names)
+    table = Table("stage", *columns, box=box.SIMPLE_HEAD)
     for row in cost.rows:
         figures = (row.asked, row.distinct, row.stored, row.missing)
         epochs = f"{row.epochs:,}" if row.trains else ""
@@ -63,11 +63,9 @@ def left_out(plan: Plan) -> list[RenderableType]:
 
 def jobs(plan: Plan, limit: int) -> Group:
     """The jobs by number, with the settings in which they differ."""
-    table = Table(box=box.SIMPLE_HEAD)
     rows = list(differing(plan.jobs))
     names = list(dict.fromkeys(name for _, settings in rows for name in settings))
-    for name in ("job", *names):
-        table.add_column(name)
+    table = Table("job", *names, box=box.SIMPLE_HEAD)
     for job, settings in rows[:limit]:
         table.add_row(str(job.number), *(settings.get(name, "") for name in names))
     more = len(rows) - limit
@@ -104,9 +102,7 @@ def shared(plan: Plan, done: int, running: Sequence[Shared]) -> list[RenderableT
     for number, word in ((done, "done"), (len(running), "running")):
         if number:
             line.append(f"  {number:,} {word}", style=STYLES[word])
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in ("stage", "state", "why", "log"):
-        table.add_column(name, overflow="fold")
+    table = _table("stage", "state", "why", "log")
     for one in running:
         state = Text("running", style=STYLES["running"])
         table.add_row(f"{one.name} {one.key}", state, one.why, _near(one.log))
@@ -118,14 +114,12 @@ def standing(states: Sequence[State], limit: int | None) -> Group:
     rows = [state for state in states if state.word != "done"]
     groups = [[state] for state in rows] if limit is None else _alike(rows)
     shown = groups if limit is None else groups[:limit]
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in ("job", "state", "settings", "why", "log"):
-        table.add_column(name, overflow="fold")
+    table = _table("job", "state", "settings", "why", "log")
     settings = {job.number: one for job, one in differing([state.job for state in states])}
     for group in shown:
         word = Text(group[0].word, style=STYLES.get(group[0].word, ""))
-        numbers, words, why, log = _row(group, settings)
-        table.add_row(numbers, word, words, why, log)
+        numbers, *others = _row(group, settings)
+        table.add_row(numbers, word, *others)
     parts: list[RenderableType] = [table] if shown else []
     more = len(rows) - sum(map(len, shown))
     if more:
@@ -139,9 +133,8 @@ def failures(states: Sequence[State], limit: int) -> Group:
     """The failed jobs, a row a reason: what sets them apart, why they failed, where to look."""
     failed = [state for state in states if state.word == "failed"]
     settings = {job.number: one for job, one in differing([state.job for state in states])}
-    table = Table(box=box.SIMPLE_HEAD, title="failed", title_justify="left", title_style="red")
-    for name in ("job", "overrides", "reason", "log"):
-        table.add_column(name, overflow="fold")
+    table = _table("job", "overrides", "reason", "log")
+    table.title, table.title_justify, table.title_style = "failed", "left", "red"
     groups = _alike(failed)
     for group in groups[:limit]:
         table.add_row(*_row(group, settings))
@@ -168,20 +161,14 @@ def _row(
 ) -> tuple[str, str, str, str]:
     """Numbers, the settings that all of a group have, why, and the first one's log."""
     first, numbers = group[0], spans([state.job.number for state in group])
-    if len(group) == 1:
-        return (
-            numbers,
-            _settings(first.job, settings[first.job.number]),
-            first.why,
-            _near(first.log),
-        )
     shared = set.intersection(*({*settings[state.job.number].items()} for state in group))
-    words = [
-        f"{name}={value}"
-        for name, value in settings[first.job.number].items()
-        if (name, value) in shared
-    ]
-    return f"{len(group)}: {numbers}", " ".join(words), first.why, _near(first.log)
+    own = settings[first.job.number].items()
+    words = " ".join(f"{name}={value}" for name, value in own if (name, value) in shared)
+    if len(group) > 1:
+        numbers = f"{len(group)}: {numbers}"
+    elif not words:
+        words = first.job.directory
+    return numbers, words, first.why, _near(first.log)
 
 
 def spans(numbers: Sequence[int]) -> str:
@@ -199,8 +186,8 @@ def _title(plan: Plan) -> str:
     return plan.title or "Sweep"
 
 
-def _settings(job: Job, settings: dict[str, str]) -> str:
-    return " ".join(f"{name}={value}" for name, value in settings.items()) or job.directory
+def _table(*names: str) -> Table:
+    return Table(*(Column(name, overflow="fold") for name in names), box=box.SIMPLE_HEAD)
 
 
 def _near(path: Path | None) -> str:

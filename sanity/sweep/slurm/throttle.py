@@ -10,12 +10,14 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from submitit.helpers import Checkpointable
 
 from sanity.core.errors import SweepError
 from sanity.sweep.job import Task
 from sanity.sweep.slurm import cluster
 from sanity.sweep.slurm.cluster import QueuedJob
+from sanity.sweep.sweep import read
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +43,7 @@ def rebalance(
 
 
 @dataclass(frozen=True)
-class Throttled:
+class Throttled(Checkpointable):
     """A job's task that, when it starts, takes up the room that stages have left."""
 
     task: Task
@@ -56,15 +58,7 @@ class Throttled:
             log.warning("the sweep's throttle stays as it is: %s", error)
         self.task()
 
-    def checkpoint(self, *_: Any, **__: Any) -> Any:
-        """What submitit queues again before a time limit."""
-        from submitit.helpers import DelayedSubmission
-
-        return DelayedSubmission(self)
-
     def _rebalance(self) -> None:
-        from sanity.sweep.sweep import read
-
         sweep = read(self.sweep)
         submitted = sweep.latest()
         stages = hashlib.sha256(repr([key for key in submitted if isinstance(key, str)]).encode())
