@@ -15,14 +15,12 @@ if __name__ == "__main__":  # before all that takes time: Ctrl-C ends it in one 
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from sanity.cli.commands import answer, complain, store_dir
-from sanity.core.console import echo, err
+from sanity.core.console import bar, echo, err
 from sanity.core.errors import StoreError
 from sanity.store import show
 from sanity.store.maintenance import Item, inventory, remove, unused, verify
@@ -54,12 +52,11 @@ def listing(store: Store, options: argparse.Namespace) -> int:
 def check(store: Store, options: argparse.Namespace) -> int:
     """Compare every file with its checksum; the exit code is 1 where one differs."""
     items = [item for item in inventory(store) if item.kind == "result"]
-    with _bar("verify", len(items)) as advance:
-        problems = list(verify(store, items, advance))
+    with bar("verify", len(items)) as shown:
+        problems = list(verify(store, items, shown.advance))
     if options.json:
-        print(
-            json.dumps([show.to_json(item) | {"problem": why} for item, why in problems], indent=2)
-        )
+        found = [show.to_json(item) | {"problem": why} for item, why in problems]
+        print(json.dumps(found, indent=2))
     else:
         echo(show.verdict(items, problems))
     return 1 if problems else 0
@@ -76,8 +73,8 @@ def clean(store: Store, options: argparse.Namespace) -> int:
                 f"{found.unreadable[0]}: cannot be read, so that nobody knows what it uses: mend "
                 "or remove it; nothing was removed"
             )
-        with _bar("clean", len(going)) as advance:
-            going, failed = remove(store, going, lambda: _users(store, options), advance)
+        with bar("clean", len(going)) as shown:
+            going, failed = remove(store, going, lambda: _users(store, options), shown.advance)
     if options.json:
         print(json.dumps([show.to_json(item, found) for item in going], indent=2))
     else:
@@ -112,16 +109,6 @@ def _users(store: Store, options: argparse.Namespace) -> Users:
     if options.gone:
         found = found.without_elsewhere()
     return found.without_unknown() if options.earlier else found
-
-
-@contextmanager
-def _bar(label: str, count: int) -> Iterator[Callable[[], None]]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(
-        *columns, TimeRemainingColumn(), console=err, transient=True, disable=not err.is_terminal
-    ) as progress:
-        task = progress.add_task(label, total=count)
-        yield lambda: progress.advance(task)
 
 
 def _parser() -> argparse.ArgumentParser:

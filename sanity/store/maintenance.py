@@ -93,10 +93,7 @@ def verify(
 
 
 def unused(items: Iterable[Item], users: Users) -> list[Item]:
-    """What may go: results and unfinished work that nobody asks for, and what is damaged.
-
-    What is foreign stays.
-    """
+    """What may go: results and unfinished work that nobody asks for, and what is damaged."""
     return [
         item
         for item in items

@@ -28,6 +28,7 @@ from sanity.store.entries import Entry, FormatError, seal, verified
 from sanity.store.keys import is_key, key_of
 
 log = logging.getLogger(__name__)
+warn_once = functools.cache(log.warning)  # not for each of a process's runs
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,9 @@ class Store:
             raise StoreError(
                 f"store_dir={self.root}: cannot be written ({locks.why_not(error)})"
             ) from None
-        if mode & modes.S_IWOTH:
-            _warn_of_strangers(self.root)
+        if mode & modes.S_IWOTH:  # digests find damage, not malice: who writes one writes both
+            what = "anyone may write to store_dir=%s, and so choose your results: chmod o-w %s"
+            warn_once(what, self.root, self.root)
         notes.hint_at_sharing(self.root)
 
     def get(self, stage: str, key: str) -> Entry | None:
@@ -141,7 +143,8 @@ class Store:
             for directory in (home / "checkpoints", home):
                 with suppress(OSError):  # it holds something, or is not there
                     directory.rmdir()
-            if _is_disk_error(error):
+            of_disk = isinstance(error, OSError) and error.errno in DISK_ERRORS
+            if of_disk or isinstance(error, SafetensorError):  # which wraps what the system said
                 raise StoreError(
                     f"store_dir={self.root}: the result of {stage} could not be written ({error})"
                 ) from error
@@ -187,27 +190,7 @@ class Store:
         log.warning("the stored %s %s is damaged (%s): moved to %s", stage, key, damage, aside)
 
 
-@functools.cache
-def _warn_of_strangers(root: Path) -> None:
-    """Digests find damage, not malice: who writes an entry writes its digests too."""
-    log.warning(
-        "anyone may write to store_dir=%s, and so choose your results: chmod o-w %s", root, root
-    )
-
-
 def _remove(leftover: Path) -> None:
     """Remove what an earlier run has left; where that is not ours to remove, say whose it is."""
     if why := sharing.remove(leftover):
-        _tell_of_leftover(leftover, why)
-
-
-@functools.cache
-def _tell_of_leftover(leftover: Path, why: str) -> None:
-    log.warning("%s: left by an earlier run, cannot be removed (%s)", leftover, why)
-
-
-def _is_disk_error(error: BaseException) -> bool:
-    """A full, read-only or failing disk, also where safetensors wraps what the system said."""
-    if isinstance(error, SafetensorError):
-        return True
-    return isinstance(error, OSError) and error.errno in DISK_ERRORS
+        warn_once("%s: left by an earlier run, cannot be removed (%s)", leftover, why)

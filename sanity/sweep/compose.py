@@ -67,9 +67,8 @@ class Composer:
     def __call__(self, overrides: Sequence[str]) -> Composed:
         """The configuration of a job; raises Hydra's errors for what cannot be composed.
 
-        Raises ConfigError for a setting that nobody reads.
-
-        It is good until the next call, which may return the same object with other values.
+        Raises ConfigError for a setting that nobody reads. It is good until the next call, which
+        may return the same object with other values.
         """
         values = self._values(overrides)
         rest = [text for text in overrides if text not in values]

@@ -1,5 +1,6 @@
 """What is left of a sweep: from its plan at once, by what its own epochs take as it goes on."""
 
+import itertools
 import statistics
 import time
 from collections import deque
@@ -37,12 +38,10 @@ class Work:
         """How many of its epochs have ended when it stands there."""
         if at is None or at.stage not in self.epochs:
             return 0
-        count = 0
-        for name, epochs in self.epochs.items():
-            if name == at.stage:
-                return count + min(max(at.epoch - epochs.start, 0), len(epochs))
-            count += len(epochs)
-        return count
+        before = itertools.takewhile(lambda name: name != at.stage, self.epochs)
+        epochs = self.epochs[at.stage]
+        inside = min(max(at.epoch - epochs.start, 0), len(epochs))
+        return sum(len(self.epochs[name]) for name in before) + inside
 
 
 def outstanding(sweep: Sweep, jobs: Sequence[Job]) -> dict[Subject, Work]:

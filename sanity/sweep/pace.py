@@ -7,7 +7,7 @@ epoch cannot take less than its CPU time on all threads, and should not take mor
 import json
 import os
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -131,13 +131,10 @@ def _samples(directory: Path) -> Iterator[_Sample]:
         for entry in islice(entries, SAMPLE):
             try:
                 text = (Path(entry.path) / "manifest.json").read_text(encoding="utf-8")
-                yield _sample(json.loads(text)["facts"])
+                facts = json.loads(text)["facts"]
+                seconds = statistics.median(epoch["seconds"] for epoch in facts["epochs"])
+                how = facts["computed_by"]
+                threads, share = max(1, int(how["threads"])), float(how["cpu_share"])
+                yield _Sample(facts["workload"], seconds, str(how["device"]), threads, share)
             except (OSError, ValueError, KeyError, TypeError, statistics.StatisticsError):
                 continue
-
-
-def _sample(facts: Mapping[str, Any]) -> _Sample:
-    seconds = statistics.median(epoch["seconds"] for epoch in facts["epochs"])
-    how = facts["computed_by"]
-    threads, share = max(1, int(how["threads"])), float(how["cpu_share"])
-    return _Sample(facts["workload"], seconds, str(how["device"]), threads, share)

@@ -14,6 +14,7 @@ from rich.text import Text
 from sanity.core.files import near
 from sanity.sweep.cost import Cost
 from sanity.sweep.plan import Plan, differing
+from sanity.sweep.slurm.cluster import condense
 from sanity.sweep.states import WORDS, State, count
 from sanity.sweep.sweep import Sweep
 from sanity.sweep.under_way import Shared
@@ -39,12 +40,9 @@ def plan(plan: Plan, cost: Cost) -> Group:
 def jobs_line(plan: Plan) -> Text:
     """How many jobs there are, and what they differ in: a product only where they are one."""
     rows = [settings for _, settings in differing(plan.jobs)]
-    values: dict[str, set[str]] = {}
-    for settings in rows:
-        for name, value in settings.items():
-            values.setdefault(name, set()).add(value)
-    counts = {name: len(found) for name, found in values.items()}
-    everywhere = all(len(settings) == len(values) for settings in rows)
+    values = dict.fromkeys(pair for settings in rows for pair in settings.items())
+    counts = Counter(name for name, _ in values)
+    everywhere = all(len(settings) == len(counts) for settings in rows)
     if everywhere and math.prod(counts.values()) == len(rows):
         note = " x ".join(f"{count} {name}" for name, count in counts.items())
     else:
@@ -112,8 +110,7 @@ def shared(plan: Plan, done: int, running: Sequence[Shared]) -> list[RenderableT
 def standing(states: Sequence[State], limit: int | None) -> Group:
     """The jobs that are not done, with what they wait for or why they failed."""
     rows = [state for state in states if state.word != "done"]
-    groups = [[state] for state in rows] if limit is None else _alike(rows)
-    shown = groups if limit is None else groups[:limit]
+    shown = [[state] for state in rows] if limit is None else _alike(rows)[:limit]
     table = _table("job", "state", "settings", "why", "log")
     settings = {job.number: one for job, one in differing([state.job for state in states])}
     for group in shown:
@@ -173,13 +170,7 @@ def _row(
 
 def spans(numbers: Sequence[int]) -> str:
     """0-3, 5: numbers, with those that follow each other put together."""
-    found: list[list[int]] = []
-    for number in sorted(numbers):
-        if found and number == found[-1][-1] + 1:
-            found[-1][1:] = [number]
-        else:
-            found.append([number])
-    return ", ".join("-".join(map(str, span)) for span in found)
+    return condense(numbers).replace(",", ", ")
 
 
 def _title(plan: Plan) -> str:

@@ -212,12 +212,11 @@ def environment(variables: Mapping[str, str]) -> dict[str, str]:
     A user's own defaults (a partition, a format) must not hide jobs. Those of a job that this
     process itself runs in are about that job; outside of one they are the user's own.
     """
-    inside = OF_A_JOB if "SLURM_JOB_ID" in variables else ()
+    left_out = (*DEFAULTS, *OF_A_JOB) if "SLURM_JOB_ID" in variables else DEFAULTS
     kept = {
         name: text
         for name, text in variables.items()
-        if not name.startswith((*DEFAULTS, *inside)) and name not in NOT_OURS
+        if name == "SLURM_CONF" or not (name.startswith(left_out) or name in NOT_OURS)
     }
-    kept |= {name: variables[name] for name in ("SLURM_CONF",) if name in variables}
     # Without it squeue shortens the list of an array's pending tasks.
     return kept | {"SLURM_BITSTR_LEN": "0"}

@@ -64,8 +64,8 @@ def _tell_waits(
     active: Mapping[int | str, str], queue: Mapping[str, QueuedJob], told: Collection[str]
 ) -> set[str]:
     """Say for what jobs wait that may never come; once for each of SLURM's words, given back."""
-    pending = {key: queue[one] for key, one in active.items() if queue[one].state == "PENDING"}
-    reasons = {key: ticket.reason for key, ticket in pending.items()}
+    jobs = {key: queue[one] for key, one in active.items()}
+    reasons = {key: job.reason for key, job in jobs.items() if job.state == "PENDING"}
     fresh: dict[str, list[int | str]] = {}
     for key, reason in reasons.items():
         if not waits.is_ordinary(reason) and waits.word(reason) not in told:

@@ -5,7 +5,6 @@ what they leave of the width. It is set anew by whoever waits for the sweep and,
 works when nobody does, by jobs as they start.
 """
 
-import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from submitit.helpers import Checkpointable
 
 from sanity.core.errors import SweepError
+from sanity.core.files import digest
 from sanity.sweep.job import Task
 from sanity.sweep.slurm import cluster
 from sanity.sweep.slurm.cluster import QueuedJob
@@ -61,7 +61,7 @@ class Throttled(Checkpointable):
     def _rebalance(self) -> None:
         sweep = read(self.sweep)
         submitted = sweep.latest()
-        stages = hashlib.sha256(repr([key for key in submitted if isinstance(key, str)]).encode())
-        done = sweep.cluster_directory / f".unthrottled-{stages.hexdigest()[:12]}"
+        stages = digest([key for key in submitted if isinstance(key, str)])
+        done = sweep.cluster_directory / f".unthrottled-{stages[:12]}"
         if not done.exists() and rebalance(submitted, cluster.queue(), self.width):
             done.touch()  # the jobs that follow need not ask
