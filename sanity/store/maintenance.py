@@ -69,10 +69,7 @@ def inventory(store: Store) -> list[Item]:
 def verify(
     store: Store, items: Sequence[Item], done: Callable[[], None] = lambda: None
 ) -> Iterator[tuple[Item, str]]:
-    """The results whose files are not what was written, with the reason; changes nothing.
-
-    ``done`` is called after each result.
-    """
+    """The results whose files are not what was written, with the reason; changes nothing."""
 
     def problem(item: Item) -> str:
         try:

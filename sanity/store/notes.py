@@ -55,10 +55,7 @@ def hint_at_sharing(root: Path) -> None:
 
 
 def begin(root: Path) -> None:
-    """Begin to note what is used; of results that are there already nobody has said so.
-
-    They count as used by somebody unknown.
-    """
+    """Begin to note what is used; what is there already counts as used by somebody unknown."""
     if (root / RUNS / EARLIER).exists():
         return
     with changing(root):

@@ -98,8 +98,9 @@ class Store:
         if found is None:
             with self.locked(stage, key):
                 found = self.get(stage, key) or self._create(stage, key, settings, compute)
-        if self.work_of(stage, key).exists():
-            self._clear_work(stage, key)
+        if self.work_of(stage, key).exists():  # also what a killed run had no time to remove
+            with suppress(StoreError), self.locked(stage, key):
+                _remove(self.work_of(stage, key))
         return found
 
     def path_of(self, stage: str, key: str) -> Path:
@@ -168,11 +169,6 @@ class Store:
             partial.rename(target)
         fsync_directory(target.parent)
         return None
-
-    def _clear_work(self, stage: str, key: str) -> None:
-        """Remove what led to an entry that is there: also what a killed run had no time to."""
-        with suppress(StoreError), self.locked(stage, key):
-            _remove(self.work_of(stage, key))
 
     def _move_aside(self, stage: str, key: str, damage: str) -> None:
         """Make room for a damaged entry's successor, unless another run saw it first."""

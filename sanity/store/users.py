@@ -87,12 +87,11 @@ def _add_run_note(found: Users, note: Path) -> None:
     """What a run has noted; its record, where there is one, names nothing beside that."""
     lines = [line for line in note.read_text(encoding="utf-8").splitlines() if line]
     noted = [one for line in lines if (one := _noted(line)) is not None]
-    there = [_is_there(found, one["directory"], one.get("host")) for one in noted]
-    for one, present in zip(noted, there, strict=True):
-        if present:
-            found.runs.add(one["directory"])
-            _use(found, one.get("stage"), one.get("key"), one["directory"])
-    if noted and not any(there):
+    there = [one for one in noted if _is_there(found, one["directory"], one.get("host"))]
+    for one in there:
+        found.runs.add(one["directory"])
+        _use(found, one.get("stage"), one.get("key"), one["directory"])
+    if noted and not there:
         found.stale.append(note)
 
 

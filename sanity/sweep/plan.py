@@ -5,10 +5,9 @@ import functools
 import operator
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -213,10 +212,12 @@ def _remembers_more(job: Job, other: Job) -> bool:
     return job.choices["rewind"] == "epoch" != other.choices["rewind"]
 
 
-def differing(jobs: Sequence[Job]) -> Iterator[tuple[Job, dict[str, Any]]]:
-    """Each job with the settings in which the jobs of a sweep differ, by name."""
+def differing(jobs: Sequence[Job]) -> dict[int, dict[str, str]]:
+    """Of each job, by number, the settings in which the jobs of a sweep differ, by name."""
     settings = [dict(text.split("=", 1) for text in job.overrides if "=" in text) for job in jobs]
     names = list(dict.fromkeys(name for one in settings for name in one))
     varied = [name for name in names if len({one.get(name) for one in settings}) > 1]
-    for job, one in zip(jobs, settings, strict=True):
-        yield job, {name: one[name] for name in varied if name in one}
+    return {
+        job.number: {name: one[name] for name in varied if name in one}
+        for job, one in zip(jobs, settings, strict=True)
+    }

@@ -25,8 +25,6 @@ STYLES = {"done": "green", "running": "cyan", "failed": "red", "missing": "yello
 
 def plan(plan: Plan, cost: Cost) -> Group:
     """The jobs, what was left out of the grid, and the stages: all, in the store, to compute."""
-    lines: list[RenderableType] = [Text(_title(plan), style="bold"), jobs_line(plan)]
-    lines += left_out(plan)
     names = ("of all jobs", "distinct", "in the store", "to compute", "epochs")
     columns = (Column(name, justify="right") for name in names)
     table = Table("stage", *columns, box=box.SIMPLE_HEAD)
@@ -34,12 +32,13 @@ def plan(plan: Plan, cost: Cost) -> Group:
         figures = (row.asked, row.distinct, row.stored, row.missing)
         epochs = f"{row.epochs:,}" if row.trains else ""
         table.add_row(row.stage, *(f"{figure:,}" for figure in figures), epochs)
-    return Group(*lines, table, Text(cost.estimate()))
+    title = Text(_title(plan), style="bold")
+    return Group(title, jobs_line(plan), *left_out(plan), table, Text(cost.estimate()))
 
 
 def jobs_line(plan: Plan) -> Text:
     """How many jobs there are, and what they differ in: a product only where they are one."""
-    rows = [settings for _, settings in differing(plan.jobs)]
+    rows = differing(plan.jobs).values()
     values = dict.fromkeys(pair for settings in rows for pair in settings.items())
     counts = Counter(name for name, _ in values)
     everywhere = all(len(settings) == len(counts) for settings in rows)
@@ -55,17 +54,16 @@ def jobs_line(plan: Plan) -> Text:
 def left_out(plan: Plan) -> list[RenderableType]:
     """One line for each reason to leave combinations out."""
     reasons = Counter(one.reason for one in plan.left_out)
-    lines = [f"left out {count}: {reason}" for reason, count in reasons.items()]
-    return [Text(line, style="dim") for line in lines]
+    return [Text(f"left out {n}: {reason}", style="dim") for reason, n in reasons.items()]
 
 
 def jobs(plan: Plan, limit: int) -> Group:
     """The jobs by number, with the settings in which they differ."""
-    rows = list(differing(plan.jobs))
+    rows = list(differing(plan.jobs).items())
     names = list(dict.fromkeys(name for _, settings in rows for name in settings))
     table = Table("job", *names, box=box.SIMPLE_HEAD)
-    for job, settings in rows[:limit]:
-        table.add_row(str(job.number), *(settings.get(name, "") for name in names))
+    for number, settings in rows[:limit]:
+        table.add_row(str(number), *(settings.get(name, "") for name in names))
     more = len(rows) - limit
     return Group(table, *([Text(f"and {more:,} more jobs")] if more > 0 else []))
 
@@ -112,7 +110,7 @@ def standing(states: Sequence[State], limit: int | None) -> Group:
     rows = [state for state in states if state.word != "done"]
     shown = [[state] for state in rows] if limit is None else _alike(rows)[:limit]
     table = _table("job", "state", "settings", "why", "log")
-    settings = {job.number: one for job, one in differing([state.job for state in states])}
+    settings = differing([state.job for state in states])
     for group in shown:
         word = Text(group[0].word, style=STYLES.get(group[0].word, ""))
         numbers, *others = _row(group, settings)
@@ -129,7 +127,7 @@ def standing(states: Sequence[State], limit: int | None) -> Group:
 def failures(states: Sequence[State], limit: int) -> Group:
     """The failed jobs, a row a reason: what sets them apart, why they failed, where to look."""
     failed = [state for state in states if state.word == "failed"]
-    settings = {job.number: one for job, one in differing([state.job for state in states])}
+    settings = differing([state.job for state in states])
     table = _table("job", "overrides", "reason", "log")
     table.title, table.title_justify, table.title_style = "failed", "left", "red"
     groups = _alike(failed)

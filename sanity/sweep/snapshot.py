@@ -180,14 +180,10 @@ def _read_from(loader: ConfigLoader, places: dict[str, Path | None]) -> None:
     search, repository = loader.get_search_path(), getattr(loader, "repository", None)
     if repository is None:
         return
+    conf = os.path.realpath(PROJECT / "conf")
     for element in search.get_path():
         place = places.get(str(element.provider))
-        is_ours = element.provider != "main" or _is_conf(str(element.path))
-        if place is not None and is_ours:
+        path = os.path.realpath(str(element.path).removeprefix("file://"))
+        if place is not None and (element.provider != "main" or path == conf):  # no --config-path
             element.path = f"file://{place.absolute()}"  # as Hydra reads it: nothing is decoded
     repository.initialize_sources(search)
-
-
-def _is_conf(path: str) -> bool:
-    """Whether it is this project's own directory of YAML files, and no --config-path."""
-    return os.path.realpath(path.removeprefix("file://")) == os.path.realpath(PROJECT / "conf")

@@ -202,10 +202,7 @@ def earlier(store_dir: Path, identity: str) -> Path | None:
 
 
 def known(store_dir: Path, notes: str = "*.json") -> list[Path]:
-    """The directories of all sweeps that used this store and still exist, oldest first.
-
-    ``notes`` is the pattern of names of the notes to look at.
-    """
+    """The directories of all sweeps that used this store and still exist, oldest first."""
     found = []
     for note in (store_dir / SWEEPS).glob(notes):
         directory = reading.noted_directory(note)

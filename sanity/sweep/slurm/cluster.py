@@ -59,9 +59,8 @@ def require() -> None:
 
 def limits() -> Limits:
     """What the cluster accepts: its configuration and, with accounting, the user's association."""
-    config = dict(
-        re.findall(r"^(\w+)\s*=\s*(\S+)", _ask("scontrol", "show", "config"), re.MULTILINE)
-    )
+    text = _ask("scontrol", "show", "config")
+    config = dict(re.findall(r"^(\w+)\s*=\s*(\S+)", text, re.MULTILINE))
     array = int(config.get("MaxArraySize", DEFAULT_ARRAY))
     # MaxArraySize is one more than the largest index; 0 means that there are no arrays.
     known = int(config["MaxJobCount"]) if "MaxJobCount" in config else None

@@ -154,11 +154,8 @@ def _drop_held(array_name: str, active: dict[int | str, str]) -> None:
 
     By its name: the parent may have died before it could note the ids.
     """
-    held = {
-        one
-        for one, ticket in cluster.queue(f"--name={array_name}").items()
-        if ticket.active and ticket.reason == "JobHeldUser"
-    }
+    queue = cluster.queue(f"--name={array_name}")
+    held = {one for one, job in queue.items() if job.active and job.reason == "JobHeldUser"}
     cluster.cancel(sorted(held))
     for key in [key for key, one in active.items() if one in held]:
         del active[key]

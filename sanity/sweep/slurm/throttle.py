@@ -53,15 +53,12 @@ class Throttled(Checkpointable):
     def __call__(self) -> None:
         """Set the sweep's throttle, which is no reason to fail, and run the job."""
         try:
-            self._rebalance()
+            sweep = read(self.sweep)
+            submitted = sweep.latest()
+            stages = digest([key for key in submitted if isinstance(key, str)])
+            done = sweep.cluster_directory / f".unthrottled-{stages[:12]}"
+            if not done.exists() and rebalance(submitted, cluster.queue(), self.width):
+                done.touch()  # the jobs that follow need not ask
         except SweepError as error:
             log.warning("the sweep's throttle stays as it is: %s", error)
         self.task()
-
-    def _rebalance(self) -> None:
-        sweep = read(self.sweep)
-        submitted = sweep.latest()
-        stages = digest([key for key in submitted if isinstance(key, str)])
-        done = sweep.cluster_directory / f".unthrottled-{stages[:12]}"
-        if not done.exists() and rebalance(submitted, cluster.queue(), self.width):
-            done.touch()  # the jobs that follow need not ask
