@@ -152,12 +152,11 @@ class Planner:
             else:
                 jobs += [job] if job.stages[-1].key not in planned else []
         for directory, uses in Counter(job.directory for job in jobs).items():
-            if uses == 1:
-                continue
-            raise ConfigError(
-                f"hydra.sweep.subdir={self._subdirectory}: gives {uses} jobs the directory "
-                f"{directory}; let it contain ${{hydra.job.num}}"
-            )
+            if uses > 1:
+                raise ConfigError(
+                    f"hydra.sweep.subdir={self._subdirectory}: gives {uses} jobs the directory "
+                    f"{directory}; let it contain ${{hydra.job.num}}"
+                )
         code = functools.reduce(
             operator.or_, (one.code for one in self._experiments.values()), Code()
         )

@@ -8,7 +8,7 @@ SBATCH_TIMELIMIT (which win over those in a script).
 import os
 import re
 import shlex
-import uuid
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,26 +46,24 @@ def sbatch(
 
     executor = _executor(folder, parameters, len(tasks))
     folder.mkdir(parents=True, exist_ok=True)
-    token = uuid.uuid4().hex
-    pickles = [folder / f".{token}_{index}.pkl" for index in range(len(tasks))]
-    script = folder / f".{token}.sh"
-    try:
+    # Nothing is left of what is not submitted; what is must not fail for want of tidiness.
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".", ignore_cleanup_errors=True) as place:
+        script, pickles = (
+            Path(place, "job.sh"),
+            [Path(place, f"{n}.pkl") for n in range(len(tasks))],
+        )
         for task, path in zip(tasks, pickles, strict=True):
             submission = DelayedSubmission(task)
             submission.set_timeout(executor.parameters["time"], max_num_timeout)
             submission.dump(path)
         command = f"{executor.python} -u -m {submitted.__name__} {shlex.quote(str(folder))}"
-        text = executor._make_submission_file_text(command, token)
+        text = executor._make_submission_file_text(command, "")
         script.write_text(text, encoding="utf-8")
         main = _submit(script, options_of(text))
-    except BaseException:
-        for path in (script, *pickles):
-            path.unlink(missing_ok=True)
-        raise
-    ids = [main] if len(tasks) == 1 else [f"{main}_{index}" for index in range(len(tasks))]
-    for path, one in zip(pickles, ids, strict=True):
-        path.rename(submitted.task_file(folder, one))
-    script.rename(folder / f"{main}_submission.sh")
+        ids = [main] if len(tasks) == 1 else [f"{main}_{n}" for n in range(len(tasks))]
+        for path, one in zip(pickles, ids, strict=True):
+            path.rename(submitted.task_file(folder, one))
+        script.rename(folder / f"{main}_submission.sh")
     return ids
 
 
