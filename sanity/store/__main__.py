@@ -19,13 +19,13 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-from sanity.cli.commands import answer, complain, store_dir
+from sanity.cli.commands import answer, complain, parser, store_dir
 from sanity.core.console import bar, echo, err
 from sanity.core.errors import StoreError
 from sanity.store import show
 from sanity.store.maintenance import Item, inventory, remove, unused, verify
 from sanity.store.store import Store
-from sanity.store.users import Users, users
+from sanity.store.users import UNKNOWN, Users, users
 
 PROGRAM = "sanity.store"
 SHOWN = 40  # rows without --all
@@ -107,18 +107,13 @@ def _users(store: Store, options: argparse.Namespace) -> Users:
     if options.places:
         found.stale.clear()  # who was moved is found there, and may be looked for again
     if options.gone:
-        found = found.without_elsewhere()
-    return found.without_unknown() if options.earlier else found
+        found = found.without(found.elsewhere)
+    return found.without({UNKNOWN}) if options.earlier else found
 
 
 def _parser() -> argparse.ArgumentParser:
-    assert __doc__ is not None
-    parser = argparse.ArgumentParser(
-        prog="python -m sanity.store",
-        description=__doc__.split("\n\n")[0],
-        epilog=__doc__.split("\n\n")[2],
-    )
-    commands = parser.add_subparsers(metavar="COMMAND")
+    found = parser(PROGRAM, __doc__)
+    commands = found.add_subparsers(metavar="COMMAND")
     known: dict[str, Callable[[Store, argparse.Namespace], int]] = {
         "list": listing,
         "verify": check,
@@ -146,7 +141,7 @@ def _parser() -> argparse.ArgumentParser:
             )
         if name == "clean":
             command.add_argument("--yes", action="store_true", help="remove it")
-    return parser
+    return found
 
 
 if __name__ == "__main__":

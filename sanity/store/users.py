@@ -40,17 +40,10 @@ class Users:
         sweeps = used & self.sweeps
         return sorted(one for one in used if sweeps.isdisjoint(map(str, Path(one).parents)))
 
-    def without_elsewhere(self) -> "Users":
-        """The same, as if what cannot be seen from this host did not exist."""
-        return replace(self._without(self.elsewhere), elsewhere=set())
-
-    def without_unknown(self) -> "Users":
-        """The same, as if nobody needed what was there before anything was noted."""
-        return self._without({UNKNOWN})
-
-    def _without(self, directories: set[str]) -> "Users":
+    def without(self, directories: set[str]) -> "Users":
+        """The same, as if these did not exist."""
         seen = {name: used - directories for name, used in self.by_name.items()}
-        return replace(self, by_name=seen)
+        return replace(self, by_name=seen, elsewhere=self.elsewhere - directories)
 
 
 def users(root: Path, more: Iterable[Path] = ()) -> Users:

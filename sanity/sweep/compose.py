@@ -4,6 +4,7 @@ Composing takes Hydra 50 ms. Jobs with the same choices of options and the same 
 differ only in the settings' values, take one composition together.
 """
 
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,8 +61,8 @@ class Composer:
     ) -> None:
         self._loader, self._name, self._common = loader, name, list(common)
         self._mentions = mentions
-        self._parser = OverridesParser.create(config_loader=loader)
-        self._parsed: dict[str, Override] = {}
+        self._groups = set(loader.list_groups(""))
+        self._parse = functools.cache(OverridesParser.create(config_loader=loader).parse_override)
         self._kinds: dict[tuple[str, ...], Composed] = {}
 
     def __call__(self, overrides: Sequence[str]) -> Composed:
@@ -82,12 +83,9 @@ class Composer:
         return found
 
     def _compose(self, overrides: Sequence[str]) -> Composed:
+        given = [*self._common, *overrides]
         try:
-            cfg = self._loader.load_configuration(
-                config_name=self._name,
-                overrides=[*self._common, *overrides],
-                run_mode=RunMode.RUN,
-            )
+            cfg = self._loader.load_configuration(self._name, given, RunMode.RUN)
         except (HydraException, OmegaConfBaseException):
             raise
         except Exception as error:  # what else Hydra says to values that it was not made for
@@ -115,15 +113,6 @@ class Composer:
     def _is_choice(self, override: Override) -> bool:
         in_group = override.key_or_group in self._groups or "/" in override.key_or_group
         return in_group and not isinstance(override.value(), dict)
-
-    def _parse(self, text: str) -> Override:
-        if text not in self._parsed:
-            self._parsed[text] = self._parser.parse_override(text)
-        return self._parsed[text]
-
-    @cached_property
-    def _groups(self) -> set[str]:
-        return set(self._loader.list_groups(""))
 
 
 def _is_plain(override: Override) -> bool:

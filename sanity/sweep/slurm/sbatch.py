@@ -48,10 +48,8 @@ def sbatch(
     folder.mkdir(parents=True, exist_ok=True)
     # Nothing is left of what is not submitted; what is must not fail for want of tidiness.
     with tempfile.TemporaryDirectory(dir=folder, prefix=".", ignore_cleanup_errors=True) as place:
-        script, pickles = (
-            Path(place, "job.sh"),
-            [Path(place, f"{n}.pkl") for n in range(len(tasks))],
-        )
+        script = Path(place, "job.sh")
+        pickles = [Path(place, f"{n}.pkl") for n in range(len(tasks))]
         for task, path in zip(tasks, pickles, strict=True):
             submission = DelayedSubmission(task)
             submission.set_timeout(executor.parameters["time"], max_num_timeout)
