@@ -83,9 +83,12 @@ class Composer:
         return found
 
     def _compose(self, overrides: Sequence[str]) -> Composed:
-        given = [*self._common, *overrides]
         try:
-            cfg = self._loader.load_configuration(self._name, given, RunMode.RUN)
+            cfg = self._loader.load_configuration(
+                config_name=self._name,
+                overrides=[*self._common, *overrides],
+                run_mode=RunMode.RUN,
+            )
         except (HydraException, OmegaConfBaseException):
             raise
         except Exception as error:  # what else Hydra says to values that it was not made for

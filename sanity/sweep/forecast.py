@@ -122,15 +122,12 @@ class Forecast:
         """
         if not self._paces and self.epochs(subjects):
             return None
-        total = longest = Span()
+        longest = Span()
         times = {one: self._time(one) for one in subjects if one in self.work}
         for subject, own in times.items():
-            total += own
-            chain = own
-            for key in self.work[subject].after:
-                chain += times.get(key, Span())
+            chain = sum((times.get(key, Span()) for key in self.work[subject].after), own)
             longest = longest.at_least(chain)
-        return (total * (1 / workers)).at_least(longest)
+        return (sum(times.values(), Span()) * (1 / workers)).at_least(longest)
 
     def _left(self, subject: Subject) -> int:
         work = self.work[subject]

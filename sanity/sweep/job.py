@@ -92,8 +92,9 @@ def _task(sweep: Sweep, job: Job, directory: Path, last: str | None) -> Task:
     place = f"hydra.run.dir={quoted(str(directory.absolute()))}"
     name = f"sweep.name={quoted(sweep.name)}"
     arguments = (*job.overrides, *sweep.arguments, name, "hydra.job.name=run", place)
-    options = {"--config-dir": sweep.jobs_config_dir, "--config-name": sweep.config_name}
-    given = [text for name, value in options.items() if value for text in (name, value)]
+    copy = sweep.code.config_dir if sweep.code else None
+    options = {"--config-dir": copy or sweep.config_dir, "--config-name": sweep.config_name}
+    given = [text for name, value in options.items() if value for text in (name, str(value))]
     return Task(directory, (*given, *arguments), Planned(keys_of(job), last))
 
 

@@ -7,7 +7,7 @@ epoch cannot take less than its CPU time on all threads, and should not take mor
 import json
 import os
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -86,35 +86,12 @@ class Pace:
     samples: int
 
 
-@dataclass(frozen=True)
-class _Sample:
-    """A stored training: an epoch's seconds by the clock, and how they came about.
-
-    ``cpu_share`` is the CPU time a second of all ``threads`` together.
-    """
-
-    workload: str
-    seconds: float
-    device: str
-    threads: int
-    cpu_share: float
-
-    def on(self, capacity: Capacity) -> Span:
-        """What an epoch would take there."""
-        if self.device != "cpu":  # what a GPU has to do, no CPU time tells
-            return Span(self.seconds, self.seconds)
-        low = self.seconds * self.cpu_share / capacity.threads
-        slower = max(1.0, self.threads / capacity.threads)
-        return Span(low, max(low, self.seconds * slower))
-
-
 def paces(store_dir: Path, capacity: Capacity) -> dict[str, Pace]:
     """The paces of all workloads of which the store has trainings on such devices."""
     found: dict[str, list[Span]] = {}
     for kind in TRAINING:
-        for sample in _samples(store_dir / kind):
-            if capacity.device in (None, sample.device):
-                found.setdefault(sample.workload, []).append(sample.on(capacity))
+        for workload, epoch in _epochs(store_dir / kind, capacity):
+            found.setdefault(workload, []).append(epoch)
     return {workload: Pace(_median(spans), len(spans)) for workload, spans in found.items()}
 
 
@@ -123,8 +100,8 @@ def _median(spans: list[Span]) -> Span:
     return Span(low, statistics.median(one.high for one in spans))
 
 
-def _samples(directory: Path) -> Iterator[_Sample]:
-    """What some stored trainings were of, and how long an epoch of them took."""
+def _epochs(directory: Path, capacity: Capacity) -> Iterator[tuple[str, Span]]:
+    """The workloads of some stored trainings, and what an epoch of them would take there."""
     if not directory.is_dir():
         return
     with os.scandir(directory) as entries:
@@ -132,9 +109,19 @@ def _samples(directory: Path) -> Iterator[_Sample]:
             try:
                 text = (Path(entry.path) / "manifest.json").read_text(encoding="utf-8")
                 facts = json.loads(text)["facts"]
-                seconds = statistics.median(epoch["seconds"] for epoch in facts["epochs"])
                 how = facts["computed_by"]
-                threads, share = max(1, int(how["threads"])), float(how["cpu_share"])
-                yield _Sample(facts["workload"], seconds, str(how["device"]), threads, share)
+                if capacity.device in (None, how["device"]):
+                    seconds = statistics.median(epoch["seconds"] for epoch in facts["epochs"])
+                    yield facts["workload"], _on(capacity, seconds, how)
             except (OSError, ValueError, KeyError, TypeError, statistics.StatisticsError):
                 continue
+
+
+def _on(capacity: Capacity, seconds: float, how: Mapping[str, Any]) -> Span:
+    """What an epoch would take there that took so many ``seconds`` by the clock."""
+    if how["device"] != "cpu":  # what a GPU has to do, no CPU time tells
+        return Span(seconds, seconds)
+    # The share is the CPU time a second of all threads together.
+    low = seconds * float(how["cpu_share"]) / capacity.threads
+    slower = max(1.0, int(how["threads"]) / capacity.threads)
+    return Span(low, max(low, seconds * slower))

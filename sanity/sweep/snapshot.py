@@ -48,8 +48,8 @@ class Snapshot:
         rest = [path for path in sys.path if os.path.realpath(path) != live]
         own = [] if self.config_dir is None else [str(self.config_dir)]
         sys.path[:] = [*first, *rest, *own]
-        before = os.environ.get("PYTHONPATH")
-        os.environ["PYTHONPATH"] = os.pathsep.join([*first, *([before] if before else [])])
+        paths = [*first, os.environ.get("PYTHONPATH")]
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
         os.environ.setdefault(HOME, str(PROJECT))
         _read_from(loader, {"main": self.code / "conf", "command-line": self.config_dir})
 

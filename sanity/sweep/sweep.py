@@ -106,12 +106,6 @@ class Sweep:
         sweep_up(note)
         write_json(note, content)
 
-    @property
-    def jobs_config_dir(self) -> str | None:
-        """The configuration directory that jobs are given: a copy, as soon as there is one."""
-        copy = self.code.config_dir if self.code else None
-        return str(copy) if copy else self.config_dir
-
     def directory_of(self, job: Job) -> Path:
         """Where a job runs and leaves its record."""
         return self.directory / job.directory
