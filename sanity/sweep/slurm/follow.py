@@ -56,7 +56,7 @@ def wait(submitter: Submitter, waiting: list[Job], progress: Progress) -> list[S
             waiting = _submit_more(submitter, waiting, queue)
         before, stages = stages, sum(isinstance(key, str) for key in active)
         if submitter.width is not None and stages != before:
-            rebalance(sweep.latest(), queue, submitter.width)
+            rebalance(sweep, queue, submitter.width)
         time.sleep(min(15.0, 1.0 + len(sweep.plan.jobs) / 500))
 
 

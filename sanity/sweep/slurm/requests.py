@@ -58,14 +58,12 @@ def validate(settings: Mapping[str, Any], prefix: str = "hydra.launcher") -> Non
 def validate_directory(directory: Path) -> None:
     """Raise ConfigError for a sweep's directory that SLURM or submitit would take for another."""
     name = str(directory)
-    found = MEANINGFUL.search(name)
-    if found is None and name.isprintable():
-        return
-    what = "control characters" if found is None else found[0]
-    raise ConfigError(
-        f"hydra.sweep.dir={as_line(name)}: must not contain {what} with hydra/launcher=slurm, "
-        "where that is more than a part of a name; choose another directory"
-    )
+    if (found := MEANINGFUL.search(name)) or not name.isprintable():
+        raise ConfigError(
+            f"hydra.sweep.dir={as_line(name)}: must not contain "
+            f"{found[0] if found else 'control characters'} with hydra/launcher=slurm, "
+            "where that is more than a part of a name; choose another directory"
+        )
 
 
 def _check_options(label: str, options: Mapping[str, Any]) -> None:

@@ -118,13 +118,9 @@ def _submit(script: Path, options: Sequence[str]) -> str:
     code, output, errors = cluster.call("sbatch", "--parsable", *options, str(script))
     if code == 0 and (match := re.match(r"\d+", output)):
         return match[0]
-    reason = _reason(errors or output)
+    lines = (errors or output).splitlines()
+    own = [line for line in lines if "sbatch:" in line or "error" in line.lower()]
+    reason = as_line((own or lines or ["sbatch failed"])[-1])
     if FULL.search(errors):
         raise Full(reason)
     raise SweepError(f"hydra/launcher=slurm: {reason}")
-
-
-def _reason(message: str) -> str:
-    """sbatch's own line of what is wrong."""
-    lines = [line for line in message.splitlines() if "sbatch:" in line or "error" in line.lower()]
-    return as_line((lines or message.splitlines() or ["sbatch failed"])[-1])
