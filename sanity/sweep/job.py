@@ -100,14 +100,11 @@ def _task(sweep: Sweep, job: Job, directory: Path, last: str | None) -> Task:
 
 def run(arguments: Sequence[str], planned: Planned) -> None:
     """Do in this process what ``run.py`` does with these arguments."""
-
-    def main(cfg: DictConfig) -> float | None:
-        from sanity import pipeline
-
-        return pipeline.run(cfg, planned=planned)
+    from sanity import pipeline
 
     config_dir = str(PROJECT / "conf")
-    command = hydra.main(version_base="1.3", config_path=config_dir, config_name="config")(main)
+    main = hydra.main(version_base="1.3", config_path=config_dir, config_name="config")
+    command = main(lambda cfg: pipeline.run(cfg, planned=planned))
     GlobalHydra.instance().clear()
     program = str(PROJECT / "run.py")
     with environment_variables(**{FULL_ERROR: "1"}), _arguments([program, *arguments]):
