@@ -5,16 +5,7 @@ their digests. ``python -m sanity.store`` looks after it.
 """
 
 from sanity.store.entries import Entry, save_tensors
-from sanity.store.keys import FORMAT, is_key, key_of
-from sanity.store.store import Compute, Store, Work
+from sanity.store.keys import is_key, key_of
+from sanity.store.store import Store, Work
 
-__all__ = [
-    "FORMAT",
-    "Compute",
-    "Entry",
-    "Store",
-    "Work",
-    "is_key",
-    "key_of",
-    "save_tensors",
-]
+__all__ = ["Entry", "Store", "Work", "is_key", "key_of", "save_tensors"]

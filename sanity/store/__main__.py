@@ -15,19 +15,17 @@ if __name__ == "__main__":  # before all that takes time: Ctrl-C ends it in one 
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-from sanity.cli.commands import answer, complain, store_dir
-from sanity.core.console import echo, err
+from sanity.cli.commands import answer, complain, parser, store_dir
+from sanity.core.console import bar, echo, err
 from sanity.core.errors import StoreError
 from sanity.store import show
 from sanity.store.maintenance import Item, inventory, remove, unused, verify
 from sanity.store.store import Store
-from sanity.store.users import Users, users
+from sanity.store.users import UNKNOWN, Users, users
 
 PROGRAM = "sanity.store"
 SHOWN = 40  # rows without --all
@@ -54,12 +52,11 @@ def listing(store: Store, options: argparse.Namespace) -> int:
 def check(store: Store, options: argparse.Namespace) -> int:
     """Compare every file with its checksum; the exit code is 1 where one differs."""
     items = [item for item in inventory(store) if item.kind == "result"]
-    with _bar("verify", len(items)) as advance:
-        problems = list(verify(store, items, advance))
+    with bar("verify", len(items)) as shown:
+        problems = list(verify(store, items, shown.advance))
     if options.json:
-        print(
-            json.dumps([show.to_json(item) | {"problem": why} for item, why in problems], indent=2)
-        )
+        found = [show.to_json(item) | {"problem": why} for item, why in problems]
+        print(json.dumps(found, indent=2))
     else:
         echo(show.verdict(items, problems))
     return 1 if problems else 0
@@ -76,8 +73,8 @@ def clean(store: Store, options: argparse.Namespace) -> int:
                 f"{found.unreadable[0]}: cannot be read, so that nobody knows what it uses: mend "
                 "or remove it; nothing was removed"
             )
-        with _bar("clean", len(going)) as advance:
-            going, failed = remove(store, going, lambda: _users(store, options), advance)
+        with bar("clean", len(going)) as shown:
+            going, failed = remove(store, going, lambda: _users(store, options), shown.advance)
     if options.json:
         print(json.dumps([show.to_json(item, found) for item in going], indent=2))
     else:
@@ -110,28 +107,13 @@ def _users(store: Store, options: argparse.Namespace) -> Users:
     if options.places:
         found.stale.clear()  # who was moved is found there, and may be looked for again
     if options.gone:
-        found = found.without_elsewhere()
-    return found.without_unknown() if options.earlier else found
-
-
-@contextmanager
-def _bar(label: str, count: int) -> Iterator[Callable[[], None]]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(
-        *columns, TimeRemainingColumn(), console=err, transient=True, disable=not err.is_terminal
-    ) as progress:
-        task = progress.add_task(label, total=count)
-        yield lambda: progress.advance(task)
+        found = found.without(found.elsewhere)
+    return found.without({UNKNOWN}) if options.earlier else found
 
 
 def _parser() -> argparse.ArgumentParser:
-    assert __doc__ is not None
-    parser = argparse.ArgumentParser(
-        prog="python -m sanity.store",
-        description=__doc__.split("\n\n")[0],
-        epilog=__doc__.split("\n\n")[2],
-    )
-    commands = parser.add_subparsers(metavar="COMMAND")
+    found = parser(PROGRAM, __doc__)
+    commands = found.add_subparsers(metavar="COMMAND")
     known: dict[str, Callable[[Store, argparse.Namespace], int]] = {
         "list": listing,
         "verify": check,
@@ -159,7 +141,7 @@ def _parser() -> argparse.ArgumentParser:
             )
         if name == "clean":
             command.add_argument("--yes", action="store_true", help="remove it")
-    return parser
+    return found
 
 
 if __name__ == "__main__":

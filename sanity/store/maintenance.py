@@ -69,10 +69,7 @@ def inventory(store: Store) -> list[Item]:
 def verify(
     store: Store, items: Sequence[Item], done: Callable[[], None] = lambda: None
 ) -> Iterator[tuple[Item, str]]:
-    """The results whose files are not what was written, with the reason; changes nothing.
-
-    ``done`` is called after each result.
-    """
+    """The results whose files are not what was written, with the reason; changes nothing."""
 
     def problem(item: Item) -> str:
         try:
@@ -93,10 +90,7 @@ def verify(
 
 
 def unused(items: Iterable[Item], users: Users) -> list[Item]:
-    """What may go: results and unfinished work that nobody asks for, and what is damaged.
-
-    What is foreign stays.
-    """
+    """What may go: results and unfinished work that nobody asks for, and what is damaged."""
     return [
         item
         for item in items
@@ -161,11 +155,10 @@ def _children(directory: Path) -> list[Path]:
 
 def _item(stage: str, path: Path) -> Item:
     key = path.name.partition(".")[0]
-    if not is_key(key) or not path.is_dir():
+    if ASIDE.fullmatch(path.name) and path.is_dir():
+        return Item("damaged", stage, key, path, *_measure(path))
+    if not is_key(path.name) or not path.is_dir():
         return Item("foreign", stage, path.name, path, *_measure(path))
-    if path.name != key:
-        kind: Kind = "damaged" if ASIDE.fullmatch(path.name) else "foreign"
-        return Item(kind, stage, path.name if kind == "foreign" else key, path, *_measure(path))
     try:
         manifest = read_manifest(path)
         sizes = sum(int(file["bytes"]) for file in manifest["files"].values())

@@ -11,7 +11,7 @@ import logging
 import os
 import socket
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 from sanity.core import locks, sharing
@@ -28,18 +28,23 @@ Name = tuple[str, str]
 
 
 @contextmanager
-def changing(root: Path) -> Iterator[None]:
+def locked(root: Path, lock: Path, what: str) -> Iterator[None]:
+    """Hold a lock of the store ``root``; raises StoreError where that cannot be."""
+    with ExitStack() as stack:
+        try:
+            sharing.make_directory(lock.parent)
+            stack.enter_context(locks.held(lock, what))
+        except OSError as error:
+            raise StoreError(f"store_dir={root}: cannot lock ({locks.why_not(error)})") from None
+        yield
+
+
+def changing(root: Path) -> AbstractContextManager[None]:
     """Be the only one who notes what is used, or removes what is not.
 
     So that nothing is removed between a run's note and its use of a result.
     """
-    with ExitStack() as stack:
-        try:
-            sharing.make_directory(root / ".locks")
-            stack.enter_context(locks.held(root / ".locks" / "users.lock", "the store is changed"))
-        except OSError as error:
-            raise StoreError(f"store_dir={root}: cannot lock ({locks.why_not(error)})") from None
-        yield
+    return locked(root, root / ".locks" / "users.lock", "the store is changed")
 
 
 @functools.cache
@@ -50,10 +55,7 @@ def hint_at_sharing(root: Path) -> None:
 
 
 def begin(root: Path) -> None:
-    """Begin to note what is used; of results that are there already nobody has said so.
-
-    They count as used by somebody unknown.
-    """
+    """Begin to note what is used; what is there already counts as used by somebody unknown."""
     if (root / RUNS / EARLIER).exists():
         return
     with changing(root):

@@ -8,7 +8,7 @@ from typing import Any
 from rich import box
 from rich.console import RenderableType
 from rich.filesize import decimal
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from sanity.core.files import near, printable
@@ -44,10 +44,8 @@ def heading(root: Path, items: Sequence[Item], users: Users) -> Text:
 
 def summary(items: Sequence[Item], users: Users) -> Table:
     """A row a stage, and one for what is no result."""
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("")
-    for name in ("items", "size", "unused", "size of these", "newest", "oldest"):
-        table.add_column(name, justify="right")
+    names = ("items", "size", "unused", "size of these", "newest", "oldest")
+    table = Table("", *(Column(name, justify="right") for name in names), box=box.SIMPLE_HEAD)
     groups: dict[str, list[Item]] = {}
     for item in items:
         groups.setdefault(item.stage if item.kind == "result" else item.kind, []).append(item)

@@ -12,8 +12,8 @@ import shutil
 import stat as modes
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from sanity.store.entries import Entry, FormatError, seal, verified
 from sanity.store.keys import is_key, key_of
 
 log = logging.getLogger(__name__)
+warn_once = functools.cache(log.warning)  # not for each of a process's runs
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,9 @@ class Store:
             raise StoreError(
                 f"store_dir={self.root}: cannot be written ({locks.why_not(error)})"
             ) from None
-        if mode & modes.S_IWOTH:
-            _warn_of_strangers(self.root)
+        if mode & modes.S_IWOTH:  # digests find damage, not malice: who writes one writes both
+            what = "anyone may write to store_dir=%s, and so choose your results: chmod o-w %s"
+            warn_once(what, self.root, self.root)
         notes.hint_at_sharing(self.root)
 
     def get(self, stage: str, key: str) -> Entry | None:
@@ -96,8 +98,9 @@ class Store:
         if found is None:
             with self.locked(stage, key):
                 found = self.get(stage, key) or self._create(stage, key, settings, compute)
-        if self.work_of(stage, key).exists():
-            self._clear_work(stage, key)
+        if self.work_of(stage, key).exists():  # also what a killed run had no time to remove
+            with suppress(StoreError), self.locked(stage, key):
+                _remove(self.work_of(stage, key))
         return found
 
     def path_of(self, stage: str, key: str) -> Path:
@@ -114,18 +117,10 @@ class Store:
         """The lock of whoever computes the entry or removes it."""
         return self.root / ".locks" / f"{stage}-{key}.lock"
 
-    @contextmanager
-    def locked(self, stage: str, key: str) -> Iterator[None]:
+    def locked(self, stage: str, key: str) -> AbstractContextManager[None]:
         """Be the only one who computes this entry; waits for another process that does."""
-        with ExitStack() as stack:
-            lock = locks.held(self.lock_of(stage, key), f"{stage} {key} is being computed")
-            try:
-                stack.enter_context(lock)
-            except OSError as error:
-                raise StoreError(
-                    f"store_dir={self.root}: cannot lock ({locks.why_not(error)})"
-                ) from None
-            yield
+        what = f"{stage} {key} is being computed"
+        return notes.locked(self.root, self.lock_of(stage, key), what)
 
     def _create(self, stage: str, key: str, settings: Mapping[str, Any], compute: Compute) -> Entry:
         parent, home = self.root / stage, self.work_of(stage, key)
@@ -146,8 +141,11 @@ class Store:
                 return other
         except BaseException as error:
             shutil.rmtree(partial, ignore_errors=True)
-            _remove_empty(home / "checkpoints", home)
-            if _is_disk_error(error):
+            for directory in (home / "checkpoints", home):
+                with suppress(OSError):  # it holds something, or is not there
+                    directory.rmdir()
+            of_disk = isinstance(error, OSError) and error.errno in DISK_ERRORS
+            if of_disk or isinstance(error, SafetensorError):  # which wraps what the system said
                 raise StoreError(
                     f"store_dir={self.root}: the result of {stage} could not be written ({error})"
                 ) from error
@@ -172,11 +170,6 @@ class Store:
         fsync_directory(target.parent)
         return None
 
-    def _clear_work(self, stage: str, key: str) -> None:
-        """Remove what led to an entry that is there: also what a killed run had no time to."""
-        with suppress(StoreError), self.locked(stage, key):
-            _remove(self.work_of(stage, key))
-
     def _move_aside(self, stage: str, key: str, damage: str) -> None:
         """Make room for a damaged entry's successor, unless another run saw it first."""
         path = self.path_of(stage, key)
@@ -193,34 +186,7 @@ class Store:
         log.warning("the stored %s %s is damaged (%s): moved to %s", stage, key, damage, aside)
 
 
-@functools.cache
-def _warn_of_strangers(root: Path) -> None:
-    """Digests find damage, not malice: who writes an entry writes its digests too."""
-    log.warning(
-        "anyone may write to store_dir=%s, and so choose your results: chmod o-w %s", root, root
-    )
-
-
 def _remove(leftover: Path) -> None:
     """Remove what an earlier run has left; where that is not ours to remove, say whose it is."""
     if why := sharing.remove(leftover):
-        _tell_of_leftover(leftover, why)
-
-
-@functools.cache
-def _tell_of_leftover(leftover: Path, why: str) -> None:
-    log.warning("%s: left by an earlier run, cannot be removed (%s)", leftover, why)
-
-
-def _remove_empty(*directories: Path) -> None:
-    """Remove those, inner ones first, that hold nothing."""
-    for directory in directories:
-        with suppress(OSError):  # it holds something, or is not there
-            directory.rmdir()
-
-
-def _is_disk_error(error: BaseException) -> bool:
-    """A full, read-only or failing disk, also where safetensors wraps what the system said."""
-    if isinstance(error, SafetensorError):
-        return True
-    return isinstance(error, OSError) and error.errno in DISK_ERRORS
+        warn_once("%s: left by an earlier run, cannot be removed (%s)", leftover, why)

@@ -2,7 +2,7 @@
 
 import json
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -37,57 +37,54 @@ class Users:
     def of(self, stage: str, key: str) -> list[str]:
         """The directories of those that use a result, sorted; of a sweep's jobs, the sweep's."""
         used = self.by_name.get((stage, key), set())
-        return sorted(one for one in used if self._sweep_of(one) not in used)
+        sweeps = used & self.sweeps
+        return sorted(one for one in used if sweeps.isdisjoint(map(str, Path(one).parents)))
 
-    def _sweep_of(self, directory: str) -> str | None:
-        parents = (str(parent) for parent in Path(directory).parents)
-        return next((parent for parent in parents if parent in self.sweeps), None)
-
-    def without_elsewhere(self) -> "Users":
-        """The same, as if what cannot be seen from this host did not exist."""
-        return replace(self._without(self.elsewhere), elsewhere=set())
-
-    def without_unknown(self) -> "Users":
-        """The same, as if nobody needed what was there before anything was noted."""
-        return self._without({UNKNOWN})
-
-    def _without(self, directories: set[str]) -> "Users":
+    def without(self, directories: set[str]) -> "Users":
+        """The same, as if these did not exist."""
         seen = {name: used - directories for name, used in self.by_name.items()}
-        return replace(self, by_name=seen)
+        return replace(self, by_name=seen, elsewhere=self.elsewhere - directories)
 
 
 def users(root: Path, more: Iterable[Path] = ()) -> Users:
     """All users that the store knows of, and those found below ``more``."""
     found = Users()
+
+    def refused(error: OSError) -> None:
+        found.unreadable.append(Path(error.filename))
+
     for stage, key in earlier(root):
         _use(found, stage, key, UNKNOWN)
     for note in sorted((root / RUNS).glob("*.jsonl")):
-        _add_run_note(found, note)
+        _read(found, note, _add_run_note)
     for note in sorted((root / SWEEPS).glob("*.json")):
-        _add_sweep_note(found, note)
+        _read(found, note, _add_sweep_note)
     for place in more:
-        for directory, names in _walk(found, place):
+        for directory, folders, names in walk(place, refused):
+            folders.sort()
             if RECORD in names:
-                _add_record(found, directory)
+                _read(found, directory / RECORD, _add_record)
             if SWEEP in names:
-                _add_sweep(found, directory)
+                _read(found, directory / SWEEP, _add_sweep)
     return found
+
+
+def _read(found: Users, path: Path, add: Callable[[Users, Path], None]) -> None:
+    try:
+        add(found, path)
+    except ODD:
+        found.unreadable.append(path)
 
 
 def _add_run_note(found: Users, note: Path) -> None:
     """What a run has noted; its record, where there is one, names nothing beside that."""
-    try:
-        lines = [line for line in note.read_text(encoding="utf-8").splitlines() if line]
-        noted = [one for line in lines if (one := _noted(line)) is not None]
-    except (OSError, ValueError):
-        found.unreadable.append(note)
-        return
-    there = [_is_there(found, one["directory"], one.get("host")) for one in noted]
-    for one, present in zip(noted, there, strict=True):
-        if present:
-            found.runs.add(one["directory"])
-            _use(found, one.get("stage"), one.get("key"), one["directory"])
-    if noted and not any(there):
+    lines = [line for line in note.read_text(encoding="utf-8").splitlines() if line]
+    noted = [one for line in lines if (one := _noted(line)) is not None]
+    there = [one for one in noted if _is_there(found, one["directory"], one.get("host"))]
+    for one in there:
+        found.runs.add(one["directory"])
+        _use(found, one.get("stage"), one.get("key"), one["directory"])
+    if noted and not there:
         found.stale.append(note)
 
 
@@ -108,43 +105,34 @@ def _noted(line: str) -> dict[str, Any] | None:
 
 
 def _add_sweep_note(found: Users, note: Path) -> None:
-    try:
-        content = read_json(note)
-        directory, stages = str(content["directory"]), content.get("stages")
-        if not _is_there(found, directory, content.get("host"), SWEEP):
-            found.stale.append(note)
-        elif stages is None:  # a note of an earlier version
-            _add_sweep(found, Path(directory))
-        else:
-            found.sweeps.add(directory)
-            for stage, key in stages:
-                _use(found, stage, key, directory)
-    except ODD:
-        found.unreadable.append(note)
+    content = read_json(note)
+    directory, stages = str(content["directory"]), content.get("stages")
+    if not _is_there(found, directory, content.get("host"), SWEEP):
+        found.stale.append(note)
+    elif stages is None:  # a note of an earlier version
+        _read(found, Path(directory) / SWEEP, _add_sweep)
+    else:
+        found.sweeps.add(directory)
+        for stage, key in stages:
+            _use(found, stage, key, directory)
 
 
-def _add_record(found: Users, directory: Path) -> None:
+def _add_record(found: Users, record: Path) -> None:
     """The stages that a run's record names."""
-    try:
-        name = str(directory.absolute())
-        for called, stage in read_json(directory / RECORD)["stages"].items():
-            _use(found, stage_of(called), stage["key"], name)
-        found.runs.add(name)
-    except ODD:
-        found.unreadable.append(directory / RECORD)
+    name = str(record.parent.absolute())
+    for called, stage in read_json(record)["stages"].items():
+        _use(found, stage_of(called), stage["key"], name)
+    found.runs.add(name)
 
 
-def _add_sweep(found: Users, directory: Path) -> None:
+def _add_sweep(found: Users, sweep: Path) -> None:
     """The stages of a sweep's jobs, also of those that have not started yet."""
-    try:
-        name = str(directory.absolute())
-        for job in read_json(directory / SWEEP)["jobs"]:
-            for stage in job["stages"]:
-                kind = stage["kind"] if "kind" in stage else stage["stage"]  # of earlier versions
-                _use(found, kind, stage["key"], name)
-        found.sweeps.add(name)
-    except ODD:
-        found.unreadable.append(directory / SWEEP)
+    name = str(sweep.parent.absolute())
+    for job in read_json(sweep)["jobs"]:
+        for stage in job["stages"]:
+            kind = stage["kind"] if "kind" in stage else stage["stage"]  # of earlier versions
+            _use(found, kind, stage["key"], name)
+    found.sweeps.add(name)
 
 
 def _use(found: Users, stage: Any, key: Any, directory: str) -> None:
@@ -165,17 +153,6 @@ def _is_there(found: Users, directory: str, host: Any, file: str = "") -> bool:
         lost = False
     (found.gone if lost else found.elsewhere).add(directory)
     return not lost
-
-
-def _walk(found: Users, top: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Every directory below ``top`` with its files, links followed, each once."""
-
-    def refused(error: OSError) -> None:
-        found.unreadable.append(Path(error.filename or top))
-
-    for place, folders, names in walk(top, refused):
-        folders.sort()
-        yield place, names
 
 
 def stage_of(name: str) -> str:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from sanity.cli.commands import answer, complain, store_dir
+from sanity.cli.commands import answer, complain, parser, store_dir
 from sanity.core.console import echo
 from sanity.core.errors import SweepError
 from sanity.sweep import scheduler, show
@@ -112,13 +112,8 @@ def _to_json(state: State) -> dict[str, object]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    assert __doc__ is not None
-    parser = argparse.ArgumentParser(
-        prog="python -m sanity.sweep",
-        description=__doc__.split("\n\n")[0],
-        epilog="SWEEP is a sweep's directory; without it, the latest sweep is meant.",
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    found = parser(PROGRAM, __doc__)
+    commands = found.add_subparsers(required=True, metavar="COMMAND")
     known: dict[str, Callable[[argparse.Namespace], int]] = {
         "status": status,
         "collect": collect,
@@ -135,7 +130,7 @@ def _parser() -> argparse.ArgumentParser:
         if name == "status":
             command.add_argument("--all", action="store_true", help="list all jobs not done")
             command.add_argument("--json", action="store_true", help="every job, for programs")
-    return parser
+    return found
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ Composing takes Hydra 50 ms. Jobs with the same choices of options and the same 
 differ only in the settings' values, take one composition together.
 """
 
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from sanity.cli.overrides import quoted
 from sanity.core.errors import ConfigError
 from sanity.experiment import unread
 from sanity.experiment.composition import Composition, composition
-from sanity.experiment.option_files import OptionFile, composed_from
+from sanity.experiment.option_files import composed_from
 
 READS_SEED = re.compile(r"\{[^{}]*\bseed\b[^{}]*\}")
 REFERENCE = re.compile(r"\$\{([\w.:/@]+)\}")
@@ -60,17 +61,15 @@ class Composer:
     ) -> None:
         self._loader, self._name, self._common = loader, name, list(common)
         self._mentions = mentions
-        self._files: dict[tuple[Any, ...], tuple[OptionFile, ...]] = {}
-        self._parser = OverridesParser.create(config_loader=loader)
-        self._parsed: dict[str, Override] = {}
+        self._groups = set(loader.list_groups(""))
+        self._parse = functools.cache(OverridesParser.create(config_loader=loader).parse_override)
         self._kinds: dict[tuple[str, ...], Composed] = {}
 
     def __call__(self, overrides: Sequence[str]) -> Composed:
         """The configuration of a job; raises Hydra's errors for what cannot be composed.
 
-        Raises ConfigError for a setting that nobody reads.
-
-        It is good until the next call, which may return the same object with other values.
+        Raises ConfigError for a setting that nobody reads. It is good until the next call, which
+        may return the same object with other values.
         """
         values = self._values(overrides)
         rest = [text for text in overrides if text not in values]
@@ -96,12 +95,10 @@ class Composer:
             raise ConfigError(explain(error, overrides)) from error
         choices = OmegaConf.to_container(cfg.hydra.runtime.choices)
         assert isinstance(choices, dict)
-        chosen = tuple(choices.items())
-        if chosen not in self._files:
-            self._files[chosen] = composed_from(cfg.hydra, self._loader)
+        files = composed_from(cfg.hydra, self._loader)
         with open_dict(cfg):
             hydra = cfg.pop("hydra")
-        found = composition(cfg, hydra, self._files[chosen], swept=False)
+        found = composition(cfg, hydra, files, swept=False)
         unread.refuse_unread(found, self._mentions)
         return Composed(cfg, choices, found)
 
@@ -119,15 +116,6 @@ class Composer:
     def _is_choice(self, override: Override) -> bool:
         in_group = override.key_or_group in self._groups or "/" in override.key_or_group
         return in_group and not isinstance(override.value(), dict)
-
-    def _parse(self, text: str) -> Override:
-        if text not in self._parsed:
-            self._parsed[text] = self._parser.parse_override(text)
-        return self._parsed[text]
-
-    @cached_property
-    def _groups(self) -> set[str]:
-        return set(self._loader.list_groups(""))
 
 
 def _is_plain(override: Override) -> bool:

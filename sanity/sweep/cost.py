@@ -1,16 +1,15 @@
 """What a sweep will cost: stages to compute, epochs, and time where the store knows like ones."""
 
+import functools
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sanity.core.console import duration
 from sanity.stages.stage import TRAINING, StageId
 from sanity.sweep.pace import ALONE, Capacity, Pace, Span, paces
 from sanity.sweep.plan import Job, Plan
 from sanity.sweep.states import in_store
-
-__all__ = ["Cost", "Row", "cost_of", "duration"]
 
 
 @dataclass(frozen=True)
@@ -72,38 +71,29 @@ class Cost:
 
 def cost_of(plan: Plan, store_dir: Path, capacity: Capacity = ALONE) -> Cost:
     """Count what the plan's jobs share and lack, and look in the store how long like ones took."""
-    users: dict[str, tuple[StageId, Job]] = {}
-    asked: dict[str, int] = {}
-    for job in plan.jobs:
-        for stage in job.stages:
-            asked[stage.kind] = asked.get(stage.kind, 0) + 1
-            users.setdefault(stage.key, (stage, job))
-    missing = {key for key, (stage, _) in users.items() if not in_store(store_dir, stage)}
+    asked = [(stage, job) for job in plan.jobs for stage in job.stages]
+    users = {stage.key: (stage, job) for stage, job in reversed(asked)}  # the first of each
+    missing = {key: one for key, one in users.items() if not in_store(store_dir, one[0])}
     rows = []
-    for kind in asked:
-        keys = [key for key, (stage, _) in users.items() if stage.kind == kind]
-        epochs = sum(users[key][1].epochs_of(users[key][0]) for key in keys if key in missing)
-        stored = sum(key not in missing for key in keys)
-        trained = epochs if kind in TRAINING else 0
-        rows.append(Row(kind, asked[kind], len(keys), stored, trained))
+    for kind, count in Counter(stage.kind for stage, _ in asked).items():
+        distinct = sum(stage.kind == kind for stage, _ in users.values())
+        lacking = [(stage, job) for stage, job in missing.values() if stage.kind == kind]
+        epochs = sum(len(job.epochs_of(stage)) for stage, job in lacking if stage.trains)
+        rows.append(Row(kind, count, distinct, distinct - len(lacking), epochs))
     known = paces(store_dir, capacity)
-    total = _time([users[key] for key in missing], known)
+    total = _time(missing.values(), known)
     chains = [[(stage, job) for stage in job.training if stage.key in missing] for job in plan.jobs]
-    longest = Span()
-    for chain in chains:
-        longest = longest.at_least(_time(chain, known) or Span())
-    workloads = {users[key][1].workload for key in missing}
+    times = (_time(chain, known) or Span() for chain in chains)
+    longest = functools.reduce(Span.at_least, times, Span())
+    workloads = {job.workload for _, job in missing.values()}
     samples = max((known[name].samples for name in workloads if name in known), default=0)
     return Cost(tuple(rows), capacity, total, longest, samples)
 
 
 def _time(stages: Iterable[tuple[StageId, Job]], known: Mapping[str, Pace]) -> Span | None:
     """The time of some training, one after another; None where no like one is known."""
-    total = Span()
-    for stage, job in stages:
-        if not stage.trains:
-            continue
-        if job.workload not in known:
-            return None
-        total += known[job.workload].seconds * job.epochs_of(stage)
-    return total
+    trained = [(stage, job) for stage, job in stages if stage.trains]
+    if any(job.workload not in known for _, job in trained):
+        return None
+    times = (known[job.workload].seconds * len(job.epochs_of(stage)) for stage, job in trained)
+    return sum(times, Span())

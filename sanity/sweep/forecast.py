@@ -1,5 +1,6 @@
 """What is left of a sweep: from its plan at once, by what its own epochs take as it goes on."""
 
+import itertools
 import statistics
 import time
 from collections import deque
@@ -9,12 +10,9 @@ from pathlib import Path
 
 from sanity.sweep.pace import Capacity, Span, paces
 from sanity.sweep.plan import Job
-from sanity.sweep.position import Position, position
-from sanity.sweep.states import in_store
+from sanity.sweep.scheduler import Subject
+from sanity.sweep.states import Position, in_store, position
 from sanity.sweep.sweep import Sweep
-
-Subject = int | str
-"""The number of a job, or the key of a stage that is computed by itself."""
 
 RECENT = 50  # epochs, and runs, by which the time of the next is judged
 
@@ -40,37 +38,31 @@ class Work:
         """How many of its epochs have ended when it stands there."""
         if at is None or at.stage not in self.epochs:
             return 0
-        count = 0
-        for name, epochs in self.epochs.items():
-            if name == at.stage:
-                return count + min(max(at.epoch - epochs.start, 0), len(epochs))
-            count += len(epochs)
-        return count
+        before = itertools.takewhile(lambda name: name != at.stage, self.epochs)
+        epochs = self.epochs[at.stage]
+        inside = min(max(at.epoch - epochs.start, 0), len(epochs))
+        return sum(len(self.epochs[name]) for name in before) + inside
 
 
 def outstanding(sweep: Sweep, jobs: Sequence[Job]) -> dict[Subject, Work]:
     """What is left to train for ``jobs``: shared stages by key, jobs by number."""
     plan = sweep.plan
-    wanted = dict.fromkeys(key for job in jobs for key in plan.needs(job))
-    missing = {key for key in wanted if not in_store(sweep.store_dir, plan.shared[key].stage)}
+    wanted = {key: plan.shared[key] for job in jobs for key in plan.needs(job)}
+    missing = {key for key, one in wanted.items() if not in_store(sweep.store_dir, one.stage)}
     found: dict[Subject, Work] = {}
-    for key in wanted:
+    for key, needed in wanted.items():
         if key in missing:
-            stage, job, after = (needed := plan.shared[key]).stage, needed.job, needed.after
-            first = [after] if after in missing else []
-            epochs = {stage.name: _epochs(job, stage.kind)}
+            stage, job = needed.stage, needed.job
+            first = [needed.after] if needed.after in missing else []
+            epochs = {stage.name: job.epochs_of(stage)}
             found[key] = Work(sweep.stage_directory(stage), job.workload, epochs, first)
     for job in jobs:
         own = [stage for stage in job.training if stage.key not in plan.shared]
         lacking = [stage for stage in own if not in_store(sweep.store_dir, stage)]
-        epochs = {stage.name: _epochs(job, stage.kind) for stage in lacking}
+        epochs = {stage.name: job.epochs_of(stage) for stage in lacking}
         before = [key for key in plan.needs(job) if key in missing]
         found[job.number] = Work(sweep.directory_of(job), job.workload, epochs, before)
     return found
-
-
-def _epochs(job: Job, stage: str) -> range:
-    return range(job.start if stage == "train_ticket" else 0, job.epochs)
 
 
 def forecast(sweep: Sweep, jobs: Sequence[Job], capacity: Capacity) -> "Forecast":
@@ -130,15 +122,12 @@ class Forecast:
         """
         if not self._paces and self.epochs(subjects):
             return None
-        total = longest = Span()
+        longest = Span()
         times = {one: self._time(one) for one in subjects if one in self.work}
         for subject, own in times.items():
-            total += own
-            chain = own
-            for key in self.work[subject].after:
-                chain += times.get(key, Span())
+            chain = sum((times.get(key, Span()) for key in self.work[subject].after), own)
             longest = longest.at_least(chain)
-        return (total * (1 / workers)).at_least(longest)
+        return (sum(times.values(), Span()) * (1 / workers)).at_least(longest)
 
     def _left(self, subject: Subject) -> int:
         work = self.work[subject]
@@ -154,10 +143,7 @@ class Forecast:
     def _pace(self, workload: str) -> Span:
         if workload in self._paces or not self._paces:
             return self._paces.get(workload, Span())
-        total = Span()
-        for pace in self._paces.values():
-            total += pace
-        return total * (1 / len(self._paces))
+        return sum(self._paces.values(), Span()) * (1 / len(self._paces))
 
     def _learn_beside(self, subject: Subject, seconds: float) -> None:
         """A run has ended: what it took beside its epochs."""

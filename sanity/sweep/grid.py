@@ -98,12 +98,9 @@ def _parsed(parser: OverridesParser, where: str, key: str, values: Any) -> Overr
     """A line of a grid as an override: a list gives its values, a text is Hydra's own syntax."""
     if isinstance(values, list) and not values:
         raise ConfigError(f"{where}: has no value")
-    text = ",".join(map(_text, values)) if isinstance(values, list) else _plain(values)
-    return parser.parse_override(patterns.escaped(f"{key}={text}"))
-
-
-def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else _text(value)
+    if not isinstance(values, str):
+        values = ",".join(map(_text, values if isinstance(values, list) else [values]))
+    return parser.parse_override(patterns.escaped(f"{key}={values}"))
 
 
 def _text(value: Any) -> str:

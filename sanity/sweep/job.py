@@ -19,6 +19,7 @@ import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
+from submitit.helpers import Checkpointable, environment_variables
 
 from sanity.cli import entry as cli
 from sanity.cli.entry import FULL_ERROR
@@ -33,8 +34,11 @@ OUTPUT = "output.log"
 
 
 @dataclass(frozen=True)
-class Task:
-    """One process's work: ``arguments`` are those of run.py, ``planned`` what it is held to."""
+class Task(Checkpointable):
+    """One process's work: ``arguments`` are those of run.py, ``planned`` what it is held to.
+
+    Before a time limit submitit queues it again; stages go on from their checkpoints.
+    """
 
     directory: Path
     arguments: tuple[str, ...]
@@ -46,12 +50,6 @@ class Task:
         os.environ.setdefault(HOME, self.project)
         logging.getLogger("submitit").propagate = False  # it has a handler, and we have one
         run(self.arguments, self.planned)
-
-    def checkpoint(self, *_: Any, **__: Any) -> Any:
-        """What submitit queues again before a time limit; stages go on from their checkpoints."""
-        from submitit.helpers import DelayedSubmission
-
-        return DelayedSubmission(self)
 
 
 @dataclass
@@ -94,24 +92,22 @@ def _task(sweep: Sweep, job: Job, directory: Path, last: str | None) -> Task:
     place = f"hydra.run.dir={quoted(str(directory.absolute()))}"
     name = f"sweep.name={quoted(sweep.name)}"
     arguments = (*job.overrides, *sweep.arguments, name, "hydra.job.name=run", place)
-    options = {"--config-dir": sweep.jobs_config_dir, "--config-name": sweep.config_name}
-    given = [text for name, value in options.items() if value for text in (name, value)]
-    arguments = (*given, *arguments)
-    return Task(directory, arguments, Planned(keys_of(job), last))
+    copy = sweep.code.config_dir if sweep.code else None
+    options = {"--config-dir": copy or sweep.config_dir, "--config-name": sweep.config_name}
+    given = [text for name, value in options.items() if value for text in (name, str(value))]
+    return Task(directory, (*given, *arguments), Planned(keys_of(job), last))
 
 
 def run(arguments: Sequence[str], planned: Planned) -> None:
     """Do in this process what ``run.py`` does with these arguments."""
-
-    def main(cfg: DictConfig) -> float | None:
-        from sanity import pipeline
-
-        return pipeline.run(cfg, planned=planned)
+    from sanity import pipeline
 
     config_dir = str(PROJECT / "conf")
-    command = hydra.main(version_base="1.3", config_path=config_dir, config_name="config")(main)
+    main = hydra.main(version_base="1.3", config_path=config_dir, config_name="config")
+    command = main(lambda cfg: pipeline.run(cfg, planned=planned))
     GlobalHydra.instance().clear()
-    with _set(os.environ, FULL_ERROR, "1"), _arguments([str(PROJECT / "run.py"), *arguments]):
+    program = str(PROJECT / "run.py")
+    with environment_variables(**{FULL_ERROR: "1"}), _arguments([program, *arguments]):
         try:
             command()
         finally:
@@ -137,19 +133,6 @@ def run_quietly(task: Task, device: str | None = None) -> bool:
             traceback.print_exc()
             return False
     return True
-
-
-@contextlib.contextmanager
-def _set(mapping: Any, name: str, value: str) -> Iterator[None]:
-    before = mapping.get(name)
-    mapping[name] = value
-    try:
-        yield
-    finally:
-        if before is None:
-            del mapping[name]
-        else:
-            mapping[name] = before
 
 
 @contextlib.contextmanager

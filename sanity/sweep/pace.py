@@ -86,58 +86,42 @@ class Pace:
     samples: int
 
 
-@dataclass(frozen=True)
-class _Sample:
-    """A stored training: an epoch's seconds by the clock, and how they came about, if it is known.
-
-    ``cpu_share`` is the CPU time a second of all ``threads`` together.
-    """
-
-    workload: str
-    seconds: float
-    device: str | None = None
-    threads: int = 1
-    cpu_share: float = 1.0
-
-    def on(self, capacity: Capacity) -> Span:
-        """What an epoch would take there."""
-        if self.device != "cpu":  # what a GPU has to do, no CPU time tells
-            return Span(self.seconds, self.seconds)
-        low = self.seconds * self.cpu_share / capacity.threads
-        slower = max(1.0, self.threads / capacity.threads)
-        return Span(low, max(low, self.seconds * slower))
-
-
 def paces(store_dir: Path, capacity: Capacity) -> dict[str, Pace]:
     """The paces of all workloads of which the store has trainings on such devices."""
     found: dict[str, list[Span]] = {}
     for kind in TRAINING:
-        for sample in _samples(store_dir / kind):
-            if sample.device is None or capacity.device in (None, sample.device):
-                found.setdefault(sample.workload, []).append(sample.on(capacity))
+        for workload, epoch in _epochs(store_dir / kind, capacity):
+            found.setdefault(workload, []).append(epoch)
     return {workload: Pace(_median(spans), len(spans)) for workload, spans in found.items()}
 
 
 def _median(spans: list[Span]) -> Span:
-    lows, highs = ([getattr(one, bound) for one in spans] for bound in ("low", "high"))
-    return Span(statistics.median(lows), statistics.median(highs))
+    low = statistics.median(one.low for one in spans)
+    return Span(low, statistics.median(one.high for one in spans))
 
 
-def _samples(directory: Path) -> Iterator[_Sample]:
-    """What some stored trainings were of, and how long an epoch of them took."""
+def _epochs(directory: Path, capacity: Capacity) -> Iterator[tuple[str, Span]]:
+    """The workloads of some stored trainings, and what an epoch of them would take there."""
     if not directory.is_dir():
         return
     with os.scandir(directory) as entries:
         for entry in islice(entries, SAMPLE):
             try:
                 text = (Path(entry.path) / "manifest.json").read_text(encoding="utf-8")
-                yield _sample(json.loads(text)["facts"])
+                facts = json.loads(text)["facts"]
+                how = facts["computed_by"]
+                if capacity.device in (None, how["device"]):
+                    seconds = statistics.median(epoch["seconds"] for epoch in facts["epochs"])
+                    yield facts["workload"], _on(capacity, seconds, how)
             except (OSError, ValueError, KeyError, TypeError, statistics.StatisticsError):
                 continue
 
 
-def _sample(facts: Mapping[str, Any]) -> _Sample:
-    seconds = statistics.median(epoch["seconds"] for epoch in facts["epochs"])
-    how = facts["computed_by"]
-    threads, share = max(1, int(how["threads"])), float(how["cpu_share"])
-    return _Sample(facts["workload"], seconds, str(how["device"]), threads, share)
+def _on(capacity: Capacity, seconds: float, how: Mapping[str, Any]) -> Span:
+    """What an epoch would take there that took so many ``seconds`` by the clock."""
+    if how["device"] != "cpu":  # what a GPU has to do, no CPU time tells
+        return Span(seconds, seconds)
+    # The share is the CPU time a second of all threads together.
+    low = seconds * float(how["cpu_share"]) / capacity.threads
+    slower = max(1.0, int(how["threads"]) / capacity.threads)
+    return Span(low, max(low, seconds * slower))

@@ -5,10 +5,9 @@ import functools
 import operator
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -19,7 +18,7 @@ from sanity.experiment.unread import locating
 from sanity.experiment.validation import validate
 from sanity.identity import Code
 from sanity.stages.chain import chain
-from sanity.stages.stage import StageId
+from sanity.stages.stage import TRAIN_DENSE, TRAIN_TICKET, StageId
 from sanity.stats import criteria
 from sanity.sweep.compose import Composer, directory_of
 
@@ -47,9 +46,9 @@ class Job:
     workload: str
     start: int = 0
 
-    def epochs_of(self, stage: StageId) -> int:
-        """How many epochs one of its trainings lasts."""
-        return self.epochs - self.start if stage.kind == "train_ticket" else self.epochs
+    def epochs_of(self, stage: StageId) -> range:
+        """The epochs that one of its trainings lasts."""
+        return range(self.start if stage.kind == TRAIN_TICKET else 0, self.epochs)
 
     @property
     def training(self) -> list[StageId]:
@@ -101,7 +100,7 @@ class Plan:
             before = None
             for stage in job.training:
                 several, last = uses[stage.key] > 1, stage == job.stages[-1]
-                if stage.kind == "train_dense":
+                if stage.kind == TRAIN_DENSE:
                     worth_a_job = several or not last
                 else:
                     worth_a_job = several and not last
@@ -153,12 +152,11 @@ class Planner:
             else:
                 jobs += [job] if job.stages[-1].key not in planned else []
         for directory, uses in Counter(job.directory for job in jobs).items():
-            if uses == 1:
-                continue
-            raise ConfigError(
-                f"hydra.sweep.subdir={self._subdirectory}: gives {uses} jobs the directory "
-                f"{directory}; let it contain ${{hydra.job.num}}"
-            )
+            if uses > 1:
+                raise ConfigError(
+                    f"hydra.sweep.subdir={self._subdirectory}: gives {uses} jobs the directory "
+                    f"{directory}; let it contain ${{hydra.job.num}}"
+                )
         code = functools.reduce(
             operator.or_, (one.code for one in self._experiments.values()), Code()
         )
@@ -213,10 +211,12 @@ def _remembers_more(job: Job, other: Job) -> bool:
     return job.choices["rewind"] == "epoch" != other.choices["rewind"]
 
 
-def differing(jobs: Sequence[Job]) -> Iterator[tuple[Job, dict[str, Any]]]:
-    """Each job with the settings in which the jobs of a sweep differ, by name."""
+def differing(jobs: Sequence[Job]) -> dict[int, dict[str, str]]:
+    """Of each job, by number, the settings in which the jobs of a sweep differ, by name."""
     settings = [dict(text.split("=", 1) for text in job.overrides if "=" in text) for job in jobs]
     names = list(dict.fromkeys(name for one in settings for name in one))
     varied = [name for name in names if len({one.get(name) for one in settings}) > 1]
-    for job, one in zip(jobs, settings, strict=True):
-        yield job, {name: one[name] for name in varied if name in one}
+    return {
+        job.number: {name: one[name] for name in varied if name in one}
+        for job, one in zip(jobs, settings, strict=True)
+    }

@@ -11,7 +11,8 @@ from rich.progress import Progress as RichProgress
 from rich.table import Column
 
 from sanity.core.console import QUIET, err
-from sanity.sweep.forecast import Forecast, Subject
+from sanity.sweep.forecast import Forecast
+from sanity.sweep.scheduler import Subject
 
 log = logging.getLogger(__name__)
 

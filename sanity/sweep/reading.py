@@ -5,7 +5,7 @@ Directories of jobs are where failed records are removed, so none may lead out o
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -81,25 +81,19 @@ def _is_submission(one: Values) -> bool:
 
 def _values(content: Values) -> Values:
     """The fields beside the plan."""
-    return {
-        "identity": _is(str, content, "identity"),
-        "name": _is(str, {"name": f"sweep-{content['identity'][:6]}"} | content, "name"),
-        "store_dir": Path(_is(str, content, "store_dir")),
-        "launcher": _is(str, content, "launcher"),
-        "arguments": _texts(content, "arguments"),
-        "config_dir": _is(str | None, content, "config_dir"),
-        "config_name": _is(str | None, {"config_name": None} | content, "config_name"),
-        "command": _texts(content, "command"),
-        "created": _is(str, content, "created"),
-    }
+    texts = ("identity", "name", "store_dir", "launcher", "created")
+    found: Values = {name: _is(str, content, name) for name in texts}
+    found |= {name: _is(str | None, content, name) for name in ("config_dir", "config_name")}
+    found |= {name: _all(str, content, name) for name in ("arguments", "command")}
+    return found | {"store_dir": Path(found["store_dir"])}
 
 
 def _plan(content: Values) -> Plan:
     left_out = (
-        LeftOut(_texts(one, "overrides"), _is(str, one, "reason"))
-        for one in _maps(content, "left_out")
+        LeftOut(_all(str, one, "overrides"), _is(str, one, "reason"))
+        for one in _all(dict, content, "left_out")
     )
-    jobs = tuple(map(_job, _maps(content, "jobs")))
+    jobs = tuple(map(_job, _all(dict, content, "jobs")))
     if len({job.number for job in jobs}) < len(jobs):
         raise ValueError("two of its jobs have the same number")
     return Plan(_is(str, content, "title"), jobs, tuple(left_out))
@@ -112,15 +106,15 @@ def _job(values: Values) -> Job:
     choices = _is(dict, values, "choices")
     return Job(
         number=_is(int, values, "number"),
-        overrides=_texts(values, "overrides"),
+        overrides=_all(str, values, "overrides"),
         directory=directory,
-        stages=tuple(map(_stage, _maps(values, "stages"))),
+        stages=tuple(map(_stage, _all(dict, values, "stages"))),
         choices={group: _is(str, choices, group) for group in GROUPS},
         sparsity=_is(int | float | None, values, "sparsity"),
         seed=_is(int, values, "seed"),
         epochs=_is(int, values, "epochs"),
         workload=_is(str, values, "workload"),
-        start=_is(int, {"start": 0} | values, "start"),
+        start=_is(int, values, "start"),
     )
 
 
@@ -139,16 +133,9 @@ def _is(kind: Any, values: Values, name: str) -> Any:
     return value
 
 
-def _texts(values: Values, name: str) -> tuple[str, ...]:
-    return tuple(_list(values, name, lambda one: isinstance(one, str)))
-
-
-def _maps(values: Values, name: str) -> list[Values]:
-    return _list(values, name, lambda one: isinstance(one, dict))
-
-
-def _list(values: Values, name: str, fits: Callable[[Any], bool]) -> list[Any]:
-    found: list[Any] = _is(list, values, name)
-    if not all(map(fits, found)):
+def _all(kind: type, values: Values, name: str) -> tuple[Any, ...]:
+    """The list ``name``, all of which must be of a kind."""
+    found = _is(list, values, name)
+    if not all(isinstance(one, kind) for one in found):
         raise ValueError(f"{name} is {found!r}")
-    return found
+    return tuple(found)

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from sanity.core.files import near
 from sanity.sweep.cost import Cost
-from sanity.sweep.plan import Job, Plan, differing
+from sanity.sweep.plan import Plan, differing
+from sanity.sweep.slurm.cluster import condense
 from sanity.sweep.states import WORDS, State, count
 from sanity.sweep.sweep import Sweep
 from sanity.sweep.under_way import Shared
@@ -24,27 +25,23 @@ STYLES = {"done": "green", "running": "cyan", "failed": "red", "missing": "yello
 
 def plan(plan: Plan, cost: Cost) -> Group:
     """The jobs, what was left out of the grid, and the stages: all, in the store, to compute."""
-    lines: list[RenderableType] = [Text(_title(plan), style="bold"), jobs_line(plan)]
-    lines += left_out(plan)
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in ("stage", "of all jobs", "distinct", "in the store", "to compute", "epochs"):
-        table.add_column(name, justify="left" if name == "stage" else "right")
+    names = ("of all jobs", "distinct", "in the store", "to compute", "epochs")
+    columns = (Column(name, justify="right") for name in names)
+    table = Table("stage", *columns, box=box.SIMPLE_HEAD)
     for row in cost.rows:
         figures = (row.asked, row.distinct, row.stored, row.missing)
         epochs = f"{row.epochs:,}" if row.trains else ""
         table.add_row(row.stage, *(f"{figure:,}" for figure in figures), epochs)
-    return Group(*lines, table, Text(cost.estimate()))
+    title = Text(_title(plan), style="bold")
+    return Group(title, jobs_line(plan), *left_out(plan), table, Text(cost.estimate()))
 
 
 def jobs_line(plan: Plan) -> Text:
     """How many jobs there are, and what they differ in: a product only where they are one."""
-    rows = [settings for _, settings in differing(plan.jobs)]
-    values: dict[str, set[str]] = {}
-    for settings in rows:
-        for name, value in settings.items():
-            values.setdefault(name, set()).add(value)
-    counts = {name: len(found) for name, found in values.items()}
-    everywhere = all(len(settings) == len(values) for settings in rows)
+    rows = differing(plan.jobs).values()
+    values = dict.fromkeys(pair for settings in rows for pair in settings.items())
+    counts = Counter(name for name, _ in values)
+    everywhere = all(len(settings) == len(counts) for settings in rows)
     if everywhere and math.prod(counts.values()) == len(rows):
         note = " x ".join(f"{count} {name}" for name, count in counts.items())
     else:
@@ -57,19 +54,16 @@ def jobs_line(plan: Plan) -> Text:
 def left_out(plan: Plan) -> list[RenderableType]:
     """One line for each reason to leave combinations out."""
     reasons = Counter(one.reason for one in plan.left_out)
-    lines = [f"left out {count}: {reason}" for reason, count in reasons.items()]
-    return [Text(line, style="dim") for line in lines]
+    return [Text(f"left out {n}: {reason}", style="dim") for reason, n in reasons.items()]
 
 
 def jobs(plan: Plan, limit: int) -> Group:
     """The jobs by number, with the settings in which they differ."""
-    table = Table(box=box.SIMPLE_HEAD)
-    rows = list(differing(plan.jobs))
+    rows = list(differing(plan.jobs).items())
     names = list(dict.fromkeys(name for _, settings in rows for name in settings))
-    for name in ("job", *names):
-        table.add_column(name)
-    for job, settings in rows[:limit]:
-        table.add_row(str(job.number), *(settings.get(name, "") for name in names))
+    table = Table("job", *names, box=box.SIMPLE_HEAD)
+    for number, settings in rows[:limit]:
+        table.add_row(str(number), *(settings.get(name, "") for name in names))
     more = len(rows) - limit
     return Group(table, *([Text(f"and {more:,} more jobs")] if more > 0 else []))
 
@@ -104,9 +98,7 @@ def shared(plan: Plan, done: int, running: Sequence[Shared]) -> list[RenderableT
     for number, word in ((done, "done"), (len(running), "running")):
         if number:
             line.append(f"  {number:,} {word}", style=STYLES[word])
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in ("stage", "state", "why", "log"):
-        table.add_column(name, overflow="fold")
+    table = _table("stage", "state", "why", "log")
     for one in running:
         state = Text("running", style=STYLES["running"])
         table.add_row(f"{one.name} {one.key}", state, one.why, _near(one.log))
@@ -116,16 +108,13 @@ def shared(plan: Plan, done: int, running: Sequence[Shared]) -> list[RenderableT
 def standing(states: Sequence[State], limit: int | None) -> Group:
     """The jobs that are not done, with what they wait for or why they failed."""
     rows = [state for state in states if state.word != "done"]
-    groups = [[state] for state in rows] if limit is None else _alike(rows)
-    shown = groups if limit is None else groups[:limit]
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in ("job", "state", "settings", "why", "log"):
-        table.add_column(name, overflow="fold")
-    settings = {job.number: one for job, one in differing([state.job for state in states])}
+    shown = [[state] for state in rows] if limit is None else _alike(rows)[:limit]
+    table = _table("job", "state", "settings", "why", "log")
+    settings = differing([state.job for state in states])
     for group in shown:
         word = Text(group[0].word, style=STYLES.get(group[0].word, ""))
-        numbers, words, why, log = _row(group, settings)
-        table.add_row(numbers, word, words, why, log)
+        numbers, *others = _row(group, settings)
+        table.add_row(numbers, word, *others)
     parts: list[RenderableType] = [table] if shown else []
     more = len(rows) - sum(map(len, shown))
     if more:
@@ -138,10 +127,9 @@ def standing(states: Sequence[State], limit: int | None) -> Group:
 def failures(states: Sequence[State], limit: int) -> Group:
     """The failed jobs, a row a reason: what sets them apart, why they failed, where to look."""
     failed = [state for state in states if state.word == "failed"]
-    settings = {job.number: one for job, one in differing([state.job for state in states])}
-    table = Table(box=box.SIMPLE_HEAD, title="failed", title_justify="left", title_style="red")
-    for name in ("job", "overrides", "reason", "log"):
-        table.add_column(name, overflow="fold")
+    settings = differing([state.job for state in states])
+    table = _table("job", "overrides", "reason", "log")
+    table.title, table.title_justify, table.title_style = "failed", "left", "red"
     groups = _alike(failed)
     for group in groups[:limit]:
         table.add_row(*_row(group, settings))
@@ -168,39 +156,27 @@ def _row(
 ) -> tuple[str, str, str, str]:
     """Numbers, the settings that all of a group have, why, and the first one's log."""
     first, numbers = group[0], spans([state.job.number for state in group])
-    if len(group) == 1:
-        return (
-            numbers,
-            _settings(first.job, settings[first.job.number]),
-            first.why,
-            _near(first.log),
-        )
     shared = set.intersection(*({*settings[state.job.number].items()} for state in group))
-    words = [
-        f"{name}={value}"
-        for name, value in settings[first.job.number].items()
-        if (name, value) in shared
-    ]
-    return f"{len(group)}: {numbers}", " ".join(words), first.why, _near(first.log)
+    own = settings[first.job.number].items()
+    words = " ".join(f"{name}={value}" for name, value in own if (name, value) in shared)
+    if len(group) > 1:
+        numbers = f"{len(group)}: {numbers}"
+    elif not words:
+        words = first.job.directory
+    return numbers, words, first.why, _near(first.log)
 
 
 def spans(numbers: Sequence[int]) -> str:
     """0-3, 5: numbers, with those that follow each other put together."""
-    found: list[list[int]] = []
-    for number in sorted(numbers):
-        if found and number == found[-1][-1] + 1:
-            found[-1][1:] = [number]
-        else:
-            found.append([number])
-    return ", ".join("-".join(map(str, span)) for span in found)
+    return condense(numbers).replace(",", ", ")
 
 
 def _title(plan: Plan) -> str:
     return plan.title or "Sweep"
 
 
-def _settings(job: Job, settings: dict[str, str]) -> str:
-    return " ".join(f"{name}={value}" for name, value in settings.items()) or job.directory
+def _table(*names: str) -> Table:
+    return Table(*(Column(name, overflow="fold") for name in names), box=box.SIMPLE_HEAD)
 
 
 def _near(path: Path | None) -> str:

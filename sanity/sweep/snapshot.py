@@ -48,8 +48,8 @@ class Snapshot:
         rest = [path for path in sys.path if os.path.realpath(path) != live]
         own = [] if self.config_dir is None else [str(self.config_dir)]
         sys.path[:] = [*first, *rest, *own]
-        before = os.environ.get("PYTHONPATH")
-        os.environ["PYTHONPATH"] = os.pathsep.join([*first, *([before] if before else [])])
+        paths = [*first, os.environ.get("PYTHONPATH")]
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
         os.environ.setdefault(HOME, str(PROJECT))
         _read_from(loader, {"main": self.code / "conf", "command-line": self.config_dir})
 
@@ -64,7 +64,10 @@ def take(directory: Path, config_dir: Path | None, modules: Iterable[Located]) -
     links: dict[str, Path] = {}
     for name, path in _own(config_dir, modules):
         (copies if path.suffix in CODE and path.is_file() else links)[name] = path
-    contents = {name: _content(path) for name, path in copies.items()}
+    contents = {  # of modules, as this process has loaded them or will
+        name: sources.source(path) if path.suffix == ".py" else path.read_bytes()
+        for name, path in copies.items()
+    }
     digest = hashlib.sha256()
     for name, content in sorted(contents.items()):
         digest.update(f"{name}\0".encode() + content + b"\0")
@@ -76,7 +79,8 @@ def take(directory: Path, config_dir: Path | None, modules: Iterable[Located]) -
     first = [target, target / "sweeps", target / LIB]
     if config_dir is None:
         return Snapshot(target, None, tuple(first))
-    if config_dir.resolve() in _on_pythonpath():
+    on_pythonpath = os.environ.get("PYTHONPATH", "").split(os.pathsep)  # by the user's own wish
+    if config_dir.resolve() in (Path(path).resolve() for path in on_pythonpath):
         first.append(target / OWN)
     sharing.make_directory(target / OWN)
     return Snapshot(target, target / OWN, tuple(first))
@@ -94,11 +98,6 @@ def _write(target: Path, contents: dict[str, bytes], links: dict[str, Path]) -> 
         sharing.make_directory((partial / name).parent)
         (partial / name).symlink_to(path.absolute())
     partial.rename(target)
-
-
-def _content(path: Path) -> bytes:
-    """A file's bytes; of a module, those that this process has loaded or will load."""
-    return sources.source(path) if path.suffix == ".py" else path.read_bytes()
 
 
 def _project() -> Iterator[tuple[str, Path]]:
@@ -173,11 +172,6 @@ def _has_code(directory: Path, reached: Collection[Path]) -> bool:
     )
 
 
-def _on_pythonpath() -> set[Path]:
-    """The directories in which Python looks by the user's own wish."""
-    return {Path(path).resolve() for path in os.environ.get("PYTHONPATH", "").split(os.pathsep)}
-
-
 def _read_from(loader: ConfigLoader, places: dict[str, Path | None]) -> None:
     """Let Hydra find YAML files in other directories, by who has named the present ones.
 
@@ -186,14 +180,10 @@ def _read_from(loader: ConfigLoader, places: dict[str, Path | None]) -> None:
     search, repository = loader.get_search_path(), getattr(loader, "repository", None)
     if repository is None:
         return
+    conf = os.path.realpath(PROJECT / "conf")
     for element in search.get_path():
         place = places.get(str(element.provider))
-        is_ours = element.provider != "main" or _is_conf(str(element.path))
-        if place is not None and is_ours:
+        path = os.path.realpath(str(element.path).removeprefix("file://"))
+        if place is not None and (element.provider != "main" or path == conf):  # no --config-path
             element.path = f"file://{place.absolute()}"  # as Hydra reads it: nothing is decoded
     repository.initialize_sources(search)
-
-
-def _is_conf(path: str) -> bool:
-    """Whether it is this project's own directory of YAML files, and no --config-path."""
-    return os.path.realpath(path.removeprefix("file://")) == os.path.realpath(PROJECT / "conf")

@@ -1,5 +1,7 @@
 """Where each job of a sweep stands, from its record, the store and the cluster's queue."""
 
+import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,13 +13,25 @@ from sanity.core.files import printable, read_json
 from sanity.stages.stage import StageId
 from sanity.sweep import scheduler
 from sanity.sweep.plan import Job
-from sanity.sweep.position import Position
 from sanity.sweep.scheduler import Active, Poll
 from sanity.sweep.sweep import Sweep
 
 Word = Literal["done", "running", "pending", "failed", "missing"]
 WORDS: tuple[Word, ...] = ("done", "running", "pending", "failed", "missing")
 """``missing``: neither run nor submitted yet. The same command again starts it."""
+
+
+TAIL = 4096  # bytes; a line of figures has a few hundred
+
+
+@dataclass(frozen=True)
+class Position:
+    """The last epoch that has ended: its stage, its number from 1, its seconds, the accuracy."""
+
+    stage: str
+    epoch: int
+    seconds: float
+    accuracy: float
 
 
 @dataclass(frozen=True)
@@ -70,9 +84,8 @@ def count(states: Sequence[State]) -> dict[Word, int]:
 
 def log_in(directory: Path) -> Path | None:
     """The file in which a run itself tells what happens."""
-    return next(
-        (path for path in (directory / "output.log", directory / "run.log") if path.exists()), None
-    )
+    paths = (directory / "output.log", directory / "run.log")
+    return next((path for path in paths if path.exists()), None)
 
 
 @dataclass(frozen=True)
@@ -89,7 +102,9 @@ class _Evidence:
         there = job.directory.split("/")[0] in self.present
         log = self.poll.log(job.number) or log_in(directory)
         record = _record(directory) if there else None
-        if record and record.status == "completed" and _is_of(record, job):
+        # One that ran on older code has other keys than those that were planned.
+        is_of_job = record and (not job.stages or job.stages[-1].key in record.keys)
+        if record and record.status == "completed" and is_of_job:
             return State(job, "done", log=log, metrics=record.metrics)
         if active := self.poll.active.get(job.number):
             if active.runs:
@@ -127,10 +142,8 @@ class _Evidence:
     def _wait(self, job: Job, active: Active, log: Path | None) -> tuple[str, Path | None]:
         """Why a job is not started yet, and where to look: also at the stage that it waits for."""
         for key in self.sweep.plan.needs(job) if active.for_stage else ():
-            stage, name = (
-                self.poll.active.get(key),
-                f"{self.sweep.plan.shared[key].stage.name} {key}",
-            )
+            stage = self.poll.active.get(key)
+            name = f"{self.sweep.plan.shared[key].stage.name} {key}"
             if stage and stage.runs:
                 return f"for its {name}, which is running", self._log_of_stage(key)
             if stage and not stage.is_ordinary:
@@ -155,6 +168,19 @@ def is_running(directory: Path) -> bool:
         return False
 
 
+def position(directory: Path) -> Position | None:
+    """Where the run in ``directory`` stands; None before its first epoch has ended."""
+    try:
+        with (directory / "metrics.jsonl").open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
+            whole = file.read().rpartition(b"\n")[0]  # the last line may be half-written
+        line = printable(json.loads(whole.rpartition(b"\n")[2]))
+        stage, epoch = str(line["stage"]), int(line["epoch"]) + 1
+        return Position(stage, epoch, float(line["seconds"]), float(line["test_accuracy"]))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
 @dataclass(frozen=True)
 class _Record:
     """What a job's record says of how it ended; ``keys`` are those of its stages."""
@@ -174,8 +200,3 @@ def _record(directory: Path) -> _Record | None:
         return _Record(str(record["status"]), str(record.get("reason", "")), keys, {**metrics})
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-
-
-def _is_of(record: _Record, job: Job) -> bool:
-    """Whether the record is of the job as planned, not of one that ran on older code."""
-    return not job.stages or job.stages[-1].key in record.keys

@@ -4,21 +4,19 @@ Written before anything is started and read by everything that comes later, so t
 followed, collected and gone on with after its parent has died.
 """
 
-import contextlib
 import dataclasses
-import hashlib
 import json
 import logging
 import socket
 import time
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from sanity.core import locks, sharing
 from sanity.core.errors import SweepError
-from sanity.core.files import read_json, sweep_up, write_json
+from sanity.core.files import digest, read_json, sweep_up, write_json
 from sanity.stages.stage import StageId
 from sanity.store.notes import SWEEPS, changing, hint_at_sharing, sweep_note
 from sanity.sweep import reading
@@ -108,12 +106,6 @@ class Sweep:
         sweep_up(note)
         write_json(note, content)
 
-    @property
-    def jobs_config_dir(self) -> str | None:
-        """The configuration directory that jobs are given: a copy, as soon as there is one."""
-        copy = self.code.config_dir if self.code else None
-        return str(copy) if copy else self.config_dir
-
     def directory_of(self, job: Job) -> Path:
         """Where a job runs and leaves its record."""
         return self.directory / job.directory
@@ -176,18 +168,16 @@ class Sweep:
     def _noted(self) -> list[Submission]:
         return [Submission(**one) for one in reading.submissions(self._submissions)]
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> AbstractContextManager[None]:
         """Keep other processes from starting jobs of this sweep; waits while one does."""
         what = f"the sweep in {self.directory} is being started"
-        with locks.held(self.directory / ".lock", what):
-            yield
+        return locks.held(self.directory / ".lock", what)
 
 
 def identity_of(plan: Plan) -> str:
     """What two sweeps have in common that ask for the same: their jobs and all keys."""
     jobs = [[sorted(job.overrides), [stage.key for stage in job.stages]] for job in plan.jobs]
-    return hashlib.sha256(json.dumps(jobs).encode()).hexdigest()[:20]
+    return digest(jobs)[:20]
 
 
 def read(directory: Path) -> Sweep:
@@ -199,21 +189,18 @@ def read(directory: Path) -> Sweep:
 def earlier(store_dir: Path, identity: str) -> Path | None:
     """The directory in which the same sweep was started before, if it is still there."""
     for directory in reversed(known(store_dir, f"{identity}*.json")):
-        with contextlib.suppress(SweepError):
+        with suppress(SweepError):
             if read(directory).identity == identity:
                 return directory
     return None
 
 
 def known(store_dir: Path, notes: str = "*.json") -> list[Path]:
-    """The directories of all sweeps that used this store and still exist, oldest first.
-
-    ``notes`` is the pattern of names of the notes to look at.
-    """
+    """The directories of all sweeps that used this store and still exist, oldest first."""
     found = []
     for note in (store_dir / SWEEPS).glob(notes):
         directory = reading.noted_directory(note)
-        with contextlib.suppress(OSError):  # a sweep that this user may not look at
+        with suppress(OSError):  # a sweep that this user may not look at
             if directory is not None and (directory / NAME).exists():
                 found.append((note.stat().st_mtime, directory))
     return [directory for _, directory in sorted(found)]

@@ -8,9 +8,8 @@ from sanity.core import locks
 from sanity.record.record import LOCK
 from sanity.store import Store
 from sanity.sweep.plan import Job
-from sanity.sweep.position import Position, position
 from sanity.sweep.scheduler import Poll
-from sanity.sweep.states import State, in_store, is_running, log_in
+from sanity.sweep.states import Position, State, in_store, is_running, log_in, position
 from sanity.sweep.sweep import Sweep
 
 

@@ -16,7 +16,7 @@ from sanity.core.files import write_json
 from sanity.record.record import exclusive
 from sanity.store import Store, Work, maintenance, notes, save_tensors
 from sanity.store.notes import Note
-from sanity.store.users import users
+from sanity.store.users import UNKNOWN, users
 
 ALICE, BOB, GROUP = 54321, 54322, 54320  # users without a name: the system need not know them
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become two users")
@@ -206,7 +206,7 @@ def test_a_colleague_reuses_goes_on_with_and_cleans_what_one_has_left(shared: Pa
 
     def clean() -> None:
         items = maintenance.inventory(store)
-        removed, failed = maintenance.remove(store, items, lambda: users(shared).without_unknown())
+        removed, failed = maintenance.remove(store, items, lambda: users(shared).without({UNKNOWN}))
         assert (len(removed), failed) == (2, [])
         assert not (shared / ".trash").exists()
 

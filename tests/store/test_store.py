@@ -185,7 +185,7 @@ def test_anybodys_store_is_warned_of_once(tmp_path: Path, caplog: pytest.LogCapt
     assert caplog.text.count("anyone may write to store_dir=") == 1
     caplog.clear()
     (tmp_path / "public").chmod(0o755)
-    store_module.store._warn_of_strangers.cache_clear()
+    store_module.store.warn_once.cache_clear()
     Store(tmp_path / "public").open()
     assert caplog.text == ""
 

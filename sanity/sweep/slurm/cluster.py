@@ -59,9 +59,8 @@ def require() -> None:
 
 def limits() -> Limits:
     """What the cluster accepts: its configuration and, with accounting, the user's association."""
-    config = dict(
-        re.findall(r"^(\w+)\s*=\s*(\S+)", _ask("scontrol", "show", "config"), re.MULTILINE)
-    )
+    text = _ask("scontrol", "show", "config")
+    config = dict(re.findall(r"^(\w+)\s*=\s*(\S+)", text, re.MULTILINE))
     array = int(config.get("MaxArraySize", DEFAULT_ARRAY))
     # MaxArraySize is one more than the largest index; 0 means that there are no arrays.
     known = int(config["MaxJobCount"]) if "MaxJobCount" in config else None
@@ -212,12 +211,11 @@ def environment(variables: Mapping[str, str]) -> dict[str, str]:
     A user's own defaults (a partition, a format) must not hide jobs. Those of a job that this
     process itself runs in are about that job; outside of one they are the user's own.
     """
-    inside = OF_A_JOB if "SLURM_JOB_ID" in variables else ()
+    left_out = (*DEFAULTS, *OF_A_JOB) if "SLURM_JOB_ID" in variables else DEFAULTS
     kept = {
         name: text
         for name, text in variables.items()
-        if not name.startswith((*DEFAULTS, *inside)) and name not in NOT_OURS
+        if name == "SLURM_CONF" or not (name.startswith(left_out) or name in NOT_OURS)
     }
-    kept |= {name: variables[name] for name in ("SLURM_CONF",) if name in variables}
     # Without it squeue shortens the list of an array's pending tasks.
     return kept | {"SLURM_BITSTR_LEN": "0"}

@@ -56,7 +56,7 @@ def wait(submitter: Submitter, waiting: list[Job], progress: Progress) -> list[S
             waiting = _submit_more(submitter, waiting, queue)
         before, stages = stages, sum(isinstance(key, str) for key in active)
         if submitter.width is not None and stages != before:
-            rebalance(sweep.latest(), queue, submitter.width)
+            rebalance(sweep, queue, submitter.width)
         time.sleep(min(15.0, 1.0 + len(sweep.plan.jobs) / 500))
 
 
@@ -64,8 +64,8 @@ def _tell_waits(
     active: Mapping[int | str, str], queue: Mapping[str, QueuedJob], told: Collection[str]
 ) -> set[str]:
     """Say for what jobs wait that may never come; once for each of SLURM's words, given back."""
-    pending = {key: queue[one] for key, one in active.items() if queue[one].state == "PENDING"}
-    reasons = {key: ticket.reason for key, ticket in pending.items()}
+    jobs = {key: queue[one] for key, one in active.items()}
+    reasons = {key: job.reason for key, job in jobs.items() if job.state == "PENDING"}
     fresh: dict[str, list[int | str]] = {}
     for key, reason in reasons.items():
         if not waits.is_ordinary(reason) and waits.word(reason) not in told:
@@ -154,11 +154,8 @@ def _drop_held(array_name: str, active: dict[int | str, str]) -> None:
 
     By its name: the parent may have died before it could note the ids.
     """
-    held = {
-        one
-        for one, ticket in cluster.queue(f"--name={array_name}").items()
-        if ticket.active and ticket.reason == "JobHeldUser"
-    }
+    queue = cluster.queue(f"--name={array_name}")
+    held = {one for one, job in queue.items() if job.active and job.reason == "JobHeldUser"}
     cluster.cancel(sorted(held))
     for key in [key for key, one in active.items() if one in held]:
         del active[key]

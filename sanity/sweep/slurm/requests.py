@@ -36,36 +36,37 @@ def validate(settings: Mapping[str, Any], prefix: str = "hydra.launcher") -> Non
         if name.replace("_", "-") in ONE:
             _check_one(label, value)
         elif name in WHOLE:
-            _check_whole(label, value, WHOLE[name], null=name not in NEEDED)
-        elif name == "mem_gb" and value is not None and not (_is_number(value) and value > 0):
-            raise ConfigError(f"{label}: must be a number of GB, or null")
-        elif name == "wait" and not isinstance(value, bool):
-            raise ConfigError(f"{label}: must be true or false")
-        elif name == "setup" and value is not None and not _is_texts(value):
-            raise ConfigError(f'{label}: must be a list of shell lines, e.g. ["module load cuda"]')
+            least, or_null = WHOLE[name], "" if name in NEEDED else ", or null"
+            fits = _is_number(value) and value % 1 == 0 and value >= least
+            _require(fits or bool(value is None and or_null), label, f"be {least} or more{or_null}")
+        elif name == "mem_gb":
+            fits = value is None or (_is_number(value) and value > 0)
+            _require(fits, label, "be a number of GB, or null")
+        elif name == "wait":
+            _require(isinstance(value, bool), label, "be true or false")
+        elif name == "setup":
+            texts = isinstance(value, list) and all(isinstance(line, str) for line in value)
+            what = 'be a list of shell lines, e.g. ["module load cuda"]'
+            _require(value is None or texts, label, what)
         elif name == "additional_parameters":
-            if not isinstance(value, Mapping | None):
-                raise ConfigError(
-                    f"{label}: must map options of sbatch to values, e.g. {{nice: 100}}"
-                )
+            what = "map options of sbatch to values, e.g. {nice: 100}"
+            _require(isinstance(value, Mapping | None), label, what)
             _check_options(f"{prefix}.{name}", value or {})
         elif name == "stage":
-            if not isinstance(value, Mapping | None):
-                raise ConfigError(f"{label}: must map settings to values, e.g. {{mem_gb: 32}}")
+            what = "map settings to values, e.g. {mem_gb: 32}"
+            _require(isinstance(value, Mapping | None), label, what)
             validate(value or {}, f"{prefix}.stage")
 
 
 def validate_directory(directory: Path) -> None:
     """Raise ConfigError for a sweep's directory that SLURM or submitit would take for another."""
     name = str(directory)
-    found = MEANINGFUL.search(name)
-    if found is None and name.isprintable():
-        return
-    what = "control characters" if found is None else found[0]
-    raise ConfigError(
-        f"hydra.sweep.dir={as_line(name)}: must not contain {what} with hydra/launcher=slurm, "
-        "where that is more than a part of a name; choose another directory"
-    )
+    if (found := MEANINGFUL.search(name)) or not name.isprintable():
+        raise ConfigError(
+            f"hydra.sweep.dir={as_line(name)}: must not contain "
+            f"{found[0] if found else 'control characters'} with hydra/launcher=slurm, "
+            "where that is more than a part of a name; choose another directory"
+        )
 
 
 def _check_options(label: str, options: Mapping[str, Any]) -> None:
@@ -76,30 +77,22 @@ def _check_options(label: str, options: Mapping[str, Any]) -> None:
             raise ConfigError(f"{label}.{name}={value}: is the sweep's own to set; leave it out")
         if option in ONE:
             _check_one(f"{label}.{name}={value}", value)
-        if value is not True and not _is_number(value) and not isinstance(value, str):
-            raise ConfigError(
-                f"{label}.{name}={value}: must be a text, a number or true; several names are one "
-                "text, as in {export: 'HOME,PATH'}"
-            )
-        if isinstance(value, str) and not value.isprintable():
-            raise ConfigError(f"{label}.{name}={as_line(value)}: must be one line")
+        what = "be a text, a number or true; several names are one text, as in "
+        what += "{export: 'HOME,PATH'}"
+        fits = value is True or _is_number(value) or isinstance(value, str)
+        _require(fits, f"{label}.{name}={value}", what)
+        one_line = not isinstance(value, str) or value.isprintable()
+        _require(one_line, f"{label}.{name}={as_line(value)}", "be one line")
 
 
 def _check_one(label: str, value: Any) -> None:
-    if value is not None and value != 1:
-        raise ConfigError(f"{label}: must be 1; a job is one process, which others would repeat")
+    _require(value in (None, 1), label, "be 1; a job is one process, which others would repeat")
 
 
-def _check_whole(label: str, value: Any, least: int, *, null: bool) -> None:
-    if value is None and null:
-        return
-    if not _is_number(value) or value % 1 != 0 or value < least:
-        raise ConfigError(f"{label}: must be {least} or more{', or null' if null else ''}")
+def _require(fits: bool, label: str, what: str) -> None:
+    if not fits:
+        raise ConfigError(f"{label}: must {what}")
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(line, str) for line in value)

@@ -8,7 +8,7 @@ SBATCH_TIMELIMIT (which win over those in a script).
 import os
 import re
 import shlex
-import uuid
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,26 +46,22 @@ def sbatch(
 
     executor = _executor(folder, parameters, len(tasks))
     folder.mkdir(parents=True, exist_ok=True)
-    token = uuid.uuid4().hex
-    pickles = [folder / f".{token}_{index}.pkl" for index in range(len(tasks))]
-    script = folder / f".{token}.sh"
-    try:
+    # Nothing is left of what is not submitted; what is must not fail for want of tidiness.
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".", ignore_cleanup_errors=True) as place:
+        script = Path(place, "job.sh")
+        pickles = [Path(place, f"{n}.pkl") for n in range(len(tasks))]
         for task, path in zip(tasks, pickles, strict=True):
             submission = DelayedSubmission(task)
             submission.set_timeout(executor.parameters["time"], max_num_timeout)
             submission.dump(path)
         command = f"{executor.python} -u -m {submitted.__name__} {shlex.quote(str(folder))}"
-        text = executor._make_submission_file_text(command, token)
+        text = executor._make_submission_file_text(command, "")
         script.write_text(text, encoding="utf-8")
         main = _submit(script, options_of(text))
-    except BaseException:
-        for path in (script, *pickles):
-            path.unlink(missing_ok=True)
-        raise
-    ids = [main] if len(tasks) == 1 else [f"{main}_{index}" for index in range(len(tasks))]
-    for path, one in zip(pickles, ids, strict=True):
-        path.rename(submitted.task_file(folder, one))
-    script.rename(folder / f"{main}_submission.sh")
+        ids = [main] if len(tasks) == 1 else [f"{main}_{n}" for n in range(len(tasks))]
+        for path, one in zip(pickles, ids, strict=True):
+            path.rename(submitted.task_file(folder, one))
+        script.rename(folder / f"{main}_submission.sh")
     return ids
 
 
@@ -122,13 +118,9 @@ def _submit(script: Path, options: Sequence[str]) -> str:
     code, output, errors = cluster.call("sbatch", "--parsable", *options, str(script))
     if code == 0 and (match := re.match(r"\d+", output)):
         return match[0]
-    reason = _reason(errors or output)
+    lines = (errors or output).splitlines()
+    own = [line for line in lines if "sbatch:" in line or "error" in line.lower()]
+    reason = as_line((own or lines or ["sbatch failed"])[-1])
     if FULL.search(errors):
         raise Full(reason)
     raise SweepError(f"hydra/launcher=slurm: {reason}")
-
-
-def _reason(message: str) -> str:
-    """sbatch's own line of what is wrong."""
-    lines = [line for line in message.splitlines() if "sbatch:" in line or "error" in line.lower()]
-    return as_line((lines or message.splitlines() or ["sbatch failed"])[-1])

@@ -5,17 +5,20 @@ what they leave of the width. It is set anew by whoever waits for the sweep and,
 works when nobody does, by jobs as they start.
 """
 
-import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from submitit.helpers import Checkpointable
 
 from sanity.core.errors import SweepError
+from sanity.core.files import digest
 from sanity.sweep.job import Task
 from sanity.sweep.slurm import cluster
 from sanity.sweep.slurm.cluster import QueuedJob
+from sanity.sweep.slurm.scheduler import active_ids
+from sanity.sweep.sweep import Sweep, read
 
 log = logging.getLogger(__name__)
 
@@ -25,14 +28,9 @@ def lanes(stages: int, width: int | None) -> int:
     return max(1, stages if width is None else min(stages, width - 1))
 
 
-def rebalance(
-    submitted: Mapping[int | str, str], queue: Mapping[str, QueuedJob], width: int
-) -> bool:
-    """Give the sweep's arrays what its stages leave of ``width``; True where that is all of it.
-
-    ``submitted`` are the ids by job number or stage key.
-    """
-    active = {key: one for key, one in submitted.items() if (t := queue.get(one)) and t.active}
+def rebalance(sweep: Sweep, queue: Mapping[str, QueuedJob], width: int) -> bool:
+    """Give the sweep's arrays what its stages leave of ``width``; True where that is all of it."""
+    active = active_ids(sweep, queue)
     stages = sum(isinstance(key, str) for key in active)
     left = max(1, width - lanes(stages, width)) if stages else width
     for array in {one.split("_")[0] for one in active.values() if "_" in one}:
@@ -41,7 +39,7 @@ def rebalance(
 
 
 @dataclass(frozen=True)
-class Throttled:
+class Throttled(Checkpointable):
     """A job's task that, when it starts, takes up the room that stages have left."""
 
     task: Task
@@ -51,23 +49,11 @@ class Throttled:
     def __call__(self) -> None:
         """Set the sweep's throttle, which is no reason to fail, and run the job."""
         try:
-            self._rebalance()
+            sweep = read(self.sweep)
+            stages = digest([key for key in sweep.latest() if isinstance(key, str)])
+            done = sweep.cluster_directory / f".unthrottled-{stages[:12]}"
+            if not done.exists() and rebalance(sweep, cluster.queue(), self.width):
+                done.touch()  # the jobs that follow need not ask
         except SweepError as error:
             log.warning("the sweep's throttle stays as it is: %s", error)
         self.task()
-
-    def checkpoint(self, *_: Any, **__: Any) -> Any:
-        """What submitit queues again before a time limit."""
-        from submitit.helpers import DelayedSubmission
-
-        return DelayedSubmission(self)
-
-    def _rebalance(self) -> None:
-        from sanity.sweep.sweep import read
-
-        sweep = read(self.sweep)
-        submitted = sweep.latest()
-        stages = hashlib.sha256(repr([key for key in submitted if isinstance(key, str)]).encode())
-        done = sweep.cluster_directory / f".unthrottled-{stages.hexdigest()[:12]}"
-        if not done.exists() and rebalance(submitted, cluster.queue(), self.width):
-            done.touch()  # the jobs that follow need not ask
