@@ -68,13 +68,11 @@ def clean(store: Store, options: argparse.Namespace) -> int:
     going = unused(items, found)
     failed: list[tuple[Item, str]] = []
     if options.yes:
-        if found.unreadable:
-            raise StoreError(
-                f"{found.unreadable[0]}: cannot be read, so that nobody knows what it uses: mend "
-                "or remove it; nothing was removed"
-            )
+        _all_known(found)
         with bar("clean", len(going)) as shown:
-            going, failed = remove(store, going, lambda: _users(store, options), shown.advance)
+            going, failed = remove(
+                store, going, lambda: _all_known(_users(store, options)), shown.advance
+            )
     if options.json:
         print(json.dumps([show.to_json(item, found) for item in going], indent=2))
     else:
@@ -109,6 +107,16 @@ def _users(store: Store, options: argparse.Namespace) -> Users:
     if options.gone:
         found = found.without(found.elsewhere)
     return found.without({UNKNOWN}) if options.earlier else found
+
+
+def _all_known(found: Users) -> Users:
+    """The same users; raises StoreError where not everybody could be asked."""
+    if found.unreadable:
+        raise StoreError(
+            f"{found.unreadable[0]}: cannot be read, so that nobody knows what it uses: mend or "
+            "remove it; nothing more is removed"
+        )
+    return found
 
 
 def _parser() -> argparse.ArgumentParser:

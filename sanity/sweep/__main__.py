@@ -75,7 +75,7 @@ def cancel(options: argparse.Namespace) -> int:
 
 
 def listing(options: argparse.Namespace) -> int:
-    """One line a sweep: when, how many jobs are done, what it asks, where it lies."""
+    """One line a sweep: when, how many jobs it has, what it asks, where it lies."""
     found = sweeps.known(store_dir(options.store_dir))
     if not found:
         echo(f"no sweep used {store_dir(options.store_dir)}")

@@ -16,7 +16,7 @@ from damaging import flip_a_bit
 from resuming import Stopped, disturb
 
 from sanity import pipeline
-from sanity.core import locks
+from sanity.core import locks, sharing
 from sanity.core.errors import StoreError
 from sanity.core.files import digest
 from sanity.store import Store, maintenance
@@ -372,6 +372,32 @@ def test_where_something_cannot_be_read_nothing_is_removed(
     assert main(["list", *places]) == 0
     assert "not to be read: " in capsys.readouterr().out
     assert len(inventory(store)) == 1
+
+
+def test_a_note_that_is_damaged_while_a_clean_is_under_way_ends_it(
+    run: Run, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a batch that follows would have removed stays."""
+    for seed in range(2):
+        shutil.rmtree(run("pruner=random", f"seed={seed}")["directory"])
+    there = run("pruner=random", "seed=2")
+    store_dir = Path(there["config"]["store_dir"])
+    monkeypatch.setattr(maintenance, "BATCH", 1)
+    removed: list[Path] = []
+
+    def remove(path: Path) -> str:
+        removed.append(path)
+        for note in (store_dir / ".runs").glob("*.jsonl"):
+            note.write_text("\x00 no note\n")
+        return sharing_remove(path)
+
+    sharing_remove = sharing.remove
+    monkeypatch.setattr(sharing, "remove", remove)
+    before = len(inventory(Store(store_dir)))
+    assert main(["clean", "--yes"]) == 1
+    assert "nothing more is removed" in capsys.readouterr().err
+    assert len(removed) == 1
+    assert len(inventory(Store(store_dir))) == before - 1
 
 
 def test_links_are_followed_once(

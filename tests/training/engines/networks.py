@@ -30,7 +30,7 @@ class Preactivation(Network):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.stem(x)
-        x = self.inner(F.relu(self.norm(x))) + x
+        x = self.inner(F.relu(self.norm(x))).add(x)
         x = self.down(x).add(self.around(x))
         x = self.last(self.pool(self.wide(x.relu())))
         return self.head(torch.flatten(x.mean((2, 3), keepdim=True), 1))
@@ -51,7 +51,7 @@ def network(name: str) -> tuple[nn.Module, Shape]:
     with torch.no_grad():
         for parameter in found.parameters():
             if parameter.ndim < 4:  # biases, norms and the head: as if they had learned
-                parameter += 0.3 * torch.randn(parameter.shape, generator=random)
+                parameter.add_(torch.randn(parameter.shape, generator=random), alpha=0.3)
     return found, found.input_shape
 
 
