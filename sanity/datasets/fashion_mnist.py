@@ -66,10 +66,9 @@ def parse_idx(content: bytes, dimensions: int) -> Tensor:
 
 
 def _read_split(prefix: str, raw: Path) -> Examples:
-    names = (f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte")
     try:
-        images = parse_idx(_content(names[0], raw), dimensions=3)
-        labels = parse_idx(_content(names[1], raw), dimensions=1)
+        images = parse_idx(_content(f"{prefix}-images-idx3-ubyte", raw), dimensions=3)
+        labels = parse_idx(_content(f"{prefix}-labels-idx1-ubyte", raw), dimensions=1)
     except ValueError as error:
         raise DataError(f"fashion_mnist: the {prefix} files are wrong ({error})") from None
     return Examples(images.unsqueeze(-1), labels.to(torch.int64), num_classes=10)

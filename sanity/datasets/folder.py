@@ -14,7 +14,7 @@ from sanity.core.errors import ConfigError, DataError, as_line, reason
 from sanity.data.decoding import REVISION, Form
 from sanity.data.foreign import read_file
 from sanity.data.images import read_images
-from sanity.data.order import fixed_order
+from sanity.data.order import in_fixed_order
 from sanity.data.tree import Tree, list_classes, list_tree
 from sanity.datasets.base import Dataset, Examples
 
@@ -82,8 +82,7 @@ class Folder(Dataset):
 
     def original(self, split: str, index: int) -> str | None:
         """The file of a packed image, as long as the tree is what was packed."""
-        files = self._tree().files[split]
-        return files[int(fixed_order(len(files))[index])][0]
+        return in_fixed_order(self._tree().files[split])[index][0]
 
     def read(self, data_dir: Path) -> dict[str, Examples]:
         """Decode all images, in a fixed random order: the first half is to be a random half."""
@@ -94,7 +93,7 @@ class Folder(Dataset):
                 f"{len(tree.classes)} classes; leave it null"
             )
         read = read_images(
-            {split: _shuffled(files) for split, files in tree.files.items()},
+            {split: in_fixed_order(files) for split, files in tree.files.items()},
             lambda name: read_file(Path(name), FILE_BYTES),
             Form(self.channels, self.image_size, self.background),
             len(tree.classes),
@@ -116,7 +115,3 @@ def _disk_errors() -> Iterator[None]:
         yield
     except OSError as error:
         raise DataError(f"{as_line(error.filename)} cannot be read ({reason(error)})") from None
-
-
-def _shuffled(files: list[tuple[str, int]]) -> list[tuple[str, int]]:
-    return [files[i] for i in fixed_order(len(files)).tolist()]

@@ -13,7 +13,7 @@ from sanity.data.decoding import Form
 from sanity.data.fetch import fetch
 from sanity.data.foreign import files_below, read_file
 from sanity.data.images import read_images
-from sanity.data.order import fixed_order
+from sanity.data.order import in_fixed_order
 from sanity.datasets.base import Dataset, Examples
 
 ROOT = "tiny-imagenet-200"
@@ -85,7 +85,7 @@ def list_splits(original: Original) -> dict[str, list[tuple[str, int]]]:
             continue
         raise DataError(f"{original.place}: {ANNOTATIONS} {problem}; {AGAIN}")
     train = [(match[0], numbers[match[1]]) for match in found]
-    return {"train": _shuffled(train), "test": _shuffled(sorted(test.items()))}
+    return {"train": in_fixed_order(train), "test": in_fixed_order(sorted(test.items()))}
 
 
 def _annotations(original: Original) -> list[str]:
@@ -95,10 +95,6 @@ def _annotations(original: Original) -> list[str]:
         raise DataError(
             f"{original.place}: {ANNOTATIONS} cannot be read ({as_line(error)}): {AGAIN}"
         ) from None
-
-
-def _shuffled(files: list[tuple[str, int]]) -> list[tuple[str, int]]:
-    return [files[i] for i in fixed_order(len(files)).tolist()]
 
 
 @contextmanager
