@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterable
 
 from hydra.core.override_parser.overrides_parser import OverridesParser, create_functions
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, Quote, QuotedString
 
 from sanity.core.config import absolute
 from sanity.core.errors import one_line
@@ -47,9 +47,7 @@ def quoted(value: str) -> str:
     """``value`` as Hydra's grammar wants it on the right of an ``=``."""
     if SAFE.fullmatch(value):
         return value
-    escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)
-    trailing = len(escaped) - len(escaped.rstrip("\\"))
-    return f"'{escaped}{chr(92) * trailing}'"
+    return QuotedString(value, Quote.single).with_quotes()
 
 
 def unreadable(override: str) -> str:
@@ -206,6 +204,6 @@ def _advice(key: str, value: str) -> str:
 def for_shell(key: str, value: str) -> str:
     """``key`` with ``value`` as a text, in quotes for Hydra and in others for the shell."""
     if "'" not in value and '"' not in value:
-        return f"'{key}=\"{value}{chr(92) * (len(value) - len(value.rstrip(chr(92))))}\"'"
+        return f"'{key}={QuotedString(value, Quote.double).with_quotes()}'"
     inside = f"{key}={quoted(value)}"
     return shlex.quote(inside) if re.search(r'["$`!]|\\(?!\')', inside) else f'"{inside}"'

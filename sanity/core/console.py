@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from rich.console import Console, RenderableType
 from rich.highlighter import NullHighlighter
@@ -24,11 +24,6 @@ from sanity.core.output import take_any_text
 class _Stderr:
     """What is complained about; once nobody can read it any more, training goes on all the same."""
 
-    @property
-    def encoding(self) -> str:
-        """That of stderr as it is now: bars are drawn with what it has."""
-        return getattr(self._real, "encoding", None) or "utf-8"
-
     def write(self, text: str) -> int:
         """Write to stderr as it is now, which may be a pipe or a terminal that was closed."""
         with suppress(OSError):
@@ -40,13 +35,9 @@ class _Stderr:
         with suppress(OSError):
             self._real.flush()
 
-    def isatty(self) -> bool:
-        """Whether a person looks at it."""
-        return self._real.isatty()
-
-    def fileno(self) -> int:
-        """For the size of the terminal."""
-        return self._real.fileno()
+    def __getattr__(self, name: str) -> Any:
+        """Its encoding, terminal and size are those of stderr as it is now."""
+        return getattr(self._real, name)
 
     @property
     def _real(self) -> IO[str]:

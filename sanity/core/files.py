@@ -20,6 +20,14 @@ DISK_ERRORS = {
 """What the system says of a full, read-only, failing, vanished or forbidden disk."""
 
 
+def expanded(path: str | Path) -> Path:
+    """A path as it is meant; ``~`` of a user whom nobody knows is a name like any other."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
 def sha256(path: Path) -> str:
     """The hex digest of a file's contents."""
     with path.open("rb") as file:

@@ -67,7 +67,8 @@ def hold() -> Iterator[Held]:
     Ignored signals stay ignored. Python lets only the main thread do this: elsewhere nothing is
     held. What is pending at the end of the block is delivered, unless the program ends anyway.
     """
-    found = {number: signal.getsignal(number) for number in HELD} if _in_main_thread() else {}
+    in_main = threading.current_thread() is threading.main_thread()
+    found = {number: signal.getsignal(number) for number in HELD} if in_main else {}
     # None: set by something other than Python, which could not be asked to act later.
     previous = {n: handler for n, handler in found.items() if handler not in (signal.SIG_IGN, None)}
     held = Held(previous)
@@ -86,7 +87,3 @@ def hold() -> Iterator[Held]:
             signal.signal(number, handler)
         if not ending:
             held.deliver()
-
-
-def _in_main_thread() -> bool:
-    return threading.current_thread() is threading.main_thread()

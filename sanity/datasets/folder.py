@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from sanity.core.config import typed_from
 from sanity.core.errors import ConfigError, DataError, as_line, reason
+from sanity.core.files import expanded
 from sanity.data.decoding import REVISION, Form
 from sanity.data.foreign import read_file
 from sanity.data.images import read_images
@@ -46,10 +47,7 @@ class Folder(Dataset):
     @property
     def root(self) -> Path:
         """The tree's absolute path."""
-        try:
-            return typed_from() / Path(self.path).expanduser()
-        except RuntimeError:  # ~ of a user whom nobody knows: there is no such directory
-            return typed_from() / self.path
+        return typed_from() / expanded(self.path)
 
     @property
     def packed_as(self) -> str:

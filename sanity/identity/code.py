@@ -16,7 +16,7 @@ from typing import Any
 
 from sanity.core.config import typed_from
 from sanity.core.errors import ChangedError, ConfigError
-from sanity.core.files import sha256
+from sanity.core.files import expanded, sha256
 from sanity.identity import loading, patches, reach, sources
 from sanity.identity.reads import Reads
 from sanity.identity.sources import Located
@@ -164,7 +164,7 @@ def _places(text: str, beside: Iterable[Path]) -> list[Path]:
     looks_like_one = 2 < len(text) < 512 and text.isprintable() and ("." in text or "/" in text)
     if not looks_like_one or text.endswith((".py", "/", ".")):
         return []
-    path = _home(text)
+    path = expanded(text)
     return [place / path for place in (typed_from(), *sorted(beside))]
 
 
@@ -175,21 +175,13 @@ def _named(values: Any, name: str = "") -> list[tuple[str, Path]]:
     elif isinstance(values, list):
         inner = [(f"{name}[{index}]", value) for index, value in enumerate(values)]
     else:
-        path = _home(values) if isinstance(values, str) and values else None
+        path = expanded(values) if isinstance(values, str) and values else None
         return (
             [(name, typed_from() / path)]
             if path is not None and _is_file(typed_from() / path)
             else []
         )
     return [found for key, value in inner for found in _named(value, key)]
-
-
-def _home(text: str) -> Path:
-    """The path that a text means; ``~`` of nobody is a name like any other."""
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        return Path(text)
 
 
 def _is_file(path: Path) -> bool:

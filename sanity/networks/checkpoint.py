@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sanity.core.errors import DataError, as_line, reason
+from sanity.core.files import expanded
 from sanity.networks.layers import prunable_weights
 
 MOST = 4 << 30  # bytes of a file; VGG-19 with the momentum of its training has 160 million
@@ -33,7 +34,7 @@ def load_state_dict(path: Path) -> dict[str, Tensor]:
     are no numbers, tensors that are sparse, quantized, complex or without values, and claims of
     more values than the file can hold.
     """
-    path = _expanded(path)
+    path = expanded(path)
     if not path.is_file():
         raise DataError(f"{as_line(path)}: no such file")
     state = _state_dict(_read(path))
@@ -69,13 +70,6 @@ def fit(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
         arch = f"{type(network).__name__} with {len(prunable_weights(network))} prunable layers"
         raise DataError(f"{as_line(path)}: does not fit arch ({arch}): it {'; '.join(found)}")
     network.load_state_dict(state, strict=False)
-
-
-def _expanded(path: Path) -> Path:
-    try:
-        return Path(path).expanduser()
-    except RuntimeError:  # a user whom nobody knows
-        return Path(path)
 
 
 def _read(path: Path) -> Any:
