@@ -19,8 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from sanity.cli.arguments import arranged
-from sanity.cli.explain import explain
-from sanity.cli.miswritten import own_directories
+from sanity.cli.explain import explain, own_directories
 from sanity.core import pending, shutdown
 from sanity.core.config import PROJECT
 from sanity.core.errors import ConfigError, SanityError, as_line, reason

@@ -6,7 +6,6 @@ setting cannot be read, each of its texts that could only be meant as one is put
 ``~/a,~/b`` stays two values, ``[~/a]`` a list. Whatever can be read means what it always meant.
 """
 
-import functools
 import itertools
 import re
 import shlex
@@ -14,11 +13,12 @@ import sys
 from collections.abc import Callable, Iterable
 
 from hydra.core.override_parser.overrides_parser import OverridesParser, create_functions
-from hydra.core.override_parser.types import Override, Quote, QuotedString
+from hydra.core.override_parser.types import Quote, QuotedString
 
 from sanity.core.config import absolute
 from sanity.core.errors import one_line
 
+PARSER = OverridesParser.create()
 SAFE = re.compile(r"(?!(null|true|false|inf|nan)$)[a-z_/][\w.+/:@%-]*", re.ASCII | re.IGNORECASE)
 """Texts that Hydra takes for texts without quotes; ``1_2`` and ``1e3`` are numbers to it."""
 KEY = re.compile(r"[+~]*[\w$./@:-]*", re.ASCII)
@@ -134,19 +134,10 @@ def _scan(value: str) -> list[int] | int:
     return opened[-1] if opened else commas
 
 
-@functools.cache
-def _parser() -> OverridesParser:
-    return OverridesParser.create()
-
-
-def _parsed(override: str) -> Override:
-    return _parser().parse_override(override)
-
-
 def _problem(override: str) -> Exception | None:
     """What Hydra has against an override: errors of any kind, with nested lists also of Python."""
     try:
-        _parsed(override)
+        PARSER.parse_override(override)
     except Exception as error:
         return error
     return None
@@ -160,7 +151,7 @@ def _at_home(override: str) -> str:
     key, _, value = override.partition("=")
     if key not in DIRECTORIES or "~" not in value or _problem(override):
         return override
-    place = _parsed(override).value()
+    place = PARSER.parse_override(override).value()
     if not isinstance(place, str) or not place.startswith("~"):
         return override
     return f"{key}={quoted(str(absolute(key, place)))}"

@@ -9,13 +9,13 @@ import functools
 import hashlib
 import inspect
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sanity.core.config import typed_from
-from sanity.core.errors import ChangedError, ConfigError
+from sanity.core.errors import ChangedError
 from sanity.core.files import expanded, sha256
 from sanity.identity import loading, patches, reach, sources
 from sanity.identity.reads import Reads
@@ -168,20 +168,16 @@ def _places(text: str, beside: Iterable[Path]) -> list[Path]:
     return [place / path for place in (typed_from(), *sorted(beside))]
 
 
-def _named(values: Any, name: str = "") -> list[tuple[str, Path]]:
+def _named(values: Any, name: str = "") -> Iterator[tuple[str, Path]]:
     """The settings, at any depth, that name a file which is there."""
     if isinstance(values, dict):
-        inner = [(f"{name}.{key}".lstrip("."), value) for key, value in values.items()]
+        for key, value in values.items():
+            yield from _named(value, f"{name}.{key}".lstrip("."))
     elif isinstance(values, list):
-        inner = [(f"{name}[{index}]", value) for index, value in enumerate(values)]
-    else:
-        path = expanded(values) if isinstance(values, str) and values else None
-        return (
-            [(name, typed_from() / path)]
-            if path is not None and _is_file(typed_from() / path)
-            else []
-        )
-    return [found for key, value in inner for found in _named(value, key)]
+        for index, value in enumerate(values):
+            yield from _named(value, f"{name}[{index}]")
+    elif isinstance(values, str) and values and _is_file(path := typed_from() / expanded(values)):
+        yield name, path
 
 
 def _is_file(path: Path) -> bool:
@@ -211,8 +207,5 @@ def _installed(kind: type) -> str:
     try:
         source = inspect.getsource(inspect.getmodule(kind) or kind)
     except (OSError, TypeError):
-        raise ConfigError(
-            f"{kind.__module__}: its source cannot be read, by which results of edited code are "
-            "told apart; give it as a .py file"
-        ) from None
+        raise sources.unreadable(kind) from None
     return hashlib.sha256(source.encode()).hexdigest()

@@ -77,9 +77,6 @@ class _Finder(MetaPathFinder):
                 spec.loader = _Loader(fullname, origin)
         return spec
 
-    def invalidate_caches(self) -> None:
-        """Nothing is remembered here."""
-
 
 def install() -> None:
     """Load own modules in this way from now on."""

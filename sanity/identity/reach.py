@@ -67,8 +67,11 @@ class Reach:
             self._statement(module, index, name, tuple(rest))
         if located.is_package or not bound:
             self.attribute(f"{module}.{name}", tuple(rest))
-        if not bound:
-            self._elsewhere(module, parsed, name, tuple(rest))
+        if not bound:  # of a module of which everything is imported, or made
+            for alias in parsed.stars:
+                self._alias(module, alias, chain)
+            if parsed.binding("__getattr__"):
+                self._whole(module)
 
     def beside(self, module: str) -> None:
         """Reach every module below the directory from which ``module`` is imported."""
@@ -137,26 +140,15 @@ class Reach:
                 self._whole(module)
             if IMPORTS & {name, *chain[-1:]}:
                 self.beside(module)
-            if name in statement.imports:
-                for alias in statement.imports[name]:
-                    self._alias(module, alias, chain)
-            self._name(module, name, chain)
-
-    def _name(self, module: str, name: str, chain: Chain) -> None:
-        """Reach a name of the top level, if it is one."""
-        if (module, name, chain) in self._seen:
-            return
-        self._seen.add((module, name, chain))
-        parsed = self._parsed[module]
-        for index in parsed.binding(name):
-            self._statement(module, index, name, chain)
+            for alias in statement.imports.get(name, ()):
+                self._alias(module, alias, chain)
+            for index in self._parsed[module].binding(name):
+                self._statement(module, index, name, chain)
 
     def _alias(self, module: str, alias: Alias, chain: Chain) -> None:
         """Reach what an imported name stands for, with the attributes asked of it."""
-        target = _absolute(self.modules[module], alias)
-        if alias.attribute is not None:
-            chain = (alias.attribute, *chain)
-        self.attribute(target, chain)
+        asked = () if alias.attribute is None else (alias.attribute,)
+        self.attribute(_absolute(self.modules[module], alias), (*asked, *chain))
 
     def _import(self, module: str, alias: Alias) -> None:
         """Reach what an import does by itself."""
@@ -176,14 +168,6 @@ class Reach:
             for name in [*statement.imports, None]:
                 self._statement(module, index, name)
 
-    def _elsewhere(self, module: str, parsed: Module, name: str, rest: Chain) -> None:
-        """A name that no statement binds: of a module of which everything is imported, or made."""
-        for alias in parsed.stars:
-            target = _absolute(self.modules[module], alias)
-            self.attribute(target, (name, *rest))
-        if parsed.binding("__getattr__"):
-            self._whole(module)
-
 
 def of(kind: type, target: str) -> Reach:
     """What the class ``kind`` reaches, which the configuration names as ``target``.
@@ -194,15 +178,10 @@ def of(kind: type, target: str) -> Reach:
     module, _, name = target.rpartition(".")
     found.attribute(module, (name,))
     if sources.locate(kind.__module__) is None:
-        if (
-            found.modules
-        ):  # another's class under an own name: what the own module does to it counts
-            found.attribute(module, ())
-            return found
-        raise ConfigError(
-            f"{kind.__module__}: its source cannot be read, by which results of edited code are "
-            "told apart; give it as a .py file"
-        )
+        if not found.modules:
+            raise sources.unreadable(kind)
+        found.attribute(module, ())  # another's class: what the own module does to it counts
+        return found
     name = kind.__qualname__.split(".")[0]
     found.attribute(kind.__module__, (name,))
     if not found.binds(kind.__module__, name):  # it was made, rather than written down

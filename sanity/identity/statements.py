@@ -5,7 +5,8 @@ What only comments, docstrings, type checkers or a call as a script see is no pa
 
 import ast
 import sys
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 Chain = tuple[str, ...]
@@ -75,13 +76,7 @@ def parse(source: bytes) -> Module:
     documented = b"__doc__" in source or b"getdoc" in source
     bare = tree if documented else _Stripped().visit(tree)
     inert = _Inertness(bare, hooked=any(word in source for word in HOOKS))
-    found = []
-    for node in bare.body:
-        if isinstance(node, Import):
-            found += [_describe(one, inert) for one in _split(node)]
-        else:
-            found.append(_describe(node, inert))
-    return Module(found)
+    return Module([_describe(one, inert) for node in bare.body for one in _split(node)])
 
 
 class _Stripped(ast.NodeTransformer):
@@ -109,13 +104,14 @@ class _Stripped(ast.NodeTransformer):
         return node
 
 
-def _split(node: Import) -> Iterator[Import]:
-    """One statement a name: each counts only where it is used."""
-    for alias in node.names:
-        if isinstance(node, ast.Import):
-            yield ast.Import([alias])
-        else:
-            yield ast.ImportFrom(node.module, [alias], node.level)
+def _split(node: ast.stmt) -> list[ast.stmt]:
+    """Of imports one statement a name: each counts only where it is used."""
+    match node:
+        case ast.Import():
+            return [ast.Import([alias]) for alias in node.names]
+        case ast.ImportFrom():
+            return [ast.ImportFrom(node.module, [alias], node.level) for alias in node.names]
+    return [node]
 
 
 def _describe(node: ast.stmt, inert: "_Inertness") -> Statement:
@@ -134,8 +130,6 @@ def _describe(node: ast.stmt, inert: "_Inertness") -> Statement:
 
 def _bound(node: ast.stmt) -> set[str]:
     """The names that a statement binds at the top level."""
-    if isinstance(node, Definition):
-        return {node.name}
     names: set[str] = set()
     stack: list[ast.AST] = [node]
     while stack:
@@ -161,20 +155,18 @@ class _Uses(ast.NodeVisitor):
 
     def __init__(self) -> None:
         self.found: set[tuple[str, Chain]] = set()
-        self.imports: dict[str, set[Alias]] = {}
+        self.imports: defaultdict[str, set[Alias]] = defaultdict(set)
         self.stars: set[Alias] = set()
         self.texts: set[str] = set()
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         """``a.b.c`` uses ``b`` and ``c`` of ``a``, and nothing else of it."""
-        chain: list[str] = []
         inner: ast.expr = node
         while isinstance(inner, ast.Attribute):
-            chain.append(inner.attr)
             inner = inner.value
         if isinstance(inner, ast.Name):
-            self.found.add((inner.id, tuple(reversed(chain))))
-            named = [inner.id, *reversed(chain)]
+            named = ast.unparse(node).split(".")
+            self.found.add((named[0], tuple(named[1:])))
             if "getenv" in named or named[-2:] == ["environ", "get"]:
                 self.found.add((ENVIRONMENT, ()))
         else:
@@ -205,20 +197,17 @@ class _Uses(ast.NodeVisitor):
         """``import a.b`` binds ``a``, ``import a.b as c`` binds ``a.b``."""
         for alias in node.names:
             name = alias.name if alias.asname else alias.name.split(".")[0]
-            self._add(_bound_by(node, alias), Alias(name, 0, None))
-            self._add(_bound_by(node, alias), Alias(alias.name, 0, None))
+            bound = _bound_by(node, alias)
+            self.imports[bound] |= {Alias(name, 0, None), Alias(alias.name, 0, None)}
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         """``from a import b``: an attribute, or a module."""
+        module = node.module or ""
         for alias in node.names:
             if alias.name == "*":
-                self.stars.add(Alias(node.module or "", node.level, None))
+                self.stars.add(Alias(module, node.level, None))
             else:
-                named = Alias(node.module or "", node.level, alias.name)
-                self._add(_bound_by(node, alias), named)
-
-    def _add(self, name: str, alias: Alias) -> None:
-        self.imports.setdefault(name, set()).add(alias)
+                self.imports[_bound_by(node, alias)].add(Alias(module, node.level, alias.name))
 
 
 class _Inertness:
@@ -277,16 +266,10 @@ class _Inertness:
         return roots - self._own <= known and not roots & self._own
 
     def _all(self, values: Sequence[ast.expr]) -> bool:
-        return all(self._is_value(one) for one in values)
+        return not any(self._acts(part) for value in values for part in ast.walk(value))
 
-    def _is_value(self, node: ast.expr) -> bool:
-        for one in ast.walk(node):
-            if isinstance(one, ast.Call) and not self._is_inert_call(one):
-                return False
-            if isinstance(one, ast.Await | ast.Yield | ast.YieldFrom | ast.NamedExpr):
-                return False
-        return True
-
-    def _is_inert_call(self, node: ast.Call) -> bool:
-        name = ast.unparse(node.func).split(".")[-1]
-        return name in INERT_CALLS and name not in self._own
+    def _acts(self, node: ast.AST) -> bool:
+        """Whether a part of an expression may do more than have a value."""
+        if isinstance(node, ast.Call):
+            return ast.unparse(node.func).split(".")[-1] not in INERT_CALLS - self._own
+        return isinstance(node, ast.Await | ast.Yield | ast.YieldFrom | ast.NamedExpr)
