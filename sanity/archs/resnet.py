@@ -1,7 +1,6 @@
 """Residual networks for small images (He et al. 2016, section 4.2), twice as wide."""
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -81,7 +80,7 @@ class ResNet(Network):
     keeps the number of blocks. Raises ConfigError for an impossible depth, width or block.
     """
 
-    residual: ClassVar[bool] = True
+    residual = True
     fan = "fan_out"
 
     def __init__(

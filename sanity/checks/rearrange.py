@@ -17,10 +17,7 @@ def permute(keep: Tensor, generator: torch.Generator) -> Tensor:
 
 @dataclass
 class Rearrange(MaskCheck):
-    """Every layer's mask is permuted before weights are masked, so that other weights survive.
-
-    Layers keep their counts (Su et al. 2020, section 3).
-    """
+    """Every layer keeps as many weights, but others (Su et al. 2020, section 3)."""
 
     change = "rearranged"
     uses = "the positions it keeps"

@@ -20,10 +20,7 @@ def shuffle_survivors(weight: Tensor, keep: Tensor, generator: torch.Generator) 
 
 @dataclass
 class ShuffleWeights(WeightCheck):
-    """Every layer's surviving weights swap places; mask, biases and batch norms stay.
-
-    Su et al. 2020, section 3.
-    """
+    """Every layer's surviving weights swap places; all else stays (Su et al. 2020, section 3)."""
 
     change = "shuffled weights"
     uses = "which weight sits where"

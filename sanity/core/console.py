@@ -123,14 +123,19 @@ class Bar:
         """One more step, over ``images`` images."""
         self.done += 1
         self._images += images
+        self._redraw()
 
     def within(self, inside: str) -> None:
         """How far a long step is, such as at which of its batches."""
         self.inside = inside
+        self._redraw()
 
     def show(self, text: str) -> None:
         """Figures of the part that has ended, such as an epoch's accuracy."""
         self.text = text
+
+    def _redraw(self) -> None:
+        """Show where the work stands."""
 
     @property
     def rate(self) -> str:
@@ -155,10 +160,9 @@ class _Drawn(Bar):
         self._progress = progress
         self._task = progress.add_task(label, total=steps, completed=done, rate="")
 
-    def advance(self, images: int = 0) -> None:
-        super().advance(images)
-        text = f"{self.rate}  {self.text}" if images else self.text
-        self._progress.update(self._task, advance=1, rate=text)
+    def _redraw(self) -> None:
+        rate = "  ".join(filter(None, (self.rate, self.text)))
+        self._progress.update(self._task, completed=self.done, rate=rate)
 
 
 class _Lines(Bar):
@@ -172,21 +176,13 @@ class _Lines(Bar):
         super().__init__(label, steps, done)
         self._said, self._silent = time.monotonic(), True
 
-    def advance(self, images: int = 0) -> None:
-        super().advance(images)
-        self._tick()
-
-    def within(self, inside: str) -> None:
-        super().within(inside)
-        self._tick()
-
     def show(self, text: str) -> None:
         first, last = not self.text, self.done == self.steps
         super().show(text)
         if first or last or time.monotonic() - self._said >= QUIET:
             self._say(text)
 
-    def _tick(self) -> None:
+    def _redraw(self) -> None:
         if time.monotonic() - self._said >= QUIET and (self._silent or not self.part):
             step = f"step {self.done:,}/{self.steps:,}"
             self._say(", ".join(filter(None, (self.part, step, self.inside))))

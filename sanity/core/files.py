@@ -40,10 +40,7 @@ def digest(value: Any) -> str:
 
 
 def read_json(path: Path) -> Any:
-    """The JSON in ``path``; raises ValueError for anything else, OSError where it cannot be read.
-
-    For files that somebody may have damaged, or made up.
-    """
+    """The JSON in ``path``; raises ValueError for anything else, OSError where it is unreadable."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except RecursionError:

@@ -62,10 +62,7 @@ class Shutdown:
         os._exit(KILLED + signum)
 
     def say(self, signum: int, more: str = "") -> int:
-        """Say, once, what happened, and return the exit code.
-
-        By the system's call: printing may be what was interrupted.
-        """
+        """Say once what happened, by the system's call (prints may be interrupted); the exit code."""
         if not self._said:
             self._said = True
             what = "interrupted" if signum == signal.SIGINT else str(Terminated(signum))

@@ -14,9 +14,7 @@ from typing import Any
 # Of a terminal that is closed both the shell and the system tell, so that SIGHUP may come twice.
 URGENT = frozenset({signal.SIGINT, signal.SIGTERM})
 # By default these kill: also a closed terminal, and SLURM's word before a limit (--signal=USR2).
-KILLING = tuple(
-    getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGUSR2") if hasattr(signal, name)
-)
+KILLING = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
 HELD = (signal.SIGINT, *KILLING)
 
 

@@ -57,14 +57,11 @@ class _UnreachableError(Exception):
 
 
 def _download(url: str, path: Path) -> str:
-    digest = hashlib.md5(usedforsecurity=False)
     with path.open("wb") as file:
-        for chunk in _chunks(url):
-            digest.update(chunk)
-            file.write(chunk)
+        file.writelines(_chunks(url))
         file.flush()
         os.fsync(file.fileno())
-    return digest.hexdigest()
+    return _md5(path)
 
 
 def _chunks(url: str) -> Iterator[bytes]:

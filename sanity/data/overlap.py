@@ -41,10 +41,7 @@ def digests(images: Tensor) -> list[bytes]:
 
 
 def count_overlap(dataset: Dataset, splits: Mapping[str, Examples], where: str) -> int:
-    """The number of test images that occur in training; a warning tells of any, with an example.
-
-    Raises DataError as ``check_overlap`` does.
-    """
+    """The number of test images that occur in training, warned of; DataError for too many."""
     found = find_overlap(splits["train"].images, splits["test"].images)
     example = _example(dataset, found)
     total = len(splits["test"])

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar
 
 from sanity.core.config import typed_from
 from sanity.core.errors import ConfigError, DataError, as_line, reason
@@ -42,7 +41,7 @@ class Folder(Dataset):
     crop_padding: int = 4
     flip: bool = True
 
-    named: ClassVar[bool] = False
+    named = False
 
     @property
     def root(self) -> Path:

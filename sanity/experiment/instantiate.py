@@ -36,10 +36,9 @@ RESERVED = ("_target_", "_args_", "_partial_", "_convert_", "_recursive_")
 def resolved(cfg: DictConfig, group: str) -> Values:
     """The settings of ``group``, resolved; raises ConfigError for one that must still be given."""
     chosen = OmegaConf.select(cfg, group)
-    if chosen is None:
-        raise ConfigError(f"{group}=null: must be one of its options; see --help")
     if not isinstance(chosen, DictConfig):
-        raise ConfigError(f"{group}={chosen}: must be one of its options; see --help")
+        shown = "null" if chosen is None else chosen
+        raise ConfigError(f"{group}={shown}: must be one of its options; see --help")
     try:
         values = OmegaConf.to_container(chosen, resolve=True, throw_on_missing=True)
     except MissingMandatoryValue as error:

@@ -26,7 +26,10 @@ def outline(arch: str, channels: int, side: int, num_classes: int) -> tuple[Blue
     """
     with building() as reads:
         network = skeleton(functools.partial(build, "arch", json.loads(arch))).eval()
-    found = _layers(network)
+    try:
+        found = blueprint(network)
+    except Exception as error:  # layers whose shape is not known yet
+        raise ConfigError(f"arch: has layers without a shape: {one_line(error)}") from error
     if not found.layers:
         raise ConfigError("arch: the network has no convolution or linear layer to prune")
     if found.total > MOST:
@@ -49,10 +52,3 @@ def _outputs(network: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(network(images).shape)
     except Exception as error:  # whatever a network says to images that it was not made for
         raise ConfigError(f"arch: does not take images {shape[1:]}: {one_line(error)}") from error
-
-
-def _layers(network: nn.Module) -> Blueprint:
-    try:
-        return blueprint(network)
-    except Exception as error:  # layers whose shape is not known yet
-        raise ConfigError(f"arch: has layers without a shape: {one_line(error)}") from error

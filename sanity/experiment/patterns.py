@@ -68,10 +68,7 @@ def existing(setting: str, pattern: Any, seed: int) -> Path | None:
 
 
 def escaped(override: str) -> str:
-    """An override as it is typed, with the braces of a pattern escaped.
-
-    Hydra's grammar takes an unquoted brace for the beginning of a map.
-    """
+    """An override with a pattern's braces escaped, which Hydra would take for those of a map."""
     is_pattern = _TYPED.match(override) and "${" not in override
     return _BRACE.sub(r"\\\g<0>", override) if is_pattern else override
 

@@ -91,12 +91,10 @@ def _state() -> dict[str, Any]:
 
 def _members(name: str, module: ModuleType) -> Iterator[tuple[str, Any]]:
     for key, value in list(vars(module).items()):
-        if isinstance(value, type):
+        if callable(value):
             yield f"{name}.{key}", value
-            if value.__module__ == name:
-                yield from _functions(f"{name}.{key}", value)
-        elif callable(value):
-            yield f"{name}.{key}", value
+        if isinstance(value, type) and value.__module__ == name:
+            yield from _functions(f"{name}.{key}", value)
 
 
 def _functions(name: str, kind: type) -> Iterator[tuple[str, Any]]:

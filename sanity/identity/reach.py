@@ -5,13 +5,13 @@ modules that are handed around), all that might be meant counts.
 """
 
 import hashlib
-import json
 import sys
 from dataclasses import dataclass, field
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 from sanity.core.errors import ConfigError
+from sanity.core.files import digest
 from sanity.identity import sources, statements
 from sanity.identity.folders import code_below
 from sanity.identity.sources import Located
@@ -42,10 +42,9 @@ class Reach:
 
     def digest(self) -> str:
         """The SHA-256 of what is reached, whatever stands around it and wherever it lies."""
-        content = {
-            name: [text for _, text in sorted(found.items())] for name, found in self.texts.items()
-        }
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return digest(
+            {name: [found[index] for index in sorted(found)] for name, found in self.texts.items()}
+        )
 
     def attribute(self, module: str, chain: Chain) -> None:
         """Reach what ``module.a.b`` stands for, or all of the module where ``chain`` is empty."""
@@ -200,8 +199,8 @@ def _parse(located: Located) -> Module:
             return statements.parse(content)
         except (SyntaxError, ValueError):
             pass  # whoever imports it will say so
-    digest = hashlib.sha256(content).hexdigest()
-    return Module([Statement(digest, set(), set(), {}, set(), set(), effect=True)])
+    text = hashlib.sha256(content).hexdigest()
+    return Module([Statement(text, set(), effect=True)])
 
 
 def _absolute(located: Located, alias: Alias) -> str:

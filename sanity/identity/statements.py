@@ -38,8 +38,8 @@ class Alias:
 
 
 @dataclass
-class Statement:
-    """A statement of the top level.
+class Statement(ast.NodeVisitor):
+    """A statement of the top level, which collects what its nodes refer to as they are visited.
 
     ``uses`` are names with the attributes that are asked of them, ``imports`` what it imports under
     which name, ``texts`` its string constants; an ``effect`` may do more than bind ``names``.
@@ -47,11 +47,61 @@ class Statement:
 
     text: str
     names: set[str]
-    uses: set[tuple[str, Chain]]
-    imports: dict[str, set[Alias]]
-    stars: set[Alias]
-    texts: set[str]
     effect: bool
+    uses: set[tuple[str, Chain]] = field(default_factory=set)
+    imports: defaultdict[str, set[Alias]] = field(default_factory=lambda: defaultdict(set))
+    stars: set[Alias] = field(default_factory=set)
+    texts: set[str] = field(default_factory=set)
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        """``a.b.c`` uses ``b`` and ``c`` of ``a``, and nothing else of it."""
+        inner: ast.expr = node
+        while isinstance(inner, ast.Attribute):
+            inner = inner.value
+        if isinstance(inner, ast.Name):
+            named = ast.unparse(node).split(".")
+            self.uses.add((named[0], tuple(named[1:])))
+            if "getenv" in named or named[-2:] == ["environ", "get"]:
+                self.uses.add((ENVIRONMENT, ()))
+        else:
+            self.visit(inner)
+
+    def visit_Subscript(self, node: ast.Subscript) -> None:
+        """``os.environ["X"]`` where it is read; elsewhere nothing of its own."""
+        if isinstance(node.ctx, ast.Load) and ast.unparse(node.value).endswith("environ"):
+            self.uses.add((ENVIRONMENT, ()))
+        self.generic_visit(node)
+
+    def visit_Name(self, node: ast.Name) -> None:
+        """A name for itself: anything may be done with it."""
+        self.uses.add((ENVIRONMENT if node.id == "getenv" else node.id, ()))
+
+    def visit_Global(self, node: ast.Global) -> None:
+        """Names of the top level that a function sets."""
+        self.uses |= {(name, ()) for name in node.names}
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        """Texts may name files, and annotations in quotes name classes."""
+        if isinstance(node.value, str):
+            self.texts.add(node.value)
+            if node.value.isidentifier():
+                self.uses.add((node.value, ()))
+
+    def visit_Import(self, node: ast.Import) -> None:
+        """``import a.b`` binds ``a``, ``import a.b as c`` binds ``a.b``."""
+        for alias in node.names:
+            name = alias.name if alias.asname else alias.name.split(".")[0]
+            bound = _bound_by(node, alias)
+            self.imports[bound] |= {Alias(name, 0, None), Alias(alias.name, 0, None)}
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        """``from a import b``: an attribute, or a module."""
+        module = node.module or ""
+        for alias in node.names:
+            if alias.name == "*":
+                self.stars.add(Alias(module, node.level, None))
+            else:
+                self.imports[_bound_by(node, alias)].add(Alias(module, node.level, alias.name))
 
 
 @dataclass
@@ -115,17 +165,10 @@ def _split(node: ast.stmt) -> list[ast.stmt]:
 
 
 def _describe(node: ast.stmt, inert: "_Inertness") -> Statement:
-    uses = _Uses()
-    uses.visit(node)
-    return Statement(
-        text=ast.unparse(ast.fix_missing_locations(node)),
-        names=_bound(node),
-        uses=uses.found,
-        imports=uses.imports,
-        stars=uses.stars,
-        texts=uses.texts,
-        effect=not inert.is_inert(node),
-    )
+    text = ast.unparse(ast.fix_missing_locations(node))
+    found = Statement(text, _bound(node), effect=not inert.is_inert(node))
+    found.visit(node)
+    return found
 
 
 def _bound(node: ast.stmt) -> set[str]:
@@ -148,66 +191,6 @@ def _bound(node: ast.stmt) -> set[str]:
 def _bound_by(node: Import, alias: ast.alias) -> str:
     whole = isinstance(node, ast.ImportFrom) or alias.asname is not None
     return (alias.asname or alias.name) if whole else alias.name.split(".")[0]
-
-
-class _Uses(ast.NodeVisitor):
-    """What a statement refers to, at any depth."""
-
-    def __init__(self) -> None:
-        self.found: set[tuple[str, Chain]] = set()
-        self.imports: defaultdict[str, set[Alias]] = defaultdict(set)
-        self.stars: set[Alias] = set()
-        self.texts: set[str] = set()
-
-    def visit_Attribute(self, node: ast.Attribute) -> None:
-        """``a.b.c`` uses ``b`` and ``c`` of ``a``, and nothing else of it."""
-        inner: ast.expr = node
-        while isinstance(inner, ast.Attribute):
-            inner = inner.value
-        if isinstance(inner, ast.Name):
-            named = ast.unparse(node).split(".")
-            self.found.add((named[0], tuple(named[1:])))
-            if "getenv" in named or named[-2:] == ["environ", "get"]:
-                self.found.add((ENVIRONMENT, ()))
-        else:
-            self.visit(inner)
-
-    def visit_Subscript(self, node: ast.Subscript) -> None:
-        """``os.environ["X"]`` where it is read; elsewhere nothing of its own."""
-        if isinstance(node.ctx, ast.Load) and ast.unparse(node.value).endswith("environ"):
-            self.found.add((ENVIRONMENT, ()))
-        self.generic_visit(node)
-
-    def visit_Name(self, node: ast.Name) -> None:
-        """A name for itself: anything may be done with it."""
-        self.found.add((ENVIRONMENT if node.id == "getenv" else node.id, ()))
-
-    def visit_Global(self, node: ast.Global) -> None:
-        """Names of the top level that a function sets."""
-        self.found |= {(name, ()) for name in node.names}
-
-    def visit_Constant(self, node: ast.Constant) -> None:
-        """Texts may name files, and annotations in quotes name classes."""
-        if isinstance(node.value, str):
-            self.texts.add(node.value)
-            if node.value.isidentifier():
-                self.found.add((node.value, ()))
-
-    def visit_Import(self, node: ast.Import) -> None:
-        """``import a.b`` binds ``a``, ``import a.b as c`` binds ``a.b``."""
-        for alias in node.names:
-            name = alias.name if alias.asname else alias.name.split(".")[0]
-            bound = _bound_by(node, alias)
-            self.imports[bound] |= {Alias(name, 0, None), Alias(alias.name, 0, None)}
-
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
-        """``from a import b``: an attribute, or a module."""
-        module = node.module or ""
-        for alias in node.names:
-            if alias.name == "*":
-                self.stars.add(Alias(module, node.level, None))
-            else:
-                self.imports[_bound_by(node, alias)].add(Alias(module, node.level, alias.name))
 
 
 class _Inertness:

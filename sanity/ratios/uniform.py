@@ -1,7 +1,6 @@
 """The same keep ratio in every layer, linear layers apart unless told otherwise."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from sanity.pruning.order_statistics import OrderStatistics
 
@@ -13,7 +12,7 @@ class Uniform(OrderStatistics):
     With ``linear=None`` the linear layers are like all others.
     """
 
-    steeper_without_shortcuts: ClassVar[bool] = False
+    steeper_without_shortcuts = False
 
     def level(self, position: int, depth: int) -> int:
         """One for all."""
