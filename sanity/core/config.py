@@ -66,10 +66,7 @@ def absolute(name: str, path: str) -> Path:
 
 
 def typed_from() -> Path:
-    """The directory that relative paths mean: where the command was given.
-
-    Under ``hydra.job.chdir`` each run works in a directory of its own.
-    """
+    """Where the command was given: what relative paths mean, under ``hydra.job.chdir`` as well."""
     return Path(HydraConfig.get().runtime.cwd) if HydraConfig.initialized() else Path.cwd()
 
 

@@ -101,10 +101,8 @@ class LogHandler(RichHandler):
 
     def format(self, record: logging.LogRecord) -> str:
         """Name the level of anything above information; the rest speaks for itself."""
-        message = printable(super().format(record))
-        return (
-            f"{record.levelname.lower()}: {message}" if record.levelno > logging.INFO else message
-        )
+        level = f"{record.levelname.lower()}: " if record.levelno > logging.INFO else ""
+        return level + printable(super().format(record))
 
 
 class Bar:

@@ -78,7 +78,7 @@ class Allowed:
 
 def allowed(hint: Any) -> tuple[Allowed, ...]:
     """What ``hint`` allows; nothing where not all of it is understood."""
-    members = get_args(hint) if _is_union(hint) else (hint,)
+    members = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
     found = [_member(member) for member in members]
     return tuple(one for one in found if one) if all(found) else ()
 
@@ -113,7 +113,3 @@ def _member(hint: Any) -> Allowed | None:
         return None
     why = " ".join(one for one in bounds if isinstance(one, str))
     return Allowed(hint, bounds=tuple(one for one in bounds if type(one) in HOLDS), why=why)
-
-
-def _is_union(hint: Any) -> bool:
-    return isinstance(hint, UnionType) or get_origin(hint) is Union

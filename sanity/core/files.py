@@ -49,14 +49,13 @@ def read_json(path: Path) -> Any:
 
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Write ``content`` so that a reader, or a crash, sees either the old file or the new one."""
+    if isinstance(content, str):
+        # A path may hold what is no letter, as bytes that the file system has all the same.
+        content = content.encode(errors="backslashreplace")
     handle, temporary = sharing.temporary_file(path)
     try:
         with os.fdopen(handle, "wb") as file:
-            # A path may hold what is no letter, as bytes that the file system has all the same.
-            binary = (
-                content.encode(errors="backslashreplace") if isinstance(content, str) else content
-            )
-            file.write(binary)
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -62,7 +62,7 @@ class Shutdown:
         os._exit(KILLED + signum)
 
     def say(self, signum: int, more: str = "") -> int:
-        """Say once what happened, by the system's call (prints may be interrupted); the exit code."""
+        """Say once what happened, by a system call (prints may be interrupted); the exit code."""
         if not self._said:
             self._said = True
             what = "interrupted" if signum == signal.SIGINT else str(Terminated(signum))
