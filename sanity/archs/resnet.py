@@ -67,10 +67,8 @@ class Bottleneck(nn.Module):
 
 DEEPEST = 1202  # the deepest of He et al. 2016
 WIDEST = 2**16
-BLOCKS: dict[str, type[BasicBlock] | type[Bottleneck]] = {
-    "basic": BasicBlock,
-    "bottleneck": Bottleneck,
-}
+Block = BasicBlock | Bottleneck
+BLOCKS: dict[str, type[Block]] = {"basic": BasicBlock, "bottleneck": Bottleneck}
 
 
 class ResNet(Network):
@@ -110,9 +108,7 @@ class ResNet(Network):
         return self.fc(x.mean(dim=(2, 3)))
 
 
-def _stage(
-    kind: type[BasicBlock] | type[Bottleneck], inputs: int, width: int, blocks: int, stride: int
-) -> nn.Sequential:
+def _stage(kind: type[Block], inputs: int, width: int, blocks: int, stride: int) -> nn.Sequential:
     outputs = width * kind.expansion
     rest = [kind(outputs, width, stride=1) for _ in range(blocks - 1)]
     return nn.Sequential(kind(inputs, width, stride), *rest)

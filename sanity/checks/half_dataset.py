@@ -42,5 +42,4 @@ class HalfDataset(DataCheck):
                 f"examples, none of {len(lost)} classes ({names}); choose more"
             )
         removed = len(clean) - count
-        effect = Effect(removed, {"examples_removed": removed, "examples": len(clean)})
-        return left, effect
+        return left, Effect(removed, {"examples_removed": removed, "examples": len(clean)})

@@ -70,10 +70,7 @@ def _run(main: Callable[[], Any]) -> None:
 
 
 def job(function: Callable[[DictConfig], Any], cfg: DictConfig) -> Any:
-    """Call ``function``; in a single run a known problem ends it here.
-
-    In a multirun it is the sweeper's to report, with those of all other jobs.
-    """
+    """Call ``function``; a known problem ends a single run, and is the sweeper's in a multirun."""
     if HydraConfig.get().mode == RunMode.RUN and OmegaConf.select(cfg, "sweep.plan"):
         _leave("sweep.plan=true: needs a sweep; choose one with sweep=..., or use -m", 2)
     try:

@@ -144,10 +144,7 @@ def _problem(override: str) -> Exception | None:
 
 
 def _at_home(override: str) -> str:
-    """``~/`` in front of a directory that Hydra makes itself, and would call ``~``, written out.
-
-    Raises ConfigError for the home of a user whom nobody knows.
-    """
+    """``~/`` in front of a directory that Hydra makes itself, and would call ``~``, written out."""
     key, _, value = override.partition("=")
     if key not in DIRECTORIES or "~" not in value or _problem(override):
         return override

@@ -59,10 +59,7 @@ class Allowed:
         return all(HOLDS[type(bound)](value, *astuple(bound)) for bound in self.bounds)
 
     def words(self, value: Any = 0.0) -> str:
-        """``a whole number, from 2 to 100 (batch norm needs two images)``, ``above 0``.
-
-        What ``value`` is already is left out.
-        """
+        """``a whole number, from 2 to 100 (why)``; ``above 0`` to who gave a number already."""
         if self.kind is list:
             if self.items in [(Allowed(kind),) for kind in (int, float, str)]:
                 return f"a list of {self.items[0].words().removeprefix('a ')}s"

@@ -35,10 +35,7 @@ class Shutdown:
         self._said = False
 
     def install(self) -> None:
-        """Handle the signals that end a program, unless somebody else has plans for them.
-
-        A SLURM job has; nohup ignores SIGHUP.
-        """
+        """Handle the signals that end a program, unless others (SLURM jobs, nohup) have plans."""
         if threading.current_thread() is not threading.main_thread():
             return
         for signum in HELD:

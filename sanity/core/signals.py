@@ -15,7 +15,7 @@ from typing import Any
 URGENT = frozenset({signal.SIGINT, signal.SIGTERM})
 # By default these kill: also a closed terminal, and SLURM's word before a limit (--signal=USR2).
 KILLING = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
-HELD = (signal.SIGINT, *KILLING)
+HELD: tuple[int, ...] = (signal.SIGINT, *KILLING)
 
 
 class Terminated(BaseException):

@@ -18,9 +18,8 @@ from safetensors import SafetensorError
 from sanity.core import locks, sharing
 from sanity.core.errors import DataError, StoreError
 from sanity.core.files import digest, fsync_directory
-from sanity.data.contents import check_classes, look_into
+from sanity.data.contents import check_classes, check_overlap, count_overlap, look_into
 from sanity.data.form import check_alike, check_form, check_known
-from sanity.data.overlap import check_overlap, count_overlap
 from sanity.data.packed_files import (
     MANIFEST,
     SPLITS,

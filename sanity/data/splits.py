@@ -31,10 +31,7 @@ def split(packed: Packed, dataset: Dataset, seed: int) -> Splits:
 
 
 def check_sizes(dataset: Dataset, train_size: int | None) -> None:
-    """Raise ConfigError where ``validation_size`` or ``limit`` is impossible.
-
-    ``train_size`` is the number of training images, None where it is not known yet.
-    """
+    """Raise ConfigError for impossible sizes; ``train_size`` is None where it is not known yet."""
     if dataset.limit is not None and dataset.limit < 2:
         raise ConfigError(f"dataset.limit={dataset.limit}: must be 2 or more, or null for all")
     size = dataset.validation_size

@@ -38,10 +38,7 @@ class Cifar10(Dataset):
     }
 
     def read(self, data_dir: Path) -> dict[str, Examples]:
-        """Read the original pickles below ``data_dir/raw``, downloading them if need be.
-
-        All files are compared with torchvision's digests before anything in them is unpickled.
-        """
+        """Read the pickles below ``data_dir/raw``, downloaded if need be and of known digests."""
         from torchvision import datasets
 
         original, raw = getattr(datasets, self.original_class), data_dir / "raw" / self.name

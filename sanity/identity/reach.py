@@ -82,7 +82,14 @@ class Reach:
         if ("beside", root) in self._seen:
             return
         self._seen.add(("beside", root))
-        for path in _modules_below(root):
+        paths = [path for path in code_below(root) if path.suffix == ".py"]
+        if len(paths) > MOST_BESIDE:
+            raise ConfigError(
+                f"{root}: has {len(paths):,} modules, and code that imports modules by computed "
+                f"names; {MOST_BESIDE:,} are the most that can be told apart: give it a folder of "
+                "its own"
+            )
+        for path in paths:
             parts = path.relative_to(root).with_suffix("").parts
             name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
             if name and sources.locate(name) is not None:
@@ -169,10 +176,7 @@ class Reach:
 
 
 def of(kind: type, target: str) -> Reach:
-    """What the class ``kind`` reaches, which the configuration names as ``target``.
-
-    Raises ConfigError where its source cannot be read.
-    """
+    """What a class, configured as ``target``, reaches; ConfigError where it has no source."""
     found = Reach()
     module, _, name = target.rpartition(".")
     found.attribute(module, (name,))
@@ -211,13 +215,3 @@ def _absolute(located: Located, alias: Alias) -> str:
     for _ in range(alias.level - 1):
         package = package.rpartition(".")[0]
     return f"{package}.{alias.module}" if alias.module else package
-
-
-def _modules_below(root: Path) -> list[Path]:
-    found = [path for path in code_below(root) if path.suffix == ".py"]
-    if len(found) > MOST_BESIDE:
-        raise ConfigError(
-            f"{root}: has {len(found):,} modules, and code that imports modules by computed names; "
-            f"{MOST_BESIDE:,} are the most that can be told apart: give it a folder of its own"
-        )
-    return found

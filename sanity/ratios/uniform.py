@@ -7,10 +7,7 @@ from sanity.pruning.order_statistics import OrderStatistics
 
 @dataclass
 class Uniform(OrderStatistics):
-    """Ablation of the smart ratio: all layers keep the share that the linear ones leave them.
-
-    With ``linear=None`` the linear layers are like all others.
-    """
+    """Ablation of the smart ratio: all layers keep the share that the linear ones leave them."""
 
     steeper_without_shortcuts = False
 
