@@ -183,7 +183,5 @@ def check_overlap(dataset: Dataset, count: int, total: int, where: str, example:
 def _example(dataset: Dataset, found: Overlap) -> str:
     if found.pair is None:
         return ""
-    test, train = (
-        dataset.original(s, i) for s, i in zip(("test", "train"), found.pair, strict=True)
-    )
+    test, train = dataset.original("test", found.pair[0]), dataset.original("train", found.pair[1])
     return f" ({as_line(test)} is {as_line(train)})" if test and train else ""

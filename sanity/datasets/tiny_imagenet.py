@@ -71,7 +71,13 @@ def list_splits(original: Original) -> dict[str, list[tuple[str, int]]]:
         missing = ANNOTATIONS if found else "train/<class>/images/*.JPEG"
         raise DataError(f"{original.place} holds no {missing}: {AGAIN}")
     test: dict[str, int] = {}
-    for line in _annotations(original):
+    try:
+        lines = original.load(ANNOTATIONS).decode().splitlines()
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{original.place}: {ANNOTATIONS} cannot be read ({as_line(error)}): {AGAIN}"
+        ) from None
+    for line in lines:
         name, _, rest = line.partition("\t")
         wnid, file = rest.partition("\t")[0], f"val/images/{name}"
         if wnid not in numbers:
@@ -86,15 +92,6 @@ def list_splits(original: Original) -> dict[str, list[tuple[str, int]]]:
         raise DataError(f"{original.place}: {ANNOTATIONS} {problem}; {AGAIN}")
     train = [(match[0], numbers[match[1]]) for match in found]
     return {"train": in_fixed_order(train), "test": in_fixed_order(sorted(test.items()))}
-
-
-def _annotations(original: Original) -> list[str]:
-    try:
-        return original.load(ANNOTATIONS).decode().splitlines()
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{original.place}: {ANNOTATIONS} cannot be read ({as_line(error)}): {AGAIN}"
-        ) from None
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import functools
 import hashlib
 import inspect
 import logging
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,7 @@ from sanity.identity.statements import ENVIRONMENT
 log = logging.getLogger(__name__)
 
 Values = dict[str, Any]
+_is_file = os.path.isfile  # which may be asked of texts that are no paths, too
 
 OPAQUE = {
     *("safe_open", "load_file", "load_model", "from_pretrained", "hf_hub_download"),
@@ -180,13 +182,6 @@ def _named(values: Any, name: str = "") -> Iterator[tuple[str, Path]]:
         yield name, path
 
 
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a text that is no path
-        return False
-
-
 def _digest(path: Path) -> str:
     """A file's contents, read again where it looks changed; what cannot be read has none."""
     try:
@@ -197,8 +192,7 @@ def _digest(path: Path) -> str:
 
 
 @functools.lru_cache(maxsize=4096)
-def _contents(path: Path, *state: int) -> str:
-    del state
+def _contents(path: Path, *_: int) -> str:
     return sha256(path)
 
 
