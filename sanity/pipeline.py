@@ -94,10 +94,7 @@ def _run(cfg: DictConfig, directory: Path, planned: Planned | None) -> float | N
 
 
 def follow(stages: Sequence[Stage], context: Context, reached: Reached) -> None:
-    """The stages of one run, each taken from the store where its result exists.
-
-    What is ``reached`` is known even if a later stage fails.
-    """
+    """Take a run's stages from the store or compute them, noting at once what is ``reached``."""
     for stage in stages:
         if stage.kind == TRAIN_TICKET:
             refuse_dead(context, context.results[stage.inputs["mask"].key])
@@ -179,11 +176,9 @@ def _identity(experiment: Experiment) -> dict[str, str]:
 def _reason(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt | SystemExit):
         return "interrupted"
-    return (
-        str(error)
-        if isinstance(error, SanityError | Terminated)
-        else f"{type(error).__name__}: {error}"
-    )
+    if isinstance(error, SanityError | Terminated):
+        return str(error)
+    return f"{type(error).__name__}: {error}"
 
 
 def _run_directory() -> Path:

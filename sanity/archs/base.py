@@ -38,12 +38,7 @@ class Network(Option, nn.Module):
                 nn.init.normal_(module.weight, std=0.01, generator=generator)
             elif isinstance(module, nn.BatchNorm2d):
                 module.reset_parameters()
-            elif _owns_tensors(module):
+            elif [*module.parameters(recurse=False), *module.buffers(recurse=False)]:
                 raise TypeError(f"no rule to initialise {name}: override reset_parameters")
             if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
                 nn.init.zeros_(module.bias)
-
-
-def _owns_tensors(module: nn.Module) -> bool:
-    own = (*module.parameters(recurse=False), *module.buffers(recurse=False))
-    return len(own) > 0

@@ -1,7 +1,6 @@
 """Residual networks for small images (He et al. 2016, section 4.2), twice as wide."""
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -68,10 +67,8 @@ class Bottleneck(nn.Module):
 
 DEEPEST = 1202  # the deepest of He et al. 2016
 WIDEST = 2**16
-BLOCKS: dict[str, type[BasicBlock] | type[Bottleneck]] = {
-    "basic": BasicBlock,
-    "bottleneck": Bottleneck,
-}
+Block = BasicBlock | Bottleneck
+BLOCKS: dict[str, type[Block]] = {"basic": BasicBlock, "bottleneck": Bottleneck}
 
 
 class ResNet(Network):
@@ -81,7 +78,7 @@ class ResNet(Network):
     keeps the number of blocks. Raises ConfigError for an impossible depth, width or block.
     """
 
-    residual: ClassVar[bool] = True
+    residual = True
     fan = "fan_out"
 
     def __init__(
@@ -111,9 +108,7 @@ class ResNet(Network):
         return self.fc(x.mean(dim=(2, 3)))
 
 
-def _stage(
-    kind: type[BasicBlock] | type[Bottleneck], inputs: int, width: int, blocks: int, stride: int
-) -> nn.Sequential:
+def _stage(kind: type[Block], inputs: int, width: int, blocks: int, stride: int) -> nn.Sequential:
     outputs = width * kind.expansion
     rest = [kind(outputs, width, stride=1) for _ in range(blocks - 1)]
     return nn.Sequential(kind(inputs, width, stride), *rest)

@@ -1,7 +1,7 @@
 """A sanity check perturbs one link of the chain and measures that it did."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -14,6 +14,8 @@ from sanity.pruners.base import Scores
 from sanity.pruning.masks import Mask
 
 Target = Literal["nothing", "data", "scores", "mask", "weights"]
+Weights = dict[str, Tensor]
+"""A state dict, in which the prunable weight of layer ``l`` is ``l + ".weight"``."""
 
 
 @dataclass(frozen=True)
@@ -81,14 +83,19 @@ class WeightCheck(Check):
 
     @abstractmethod
     def perturb(
-        self,
-        weights: dict[str, Tensor],
-        mask: Mask,
-        fresh: Callable[[], dict[str, Tensor]],
-        generator: torch.Generator,
-    ) -> tuple[dict[str, Tensor], Effect]:
-        """New weights and what differs.
+        self, weights: Weights, mask: Mask, fresh: Callable[[], Weights], generator: torch.Generator
+    ) -> tuple[Weights, Effect]:
+        """New weights and what differs; ``fresh()`` draws initial ones of the same network."""
 
-        ``weights`` is a state dict whose prunable weight of layer ``l`` is ``l + ".weight"``;
-        ``fresh()`` draws a newly initialised state dict of the same network.
-        """
+
+def by_layer(what: str, how: str, counts: Sequence[int], mask: Mask) -> Effect:
+    """The effect on the weights that ``mask`` keeps, of which ``counts`` changed in its layers."""
+    return Effect(
+        sum(counts),
+        {
+            f"{what}_{how}": sum(counts),
+            what: sum(int(keep.sum()) for keep in mask.values()),
+            "layers_changed": sum(count > 0 for count in counts),
+            "layers": len(mask),
+        },
+    )

@@ -1,6 +1,6 @@
 """Half data set: how much data does a method need?"""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated
 
 import torch
@@ -33,7 +33,7 @@ class HalfDataset(DataCheck):
         """Counts the examples that are gone. Raises ConfigError where a whole class goes."""
         self.validate()
         count = floor_share(len(clean), self.fraction)
-        left = replace(clean, images=clean.images[:count], labels=clean.labels[:count])
+        left = clean.pick(slice(count))
         lost = sorted(set(clean.labels.tolist()) - set(left.labels.tolist()))
         if lost:
             names = listed([clean.class_name(label) for label in lost])
@@ -42,5 +42,4 @@ class HalfDataset(DataCheck):
                 f"examples, none of {len(lost)} classes ({names}); choose more"
             )
         removed = len(clean) - count
-        effect = Effect(removed, {"examples_removed": removed, "examples": len(clean)})
-        return left, effect
+        return left, Effect(removed, {"examples_removed": removed, "examples": len(clean)})

@@ -18,13 +18,6 @@ class Invert(ScoreCheck):
     def perturb(self, scores: Scores, generator: torch.Generator) -> tuple[Scores, Effect]:
         """Counts the scores that changed; none has, if all are equal and no order was turned."""
         inverted = {name: -score for name, score in scores.items()}
-        changed = sum(int((inverted[name] != score).sum()) for name, score in scores.items())
-        if _all_equal(scores):
-            changed = 0
-        total = sum(score.numel() for score in scores.values())
-        return inverted, Effect(changed, {"scores_changed": changed, "scores": total})
-
-
-def _all_equal(scores: Scores) -> bool:
-    lowest = min(float(score.min()) for score in scores.values())
-    return lowest == max(float(score.max()) for score in scores.values())
+        pool = torch.cat([score.flatten() for score in scores.values()])
+        changed = 0 if pool.min() == pool.max() else int(pool.count_nonzero())
+        return inverted, Effect(changed, {"scores_changed": changed, "scores": len(pool)})

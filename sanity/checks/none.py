@@ -1,14 +1,13 @@
 """No check: the method as it is."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
-from sanity.checks.base import Check, Target
+from sanity.checks.base import Check
 
 
 @dataclass
 class NoCheck(Check):
     """Perturbs nothing."""
 
-    target: ClassVar[Target] = "nothing"
+    target = "nothing"
     change = "as found"

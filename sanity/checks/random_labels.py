@@ -3,15 +3,9 @@
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
 
 from sanity.checks.base import DataCheck, Effect
 from sanity.datasets.base import Examples
-
-
-def redraw_labels(labels: Tensor, num_classes: int, generator: torch.Generator) -> Tensor:
-    """New labels, each uniform over all classes; about 1 in ``num_classes`` stays right."""
-    return torch.randint(num_classes, labels.shape, generator=generator, dtype=labels.dtype)
 
 
 @dataclass
@@ -22,8 +16,9 @@ class RandomLabels(DataCheck):
     uses = "the labels"
 
     def corrupt(self, clean: Examples, generator: torch.Generator) -> tuple[Examples, Effect]:
-        """Counts the labels that came out different."""
-        labels = redraw_labels(clean.labels, clean.num_classes, generator)
-        changed = int((labels != clean.labels).sum())
+        """Counts the labels that came out different; about 1 in ``num_classes`` stays right."""
+        old = clean.labels
+        labels = torch.randint(clean.num_classes, old.shape, generator=generator, dtype=old.dtype)
+        changed = int((labels != old).sum())
         effect = Effect(changed, {"labels_changed": changed, "labels": len(labels)})
         return replace(clean, labels=labels), effect

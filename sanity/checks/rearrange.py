@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sanity.checks.base import Effect, MaskCheck
+from sanity.checks.base import Effect, MaskCheck, by_layer
 from sanity.pruning.masks import Mask
 
 
@@ -17,10 +17,7 @@ def permute(keep: Tensor, generator: torch.Generator) -> Tensor:
 
 @dataclass
 class Rearrange(MaskCheck):
-    """Every layer's mask is permuted before weights are masked, so that other weights survive.
-
-    Layers keep their counts (Su et al. 2020, section 3).
-    """
+    """Every layer keeps as many weights, but others (Su et al. 2020, section 3)."""
 
     change = "rearranged"
     uses = "the positions it keeps"
@@ -29,10 +26,4 @@ class Rearrange(MaskCheck):
         """Counts the kept positions that are kept no more."""
         permuted = {name: permute(keep, generator) for name, keep in mask.items()}
         moved = [int((keep & ~permuted[name]).sum()) for name, keep in mask.items()]
-        counts = {
-            "positions_moved": sum(moved),
-            "positions": sum(int(keep.sum()) for keep in mask.values()),
-            "layers_changed": sum(count > 0 for count in moved),
-            "layers": len(mask),
-        }
-        return permuted, Effect(sum(moved), counts)
+        return permuted, by_layer("positions", "moved", moved, mask)

@@ -4,9 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
-from sanity.checks.base import Effect, WeightCheck
+from sanity.checks.base import Effect, WeightCheck, Weights, by_layer
 from sanity.pruning.masks import Mask
 
 
@@ -21,22 +20,12 @@ class Reinit(WeightCheck):
     uses = "its initial weights"
 
     def perturb(
-        self,
-        weights: dict[str, Tensor],
-        mask: Mask,
-        fresh: Callable[[], dict[str, Tensor]],
-        generator: torch.Generator,
-    ) -> tuple[dict[str, Tensor], Effect]:
+        self, weights: Weights, mask: Mask, fresh: Callable[[], Weights], generator: torch.Generator
+    ) -> tuple[Weights, Effect]:
         """Counts the surviving weights that got another value."""
         drawn = fresh()
         keys = {f"{name}.weight": keep for name, keep in mask.items()}
         changed = [
             int((drawn[key].cpu() != weights[key].cpu())[keep].sum()) for key, keep in keys.items()
         ]
-        counts = {
-            "values_changed": sum(changed),
-            "values": sum(int(keep.sum()) for keep in mask.values()),
-            "layers_changed": sum(count > 0 for count in changed),
-            "layers": len(mask),
-        }
-        return drawn, Effect(sum(changed), counts)
+        return drawn, by_layer("values", "changed", changed, mask)

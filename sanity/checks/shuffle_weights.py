@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sanity.checks.base import Effect, WeightCheck
+from sanity.checks.base import Effect, WeightCheck, Weights, by_layer
 from sanity.pruning.masks import Mask
 
 
@@ -20,21 +20,14 @@ def shuffle_survivors(weight: Tensor, keep: Tensor, generator: torch.Generator) 
 
 @dataclass
 class ShuffleWeights(WeightCheck):
-    """Every layer's surviving weights swap places; mask, biases and batch norms stay.
-
-    Su et al. 2020, section 3.
-    """
+    """Every layer's surviving weights swap places; all else stays (Su et al. 2020, section 3)."""
 
     change = "shuffled weights"
     uses = "which weight sits where"
 
     def perturb(
-        self,
-        weights: dict[str, Tensor],
-        mask: Mask,
-        fresh: Callable[[], dict[str, Tensor]],
-        generator: torch.Generator,
-    ) -> tuple[dict[str, Tensor], Effect]:
+        self, weights: Weights, mask: Mask, fresh: Callable[[], Weights], generator: torch.Generator
+    ) -> tuple[Weights, Effect]:
         """Counts the surviving positions that got another value."""
         shuffled = dict(weights)
         moved = []
@@ -42,10 +35,4 @@ class ShuffleWeights(WeightCheck):
             key = f"{name}.weight"
             shuffled[key] = shuffle_survivors(weights[key], keep, generator)
             moved.append(int((shuffled[key] != weights[key]).sum()))
-        counts = {
-            "values_moved": sum(moved),
-            "values": sum(int(keep.sum()) for keep in mask.values()),
-            "layers_changed": sum(count > 0 for count in moved),
-            "layers": len(mask),
-        }
-        return shuffled, Effect(sum(moved), counts)
+        return shuffled, by_layer("values", "moved", moved, mask)

@@ -19,8 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from sanity.cli.arguments import arranged
-from sanity.cli.explain import explain
-from sanity.cli.miswritten import own_directories
+from sanity.cli.explain import explain, own_directories
 from sanity.core import pending, shutdown
 from sanity.core.config import PROJECT
 from sanity.core.errors import ConfigError, SanityError, as_line, reason
@@ -71,10 +70,7 @@ def _run(main: Callable[[], Any]) -> None:
 
 
 def job(function: Callable[[DictConfig], Any], cfg: DictConfig) -> Any:
-    """Call ``function``; in a single run a known problem ends it here.
-
-    In a multirun it is the sweeper's to report, with those of all other jobs.
-    """
+    """Call ``function``; a known problem ends a single run, and is the sweeper's in a multirun."""
     if HydraConfig.get().mode == RunMode.RUN and OmegaConf.select(cfg, "sweep.plan"):
         _leave("sweep.plan=true: needs a sweep; choose one with sweep=..., or use -m", 2)
     try:

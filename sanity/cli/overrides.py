@@ -6,7 +6,6 @@ setting cannot be read, each of its texts that could only be meant as one is put
 ``~/a,~/b`` stays two values, ``[~/a]`` a list. Whatever can be read means what it always meant.
 """
 
-import functools
 import itertools
 import re
 import shlex
@@ -14,11 +13,12 @@ import sys
 from collections.abc import Callable, Iterable
 
 from hydra.core.override_parser.overrides_parser import OverridesParser, create_functions
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Quote, QuotedString
 
 from sanity.core.config import absolute
 from sanity.core.errors import one_line
 
+PARSER = OverridesParser.create()
 SAFE = re.compile(r"(?!(null|true|false|inf|nan)$)[a-z_/][\w.+/:@%-]*", re.ASCII | re.IGNORECASE)
 """Texts that Hydra takes for texts without quotes; ``1_2`` and ``1e3`` are numbers to it."""
 KEY = re.compile(r"[+~]*[\w$./@:-]*", re.ASCII)
@@ -47,9 +47,7 @@ def quoted(value: str) -> str:
     """``value`` as Hydra's grammar wants it on the right of an ``=``."""
     if SAFE.fullmatch(value):
         return value
-    escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)
-    trailing = len(escaped) - len(escaped.rstrip("\\"))
-    return f"'{escaped}{chr(92) * trailing}'"
+    return QuotedString(value, Quote.single).with_quotes()
 
 
 def unreadable(override: str) -> str:
@@ -136,33 +134,21 @@ def _scan(value: str) -> list[int] | int:
     return opened[-1] if opened else commas
 
 
-@functools.cache
-def _parser() -> OverridesParser:
-    return OverridesParser.create()
-
-
-def _parsed(override: str) -> Override:
-    return _parser().parse_override(override)
-
-
 def _problem(override: str) -> Exception | None:
     """What Hydra has against an override: errors of any kind, with nested lists also of Python."""
     try:
-        _parsed(override)
+        PARSER.parse_override(override)
     except Exception as error:
         return error
     return None
 
 
 def _at_home(override: str) -> str:
-    """``~/`` in front of a directory that Hydra makes itself, and would call ``~``, written out.
-
-    Raises ConfigError for the home of a user whom nobody knows.
-    """
+    """``~/`` in front of a directory that Hydra makes itself, and would call ``~``, written out."""
     key, _, value = override.partition("=")
     if key not in DIRECTORIES or "~" not in value or _problem(override):
         return override
-    place = _parsed(override).value()
+    place = PARSER.parse_override(override).value()
     if not isinstance(place, str) or not place.startswith("~"):
         return override
     return f"{key}={quoted(str(absolute(key, place)))}"
@@ -206,6 +192,6 @@ def _advice(key: str, value: str) -> str:
 def for_shell(key: str, value: str) -> str:
     """``key`` with ``value`` as a text, in quotes for Hydra and in others for the shell."""
     if "'" not in value and '"' not in value:
-        return f"'{key}=\"{value}{chr(92) * (len(value) - len(value.rstrip(chr(92))))}\"'"
+        return f"'{key}={QuotedString(value, Quote.double).with_quotes()}'"
     inside = f"{key}={quoted(value)}"
     return shlex.quote(inside) if re.search(r'["$`!]|\\(?!\')', inside) else f'"{inside}"'

@@ -21,10 +21,7 @@ def known() -> frozenset[str]:
 
 
 def refuse_misspelled(names: Iterable[str]) -> None:
-    """Raise ConfigError for a variable that is almost one of this project's.
-
-    Others of the same prefix may be anybody's.
-    """
+    """Raise ConfigError for a name that is almost one of ours; others may be anybody's."""
     rests = {name.removeprefix(PREFIX): name for name in known()}
     for name in names:
         rest = name.upper().removeprefix(PREFIX)

@@ -26,13 +26,10 @@ STAGES: tuple[str, ...] = get_args(Until)
 HOME = "SANITY_PROJECT"
 """The variable by which a job that runs from a copy of the code finds the project itself."""
 
-
-def _below_project(name: str) -> str:
-    return str(Path(os.environ.get(HOME) or PROJECT) / name)
-
-
 # ${sanity.project:data} is a path below the project, wherever a run is started from.
-OmegaConf.register_new_resolver("sanity.project", _below_project, replace=True)
+OmegaConf.register_new_resolver(
+    "sanity.project", lambda name: str(Path(os.environ.get(HOME) or PROJECT, name)), replace=True
+)
 
 
 @dataclass
@@ -54,10 +51,9 @@ def read_settings(cfg: DictConfig) -> Settings:
     values = {field.name: cfg.get(field.name) for field in fields(Settings)}
     settings = Settings(**conform("", Settings, values))
     for name in ("data_dir", "store_dir"):
-        if not getattr(settings, name).strip():
+        if not values[name].strip():
             raise ConfigError(f"{name}=: must name a directory")
-    settings.data_dir = str(absolute("data_dir", settings.data_dir))
-    settings.store_dir = str(absolute("store_dir", settings.store_dir))
+        setattr(settings, name, str(absolute(name, values[name])))
     return settings
 
 
@@ -70,10 +66,7 @@ def absolute(name: str, path: str) -> Path:
 
 
 def typed_from() -> Path:
-    """The directory that relative paths mean: where the command was given.
-
-    Under ``hydra.job.chdir`` each run works in a directory of its own.
-    """
+    """Where the command was given: what relative paths mean, under ``hydra.job.chdir`` as well."""
     return Path(HydraConfig.get().runtime.cwd) if HydraConfig.initialized() else Path.cwd()
 
 

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from rich.console import Console, RenderableType
 from rich.highlighter import NullHighlighter
@@ -24,11 +24,6 @@ from sanity.core.output import take_any_text
 class _Stderr:
     """What is complained about; once nobody can read it any more, training goes on all the same."""
 
-    @property
-    def encoding(self) -> str:
-        """That of stderr as it is now: bars are drawn with what it has."""
-        return getattr(self._real, "encoding", None) or "utf-8"
-
     def write(self, text: str) -> int:
         """Write to stderr as it is now, which may be a pipe or a terminal that was closed."""
         with suppress(OSError):
@@ -40,13 +35,9 @@ class _Stderr:
         with suppress(OSError):
             self._real.flush()
 
-    def isatty(self) -> bool:
-        """Whether a person looks at it."""
-        return self._real.isatty()
-
-    def fileno(self) -> int:
-        """For the size of the terminal."""
-        return self._real.fileno()
+    def __getattr__(self, name: str) -> Any:
+        """Its encoding, terminal and size are those of stderr as it is now."""
+        return getattr(self._real, name)
 
     @property
     def _real(self) -> IO[str]:
@@ -110,10 +101,8 @@ class LogHandler(RichHandler):
 
     def format(self, record: logging.LogRecord) -> str:
         """Name the level of anything above information; the rest speaks for itself."""
-        message = printable(super().format(record))
-        return (
-            f"{record.levelname.lower()}: {message}" if record.levelno > logging.INFO else message
-        )
+        level = f"{record.levelname.lower()}: " if record.levelno > logging.INFO else ""
+        return level + printable(super().format(record))
 
 
 class Bar:
@@ -132,14 +121,19 @@ class Bar:
         """One more step, over ``images`` images."""
         self.done += 1
         self._images += images
+        self._redraw()
 
     def within(self, inside: str) -> None:
         """How far a long step is, such as at which of its batches."""
         self.inside = inside
+        self._redraw()
 
     def show(self, text: str) -> None:
         """Figures of the part that has ended, such as an epoch's accuracy."""
         self.text = text
+
+    def _redraw(self) -> None:
+        """Show where the work stands."""
 
     @property
     def rate(self) -> str:
@@ -164,10 +158,9 @@ class _Drawn(Bar):
         self._progress = progress
         self._task = progress.add_task(label, total=steps, completed=done, rate="")
 
-    def advance(self, images: int = 0) -> None:
-        super().advance(images)
-        text = f"{self.rate}  {self.text}" if images else self.text
-        self._progress.update(self._task, advance=1, rate=text)
+    def _redraw(self) -> None:
+        rate = "  ".join(filter(None, (self.rate, self.text)))
+        self._progress.update(self._task, completed=self.done, rate=rate)
 
 
 class _Lines(Bar):
@@ -181,21 +174,13 @@ class _Lines(Bar):
         super().__init__(label, steps, done)
         self._said, self._silent = time.monotonic(), True
 
-    def advance(self, images: int = 0) -> None:
-        super().advance(images)
-        self._tick()
-
-    def within(self, inside: str) -> None:
-        super().within(inside)
-        self._tick()
-
     def show(self, text: str) -> None:
         first, last = not self.text, self.done == self.steps
         super().show(text)
         if first or last or time.monotonic() - self._said >= QUIET:
             self._say(text)
 
-    def _tick(self) -> None:
+    def _redraw(self) -> None:
         if time.monotonic() - self._said >= QUIET and (self._silent or not self.part):
             step = f"step {self.done:,}/{self.steps:,}"
             self._say(", ".join(filter(None, (self.part, step, self.inside))))

@@ -6,8 +6,9 @@ unions. What else a class says of its arguments is its own business.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import operator
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -21,7 +22,17 @@ KINDS: dict[type, str] = {
     NoneType: "null",
 }
 SPELLED = {"None": "null", "True": "true", "False": "false"}  # as YAML has them
-BOUNDS = (Ge, Gt, Le, Lt)
+HOLDS = {Ge: operator.ge, Gt: operator.gt, Le: operator.le, Lt: operator.lt}
+WORDS: dict[tuple[type, ...], str] = {
+    (Ge,): "{:,} or more",
+    (Ge, Le): "from {:,} to {:,}",
+    (Ge, Lt): "from {:,} to below {:,}",
+    (Gt,): "above {:,}",
+    (Gt, Le): "above {:,}, up to {:,}",
+    (Gt, Lt): "above {:,} and below {:,}",
+    (Le,): "{:,} at most",
+    (Lt,): "below {:,}",
+}
 
 
 @dataclass(frozen=True)
@@ -45,28 +56,26 @@ class Allowed:
             return False
         if isinstance(value, float) and not math.isfinite(value):
             return False
-        return all(_holds(bound, value) for bound in self.bounds)
+        return all(HOLDS[type(bound)](value, *astuple(bound)) for bound in self.bounds)
 
     def words(self, value: Any = 0.0) -> str:
-        """``a whole number, from 2 to 100 (batch norm needs two images)``, ``above 0``.
-
-        What ``value`` is already is left out.
-        """
+        """``a whole number, from 2 to 100 (why)``; ``above 0`` to who gave a number already."""
         if self.kind is list:
             if self.items in [(Allowed(kind),) for kind in (int, float, str)]:
                 return f"a list of {self.items[0].words().removeprefix('a ')}s"
             return f"a list, each {listed(self.items)}"
         if self.choices:
             return _either(SPELLED.get(str(one), str(one)) for one in self.choices)
-        bounds, kind = " ".join(_bounds(self.bounds)), KINDS[self.kind]
+        limits = [limit for bound in self.bounds for limit in astuple(bound)]
+        bounds = WORDS.get(tuple(map(type, self.bounds)), "").format(*limits)
         known = self.kind is float and type(value) in (int, float)
-        text = bounds if bounds and known else f"{kind}{bounds and ', ' + bounds}"
+        text = bounds if bounds and known else f"{KINDS[self.kind]}{bounds and ', ' + bounds}"
         return f"{text} ({self.why})" if self.why else text
 
 
 def allowed(hint: Any) -> tuple[Allowed, ...]:
     """What ``hint`` allows; nothing where not all of it is understood."""
-    members = get_args(hint) if _is_union(hint) else (hint,)
+    members = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
     found = [_member(member) for member in members]
     return tuple(one for one in found if one) if all(found) else ()
 
@@ -100,42 +109,4 @@ def _member(hint: Any) -> Allowed | None:
     if not isinstance(hint, type) or hint not in KINDS:
         return None
     why = " ".join(one for one in bounds if isinstance(one, str))
-    return Allowed(hint, bounds=tuple(one for one in bounds if isinstance(one, BOUNDS)), why=why)
-
-
-def _is_union(hint: Any) -> bool:
-    return isinstance(hint, UnionType) or get_origin(hint) is Union
-
-
-def _holds(bound: Any, value: Any) -> bool:
-    match bound:
-        case Ge(low):
-            return bool(value >= low)
-        case Gt(low):
-            return bool(value > low)
-        case Le(high):
-            return bool(value <= high)
-        case Lt(high):
-            return bool(value < high)
-    return True
-
-
-def _bounds(bounds: Sequence[Any]) -> Iterator[str]:
-    """``from 0 to 1``, ``above 0 and below 1``, ``2 or more``."""
-    match bounds:
-        case [Ge(low), Le(high)]:
-            yield f"from {low:,} to {high:,}"
-        case [Ge(low)]:
-            yield f"{low:,} or more"
-        case [Ge(low), Lt(high)]:
-            yield f"from {low:,} to below {high:,}"
-        case [Gt(low), Le(high)]:
-            yield f"above {low:,}, up to {high:,}"
-        case [Gt(low), Lt(high)]:
-            yield f"above {low:,} and below {high:,}"
-        case [Gt(low)]:
-            yield f"above {low:,}"
-        case [Le(high)]:
-            yield f"{high:,} at most"
-        case [Lt(high)]:
-            yield f"below {high:,}"
+    return Allowed(hint, bounds=tuple(one for one in bounds if type(one) in HOLDS), why=why)

@@ -2,7 +2,6 @@
 
 import math
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 MOUNT = Path("/sys/fs/cgroup")
@@ -42,11 +41,11 @@ def quota(own: Path = OWN, mount: Path = MOUNT) -> float:
     return min(granted)
 
 
-def _upwards(mount: Path, path: str) -> Iterator[Path]:
+def _upwards(mount: Path, path: str) -> list[Path]:
     """A group's directory and those around it, up to what is mounted."""
     parts = [part for part in path.split("/") if part not in ("", "..")]
-    for count in range(len(parts), -1, -1):
-        yield mount.joinpath(*parts[:count])
+    group = mount.joinpath(*parts)
+    return [group, *group.parents][: len(parts) + 1]
 
 
 def _share(*files: Path) -> float:

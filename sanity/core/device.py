@@ -7,20 +7,21 @@ from sanity.core.errors import ConfigError
 
 def choose(name: str) -> torch.device:
     """The device ``name`` (auto, cpu, cuda, cuda:N, mps); ConfigError where there is none."""
+    has_mps = torch.backends.mps.is_available()
     if name == "auto":
-        return torch.device(_best())
+        name = "cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu"
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise ConfigError(f"device={name}: choose auto, cpu, cuda, cuda:N or mps") from None
+        device = None
+    if device is None or device.type not in ("cpu", "cuda", "mps"):
+        raise ConfigError(f"device={name}: choose auto, cpu, cuda, cuda:N or mps")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ConfigError(
             f"device={name}: this machine has {torch.cuda.device_count()} CUDA devices"
         )
-    if device.type == "mps" and not torch.backends.mps.is_available():
+    if device.type == "mps" and not has_mps:
         raise ConfigError("device=mps: not available on this machine")
-    if device.type not in ("cpu", "cuda", "mps"):
-        raise ConfigError(f"device={name}: choose auto, cpu, cuda, cuda:N or mps")
     return device
 
 
@@ -28,9 +29,3 @@ def use_exact_arithmetic() -> None:
     """Keep fp32 what it says: by default cuDNN rounds convolutions' inputs to 10 bits (TF32)."""
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
-
-
-def _best() -> str:
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"

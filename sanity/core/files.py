@@ -20,6 +20,14 @@ DISK_ERRORS = {
 """What the system says of a full, read-only, failing, vanished or forbidden disk."""
 
 
+def expanded(path: str | Path) -> Path:
+    """A path as it is meant; ``~`` of a user whom nobody knows is a name like any other."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
 def sha256(path: Path) -> str:
     """The hex digest of a file's contents."""
     with path.open("rb") as file:
@@ -32,10 +40,7 @@ def digest(value: Any) -> str:
 
 
 def read_json(path: Path) -> Any:
-    """The JSON in ``path``; raises ValueError for anything else, OSError where it cannot be read.
-
-    For files that somebody may have damaged, or made up.
-    """
+    """The JSON in ``path``; raises ValueError for anything else, OSError where it is unreadable."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except RecursionError:
@@ -44,14 +49,13 @@ def read_json(path: Path) -> Any:
 
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Write ``content`` so that a reader, or a crash, sees either the old file or the new one."""
+    if isinstance(content, str):
+        # A path may hold what is no letter, as bytes that the file system has all the same.
+        content = content.encode(errors="backslashreplace")
     handle, temporary = sharing.temporary_file(path)
     try:
         with os.fdopen(handle, "wb") as file:
-            # A path may hold what is no letter, as bytes that the file system has all the same.
-            binary = (
-                content.encode(errors="backslashreplace") if isinstance(content, str) else content
-            )
-            file.write(binary)
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

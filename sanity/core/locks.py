@@ -51,10 +51,7 @@ def held(path: Path, what: str) -> Iterator[None]:
 
 
 def refuse_without_locks(path: Path) -> None:
-    """Raise OSError where the lock ``path`` cannot be taken, or keeps nobody out.
-
-    Some network file systems answer that a lock is taken, and let the next one take it too.
-    """
+    """Raise OSError where a lock cannot be taken or, as on some network disks, keeps nobody out."""
     with sharing.append(path) as one, sharing.append(path) as other, suppress(BlockingIOError):
         # Whoever is kept out, be it by another process that tries the same, has the proof.
         fcntl.flock(one, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -43,10 +43,7 @@ def options(package: ModuleType, base: type[T]) -> dict[str, type[T]]:
 
 
 def identity(kind: type, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What the class ``kind`` with these ``settings`` is in keys, wherever its module lies.
-
-    One of a user's own is named by its class, and its code is told beside it.
-    """
+    """What a class with these ``settings`` is in keys; the code of a user's own is told beside."""
     is_ours = kind.__module__.split(".")[0] == "sanity"
     version, neutral = (kind.version, kind.neutral) if issubclass(kind, Option) else (1, {})
     return {

@@ -12,10 +12,7 @@ PLAIN |= {"▲": "^", "▼": "v", "◇": "o", "●": "*"}
 
 
 def in_ascii(error: UnicodeError) -> tuple[bytes, int]:
-    """What to write for letters that an encoding does not have: signs alike, or their numbers.
-
-    Bytes of a file's name that are no letters are written as they are.
-    """
+    """What to write for letters that an encoding lacks: signs alike, numbers, a name's bytes."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     letters = error.object[error.start : error.end]
@@ -32,10 +29,7 @@ codecs.register_error(ASCII, in_ascii)
 
 
 def take_any_text() -> None:
-    """Let stdout and stderr write what they cannot encode in another way, instead of failing.
-
-    A terminal, a pipe or a log may be ASCII or Latin-1, and a path may hold anything.
-    """
+    """Let stdout and stderr, which may be ASCII or Latin-1, write any text instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if getattr(stream, "errors", None) in ("strict", "backslashreplace", "surrogateescape"):
             reconfigure = getattr(stream, "reconfigure", None)

@@ -6,9 +6,7 @@ directory that they are made in is its group's, which is to say group-writable a
 colleagues go on with, and clean up, what one of them has left. Directories hand this on.
 """
 
-import grp
 import os
-import pwd
 import secrets
 import shlex
 import shutil
@@ -97,36 +95,33 @@ def remove(path: Path) -> str:
     """Remove ``path`` with all that is in it; returns why some of it, if any, is still there."""
     try:
         path.unlink() if path.is_symlink() else shutil.rmtree(path)
-        return ""
     except FileNotFoundError:  # somebody else is at it as well
         shutil.rmtree(path, ignore_errors=True)
-        return ""
     except OSError as error:
         shutil.rmtree(path, ignore_errors=True)  # what can be
         closed = [one for one in [path, *path.rglob("*")] if not os.access(one, os.W_OK)]
         whose = f": {closed[0]} belongs to {owner(closed[0])}" if closed else ""
         return f"{reason(error)}{whose}"
+    return ""
 
 
 def owner(path: Path) -> str:
     """The name of the user whose ``path`` is, or the number; empty where that cannot be seen."""
     try:
-        uid = path.stat().st_uid
+        return path.owner()
+    except KeyError:
+        return f"user {path.stat().st_uid}"
     except OSError:
         return ""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"user {uid}"
 
 
 def cure(directory: Path) -> str:
     """The commands that make a directory, and all below it, its group's."""
-    gid, place = directory.stat().st_gid, shlex.quote(str(directory))
+    place = shlex.quote(str(directory))
     try:
-        group = grp.getgrgid(gid).gr_name
+        group = directory.group()
     except KeyError:
-        group = str(gid)
+        group = str(directory.stat().st_gid)
     return (
         f"chgrp -R {group} {place}; chmod -R g+rwX {place}; "
         f"find {place} -type d -exec chmod g+s {{}} +"

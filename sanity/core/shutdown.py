@@ -35,10 +35,7 @@ class Shutdown:
         self._said = False
 
     def install(self) -> None:
-        """Handle the signals that end a program, unless somebody else has plans for them.
-
-        A SLURM job has; nohup ignores SIGHUP.
-        """
+        """Handle the signals that end a program, unless others (SLURM jobs, nohup) have plans."""
         if threading.current_thread() is not threading.main_thread():
             return
         for signum in HELD:
@@ -62,10 +59,7 @@ class Shutdown:
         os._exit(KILLED + signum)
 
     def say(self, signum: int, more: str = "") -> int:
-        """Say, once, what happened, and return the exit code.
-
-        By the system's call: printing may be what was interrupted.
-        """
+        """Say once what happened, by a system call (prints may be interrupted); the exit code."""
         if not self._said:
             self._said = True
             what = "interrupted" if signum == signal.SIGINT else str(Terminated(signum))

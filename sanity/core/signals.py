@@ -14,10 +14,8 @@ from typing import Any
 # Of a terminal that is closed both the shell and the system tell, so that SIGHUP may come twice.
 URGENT = frozenset({signal.SIGINT, signal.SIGTERM})
 # By default these kill: also a closed terminal, and SLURM's word before a limit (--signal=USR2).
-KILLING = tuple(
-    getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGUSR2") if hasattr(signal, name)
-)
-HELD = (signal.SIGINT, *KILLING)
+KILLING = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
+HELD: tuple[int, ...] = (signal.SIGINT, *KILLING)
 
 
 class Terminated(BaseException):
@@ -67,7 +65,8 @@ def hold() -> Iterator[Held]:
     Ignored signals stay ignored. Python lets only the main thread do this: elsewhere nothing is
     held. What is pending at the end of the block is delivered, unless the program ends anyway.
     """
-    found = {number: signal.getsignal(number) for number in HELD} if _in_main_thread() else {}
+    in_main = threading.current_thread() is threading.main_thread()
+    found = {number: signal.getsignal(number) for number in HELD} if in_main else {}
     # None: set by something other than Python, which could not be asked to act later.
     previous = {n: handler for n, handler in found.items() if handler not in (signal.SIG_IGN, None)}
     held = Held(previous)
@@ -86,7 +85,3 @@ def hold() -> Iterator[Held]:
             signal.signal(number, handler)
         if not ending:
             held.deliver()
-
-
-def _in_main_thread() -> bool:
-    return threading.current_thread() is threading.main_thread()

@@ -10,11 +10,7 @@ import torch
 
 
 def generator(seed: int, *name: str | int) -> torch.Generator:
-    """A CPU generator for the stream ``name`` of ``seed``, e.g. ``generator(0, "order", epoch)``.
-
-    The streams in use are init, order, augmentation, scoring, mask, mask_update, corruption, check
-    and split.
-    """
+    """A CPU generator for the stream ``name`` of ``seed``, as ``generator(0, "order", epoch)``."""
     label = "/".join(str(part) for part in (seed, *name))
     digest = hashlib.sha256(label.encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)

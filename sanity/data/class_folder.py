@@ -9,8 +9,6 @@ from pathlib import Path
 from sanity.core.errors import listed
 from sanity.data.decoding import FORMATS
 
-HIDDEN = "hidden"
-
 
 @dataclass(frozen=True)
 class ClassFolder:
@@ -29,7 +27,7 @@ def look_through(path: Path, label: int) -> ClassFolder:
     for entry in _walk(path):
         suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122 - of a million names
         if is_hidden(entry.name):
-            found.left_out[HIDDEN] += suffix in FORMATS or _is_directory(entry)
+            found.left_out["hidden"] += suffix in FORMATS or _is_directory(entry)
         elif suffix not in FORMATS:
             found.left_out[suffix or "without a suffix"] += 1
         elif entry.is_symlink() and leads_nowhere(entry.path):

@@ -1,16 +1,32 @@
-"""What the images and labels of a data set show that a reader of its results should know."""
+"""What the images and labels of a data set show that a reader of its results should know.
 
+On test images that are training images as well a network shows what it remembers.
+"""
+
+import hashlib
+import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from sanity.core.errors import DataError, as_line, listed
-from sanity.data.overlap import digests
 from sanity.datasets.base import SPLIT_NAMES, Dataset, Examples
 
+log = logging.getLogger(__name__)
+
+MOST = 0.05  # of the test images; more is a mistake, such as a copy of the training images
 MAJORITY = 1.5  # times its fair share: from there on a class's share of the test set is told
 CHUNK = 1024  # images that are looked at at a time
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """How many test images have the pixels of a training image, and the first (test, train)."""
+
+    count: int
+    pair: tuple[int, int] | None
 
 
 def check_classes(splits: Mapping[str, Examples], where: str) -> None:
@@ -47,10 +63,7 @@ def missing(examples: Examples) -> list[str]:
 
 
 def look_into(dataset: Dataset, splits: Mapping[str, Examples], where: str) -> list[str]:
-    """What is to be known of a data set, in a few lines; raises DataError where all are alike.
-
-    It begins with what was noticed when the original files were read.
-    """
+    """What is to be known of a data set, in a few lines; raises DataError where all are alike."""
     found = [remark for examples in splits.values() for remark in examples.remarks]
     train, test = splits["train"], splits["test"]
     hashes = {split: digests(examples.images) for split, examples in splits.items()}
@@ -125,3 +138,50 @@ def _file(dataset: Dataset, split: str, index: int) -> str:
     """The file of an image in brackets, where it is known."""
     file = dataset.original(split, index)
     return f" ({as_line(file)})" if file else ""
+
+
+def find_overlap(train: Tensor, test: Tensor) -> Overlap:
+    """Compare all images [N, H, W, C] pixel by pixel, by their digests."""
+    if train.shape[1:] != test.shape[1:]:
+        return Overlap(0, None)
+    seen: dict[bytes, int] = {}
+    for position, digest in enumerate(digests(train)):
+        seen.setdefault(digest, position)
+    pairs = [(i, seen[digest]) for i, digest in enumerate(digests(test)) if digest in seen]
+    return Overlap(len(pairs), pairs[0] if pairs else None)
+
+
+def digests(images: Tensor) -> list[bytes]:
+    """A digest of the pixels of each image [N, H, W, C] (128 bits)."""
+    rows = images.contiguous().numpy().reshape(len(images), -1)
+    return [hashlib.blake2b(row.data, digest_size=16).digest() for row in rows]
+
+
+def count_overlap(dataset: Dataset, splits: Mapping[str, Examples], where: str) -> int:
+    """The number of test images that occur in training, warned of; DataError for too many."""
+    found = find_overlap(splits["train"].images, splits["test"].images)
+    example = _example(dataset, found)
+    total = len(splits["test"])
+    check_overlap(dataset, found.count, total, where, example)
+    if found.count:
+        log.warning(
+            "%s: %d of the %d test images are training images as well%s",
+            *(where, found.count, total, example),
+        )
+    return found.count
+
+
+def check_overlap(dataset: Dataset, count: int, total: int, where: str, example: str = "") -> None:
+    """Raise DataError for too many test images in training; published data are what they are."""
+    if count > MOST * total and not dataset.pixel_digests:
+        raise DataError(
+            f"{where}: {count} of the {total} test images are training images as well{example}; "
+            "test images must be others: take them out of one of the two, and run again"
+        )
+
+
+def _example(dataset: Dataset, found: Overlap) -> str:
+    if found.pair is None:
+        return ""
+    test, train = dataset.original("test", found.pair[0]), dataset.original("train", found.pair[1])
+    return f" ({as_line(test)} is {as_line(train)})" if test and train else ""

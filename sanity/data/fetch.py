@@ -37,8 +37,11 @@ def fetch(url: str, path: Path, md5: str, by_hand: str) -> None:
     partial = path.with_name(f"{path.name}.part")
     log.info("downloading %s", url)
     try:
-        arrived = _download(url, partial)
-        if arrived != md5:
+        with partial.open("wb") as file:
+            file.writelines(_chunks(url))
+            file.flush()
+            os.fsync(file.fileno())
+        if (arrived := _md5(partial)) != md5:
             raise DataError(
                 f"{url} arrived damaged (its md5 is {arrived}, not {md5}): try again, or {by_hand}"
             )
@@ -54,17 +57,6 @@ def fetch(url: str, path: Path, md5: str, by_hand: str) -> None:
 
 class _UnreachableError(Exception):
     """The network's part of what can go wrong, kept apart from the disk's."""
-
-
-def _download(url: str, path: Path) -> str:
-    digest = hashlib.md5(usedforsecurity=False)
-    with path.open("wb") as file:
-        for chunk in _chunks(url):
-            digest.update(chunk)
-            file.write(chunk)
-        file.flush()
-        os.fsync(file.fileno())
-    return digest.hexdigest()
 
 
 def _chunks(url: str) -> Iterator[bytes]:

@@ -42,4 +42,4 @@ def read_file(path: Path, most: int) -> bytes:
 
 def _open_at_once(path: str, flags: int) -> int:
     """Open without waiting for somebody at the other end of a pipe."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    return os.open(path, flags | os.O_NONBLOCK)

@@ -12,10 +12,7 @@ AGAIN = "delete the file to pack it again, or change the settings"
 
 
 def check_form(dataset: Dataset, split: str, examples: Examples, where: str) -> None:
-    """Check types, shapes and ranges without touching more pixels than need be.
-
-    Raises DataError, which begins with ``where``.
-    """
+    """Raise DataError, which begins with ``where``, for wrong types, shapes and ranges."""
     images, labels = examples.images, examples.labels
     if images.dtype != torch.uint8 or labels.dtype != torch.int64:
         raise DataError(
@@ -60,10 +57,7 @@ def check_alike(splits: Mapping[str, Examples], where: str) -> None:
 
 
 def check_known(dataset: Dataset, split: str, examples: Examples, where: str) -> None:
-    """Compare contents of unknown origin with what is published: pixels and labels.
-
-    Raises DataError, which begins with ``where``.
-    """
+    """Raise DataError, which begins with ``where``, for other contents than those published."""
     for what, known, tensor in (
         ("pixels", dataset.pixel_digests, examples.images),
         ("labels", dataset.label_digests, examples.labels),

@@ -1,5 +1,7 @@
 """Orders and selections of examples that are the same on every machine and in every release."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -12,6 +14,11 @@ def fixed_order(count: int) -> Tensor:
     its stream is frozen by NumPy's policy (NEP 19); no other library promises that.
     """
     return torch.from_numpy(np.random.RandomState(0).permutation(count).astype(np.int64))
+
+
+def in_fixed_order(files: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+    """(name, class) pairs in that order."""
+    return [files[i] for i in fixed_order(len(files)).tolist()]
 
 
 def stratified(labels: Tensor, count: int, order: Tensor) -> Tensor:

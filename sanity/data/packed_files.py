@@ -55,7 +55,7 @@ class Manifest:
     def fingerprint(self) -> str:
         """A digest of the contents, however the files around them were written."""
         parts = [(split, self.files[split].shape, self.files[split].content) for split in SPLITS]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+        return digest(parts)
 
 
 def split_path(home: Path, split: str) -> Path:

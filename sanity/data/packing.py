@@ -18,9 +18,8 @@ from safetensors import SafetensorError
 from sanity.core import locks, sharing
 from sanity.core.errors import DataError, StoreError
 from sanity.core.files import digest, fsync_directory
-from sanity.data.contents import check_classes, look_into
+from sanity.data.contents import check_classes, check_overlap, count_overlap, look_into
 from sanity.data.form import check_alike, check_form, check_known
-from sanity.data.overlap import check_overlap, count_overlap
 from sanity.data.packed_files import (
     MANIFEST,
     SPLITS,
@@ -51,16 +50,17 @@ def open_packed(dataset: Dataset, data_dir: Path) -> Packed:
     of, StoreError where ``data_dir`` cannot be read or written.
     """
     source = _source(dataset)
-    home = _home(dataset, data_dir)
+    home = data_dir / (dataset.directory or dataset.packed_as)  # whatever was filled in since
     _sweep_up(home)
     with _disk_errors(data_dir):
         manifest = _current(home, source)
         if dataset.fingerprint not in (None, manifest and manifest.fingerprint):
             raise DataError(f"{dataset.name}: its files have changed since this run began")
-        if manifest is None and dataset.named and is_complete(home) and not _has_manifest(home):
+        known = (home / MANIFEST).exists()
+        if manifest is None and dataset.named and is_complete(home) and not known:
             return _adopt(dataset, home, None if source is None else ADOPTED)
         if manifest is None:
-            manifest = _pack(dataset, data_dir, source)
+            manifest = _pack(dataset, data_dir, home, source)
         verify(home, manifest)
         splits = _map(dataset, home, manifest.num_classes)
         # Of data sets that are published all is known.
@@ -82,15 +82,6 @@ def _packed(
         manifest.overlap,
         tuple(manifest.remarks or ()),
     )
-
-
-def _home(dataset: Dataset, data_dir: Path) -> Path:
-    """Where a data set is packed, whatever ``resolve`` has filled in since."""
-    return data_dir / (dataset.directory or dataset.packed_as)
-
-
-def _has_manifest(home: Path) -> bool:
-    return (home / MANIFEST).exists()
 
 
 def _source(dataset: Dataset) -> str | None:
@@ -142,10 +133,7 @@ def _describe(
 def _complete(
     dataset: Dataset, home: Path, splits: Mapping[str, Examples], manifest: Manifest
 ) -> Manifest:
-    """Count what a manifest of an earlier release does not tell, and write it anew.
-
-    Raises DataError where it does not tell the truth either.
-    """
+    """Count what a manifest of an earlier release leaves out; DataError where it is wrong."""
     complete = _describe(dataset, home, splits, manifest.source)
     known = replace(complete, overlap=manifest.overlap, remarks=manifest.remarks)
     if known != manifest or manifest.overlap not in (None, complete.overlap):
@@ -173,9 +161,8 @@ def _adopt(dataset: Dataset, home: Path, source: str | None) -> Packed:
     return _packed(dataset, home, splits, manifest)
 
 
-def _pack(dataset: Dataset, data_dir: Path, source: str | None) -> Manifest:
+def _pack(dataset: Dataset, data_dir: Path, home: Path, source: str | None) -> Manifest:
     """Read the original files and write the packed ones, unless another process just did."""
-    home = _home(dataset, data_dir)
     sharing.make_directory(data_dir)
     partial, lock = _beside(home)
     with locks.held(lock, f"{dataset.name} is being packed"):

@@ -1,6 +1,5 @@
 """A data set's settings: checked, completed from its contents, and named for keys."""
 
-from collections.abc import Iterable
 from dataclasses import MISSING, fields, replace
 from math import isfinite
 from pathlib import Path
@@ -40,7 +39,8 @@ def resolve(dataset: Dataset, data_dir: Path) -> Dataset:
     if mean is None or std is None:
         measured = moments(packed.train.images, dataset.pixel_max)
         mean, std = mean or measured[0], std or measured[1]
-        _check_positive(std, "the training images have a channel of one colour: set dataset.std")
+        if min(std) <= 0:
+            raise ConfigError("the training images have a channel of one colour: set dataset.std")
     return replace(
         dataset,
         num_classes=packed.train.num_classes,
@@ -90,18 +90,17 @@ def _checked(dataset: Dataset) -> Dataset:
         value = getattr(dataset, name)
         if value is not None and value < limit:
             raise ConfigError(f"dataset.{name}={value}: must be {limit} or more")
-    if dataset.crop_padding > MOST_PADDING:
-        raise ConfigError(
-            f"dataset.crop_padding={dataset.crop_padding}: must be {MOST_PADDING} or less"
-        )
-    if dataset.pixel_max > 255:
-        raise ConfigError(f"dataset.pixel_max={dataset.pixel_max}: must be 255 or less")
+    for name, limit in {"crop_padding": MOST_PADDING, "pixel_max": 255}.items():
+        value = getattr(dataset, name)
+        if value > limit:
+            raise ConfigError(f"dataset.{name}={value}: must be {limit} or less")
     dataset = replace(
         dataset, mean=_channel_values(dataset, "mean"), std=_channel_values(dataset, "std")
     )
     if not all(0 <= value <= 1 for value in dataset.mean or []):
         raise ConfigError(f"dataset.mean={dataset.mean}: must be shares of pixel_max, from 0 to 1")
-    _check_positive(dataset.std or [], f"dataset.std={dataset.std}: must be above 0")
+    if not all(value > 0 for value in dataset.std or []):
+        raise ConfigError(f"dataset.std={dataset.std}: must be above 0")
     if not all(value <= 1 for value in dataset.std or []):
         raise ConfigError(f"dataset.std={dataset.std}: must be shares of pixel_max, 1 or less")
     _check_padding(dataset, dataset.image_size)
@@ -131,11 +130,6 @@ def _check_padding(dataset: Dataset, image_size: int | None) -> None:
             f"dataset.crop_padding={dataset.crop_padding}: must be less than the {image_size} "
             "pixels of an image's side"
         )
-
-
-def _check_positive(std: Iterable[float], message: str) -> None:
-    if not all(value > 0 for value in std):
-        raise ConfigError(message)
 
 
 def _check_facts(dataset: Dataset) -> None:

@@ -1,7 +1,5 @@
 """Training, validation and test examples of a run."""
 
-from dataclasses import replace
-
 import torch
 
 from sanity.core.errors import ConfigError, listed
@@ -27,15 +25,13 @@ def split(packed: Packed, dataset: Dataset, seed: int) -> Splits:
         chosen = stratified(train.labels, dataset.validation_size, order)
         rest = torch.ones(len(train), dtype=torch.bool)
         rest[chosen] = False
-        train, validation = _pick(train, rest), _pick(train, chosen)
-    return _first(train, dataset.limit), validation, _first(packed.test, dataset.limit)
+        train, validation = train.pick(rest), train.pick(chosen)
+    first = slice(dataset.limit)
+    return train.pick(first), validation, packed.test.pick(first)
 
 
 def check_sizes(dataset: Dataset, train_size: int | None) -> None:
-    """Raise ConfigError where ``validation_size`` or ``limit`` is impossible.
-
-    ``train_size`` is the number of training images, None where it is not known yet.
-    """
+    """Raise ConfigError for impossible sizes; ``train_size`` is None where it is not known yet."""
     if dataset.limit is not None and dataset.limit < 2:
         raise ConfigError(f"dataset.limit={dataset.limit}: must be 2 or more, or null for all")
     size = dataset.validation_size
@@ -77,11 +73,3 @@ def _settings(dataset: Dataset, name: str) -> str:
     sizes = {"validation_size": name != "test", "limit": name != "validation"}
     given = {size: getattr(dataset, size) for size, counts in sizes.items() if counts}
     return " ".join(f"dataset.{size}={value}" for size, value in given.items() if value)
-
-
-def _pick(examples: Examples, which: torch.Tensor) -> Examples:
-    return replace(examples, images=examples.images[which], labels=examples.labels[which])
-
-
-def _first(examples: Examples, count: int | None) -> Examples:
-    return replace(examples, images=examples.images[:count], labels=examples.labels[:count])

@@ -3,7 +3,7 @@
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -32,6 +32,10 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def pick(self, which: slice | Tensor) -> "Examples":
+        """Some of them: a slice, or those of an index or a mask."""
+        return replace(self, images=self.images[which], labels=self.labels[which])
 
     def class_name(self, label: int) -> str:
         """What a class is called where it is spoken of."""

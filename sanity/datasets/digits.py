@@ -49,7 +49,5 @@ class Digits(Dataset):
         test = stratified(labels, TEST_SIZE, fixed_order(len(labels)))
         train = torch.ones(len(labels), dtype=torch.bool)
         train[test] = False
-        return {
-            "train": Examples(images[train], labels[train], 10),
-            "test": Examples(images[test], labels[test], 10),
-        }
+        examples = Examples(images, labels, 10)
+        return {"train": examples.pick(train), "test": examples.pick(test)}

@@ -19,7 +19,6 @@ from sanity.datasets.base import Dataset, Examples
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # where Debian's package puts the files
 LARGEST = 16 + 60_000 * 28 * 28  # bytes of the largest of the files, without gzip
-PREFIXES = {"train": "train", "test": "t10k"}
 CONTENTS = {  # sha256 of the files without gzip, however they were compressed again
     "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
     "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
@@ -50,7 +49,7 @@ class FashionMnist(Dataset):
     def read(self, data_dir: Path) -> dict[str, Examples]:
         """Read the four idx files, downloading into ``data_dir/raw`` those that are nowhere."""
         raw = data_dir / "raw" / "fashion_mnist"
-        return {split: _read_split(prefix, raw) for split, prefix in PREFIXES.items()}
+        return {"train": _read_split("train", raw), "test": _read_split("t10k", raw)}
 
 
 def parse_idx(content: bytes, dimensions: int) -> Tensor:
@@ -66,10 +65,9 @@ def parse_idx(content: bytes, dimensions: int) -> Tensor:
 
 
 def _read_split(prefix: str, raw: Path) -> Examples:
-    names = (f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte")
     try:
-        images = parse_idx(_content(names[0], raw), dimensions=3)
-        labels = parse_idx(_content(names[1], raw), dimensions=1)
+        images = parse_idx(_content(f"{prefix}-images-idx3-ubyte", raw), dimensions=3)
+        labels = parse_idx(_content(f"{prefix}-labels-idx1-ubyte", raw), dimensions=1)
     except ValueError as error:
         raise DataError(f"fashion_mnist: the {prefix} files are wrong ({error})") from None
     return Examples(images.unsqueeze(-1), labels.to(torch.int64), num_classes=10)

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar
 
 from sanity.core.config import typed_from
 from sanity.core.errors import ConfigError, DataError, as_line, reason
+from sanity.core.files import expanded
 from sanity.data.decoding import REVISION, Form
 from sanity.data.foreign import read_file
 from sanity.data.images import read_images
-from sanity.data.order import fixed_order
+from sanity.data.order import in_fixed_order
 from sanity.data.tree import Tree, list_classes, list_tree
 from sanity.datasets.base import Dataset, Examples
 
@@ -41,15 +41,12 @@ class Folder(Dataset):
     crop_padding: int = 4
     flip: bool = True
 
-    named: ClassVar[bool] = False
+    named = False
 
     @property
     def root(self) -> Path:
         """The tree's absolute path."""
-        try:
-            return typed_from() / Path(self.path).expanduser()
-        except RuntimeError:  # ~ of a user whom nobody knows: there is no such directory
-            return typed_from() / self.path
+        return typed_from() / expanded(self.path)
 
     @property
     def packed_as(self) -> str:
@@ -82,8 +79,7 @@ class Folder(Dataset):
 
     def original(self, split: str, index: int) -> str | None:
         """The file of a packed image, as long as the tree is what was packed."""
-        files = self._tree().files[split]
-        return files[int(fixed_order(len(files))[index])][0]
+        return in_fixed_order(self._tree().files[split])[index][0]
 
     def read(self, data_dir: Path) -> dict[str, Examples]:
         """Decode all images, in a fixed random order: the first half is to be a random half."""
@@ -94,7 +90,7 @@ class Folder(Dataset):
                 f"{len(tree.classes)} classes; leave it null"
             )
         read = read_images(
-            {split: _shuffled(files) for split, files in tree.files.items()},
+            {split: in_fixed_order(files) for split, files in tree.files.items()},
             lambda name: read_file(Path(name), FILE_BYTES),
             Form(self.channels, self.image_size, self.background),
             len(tree.classes),
@@ -116,7 +112,3 @@ def _disk_errors() -> Iterator[None]:
         yield
     except OSError as error:
         raise DataError(f"{as_line(error.filename)} cannot be read ({reason(error)})") from None
-
-
-def _shuffled(files: list[tuple[str, int]]) -> list[tuple[str, int]]:
-    return [files[i] for i in fixed_order(len(files)).tolist()]

@@ -13,7 +13,7 @@ from sanity.data.decoding import Form
 from sanity.data.fetch import fetch
 from sanity.data.foreign import files_below, read_file
 from sanity.data.images import read_images
-from sanity.data.order import fixed_order
+from sanity.data.order import in_fixed_order
 from sanity.datasets.base import Dataset, Examples
 
 ROOT = "tiny-imagenet-200"
@@ -71,7 +71,13 @@ def list_splits(original: Original) -> dict[str, list[tuple[str, int]]]:
         missing = ANNOTATIONS if found else "train/<class>/images/*.JPEG"
         raise DataError(f"{original.place} holds no {missing}: {AGAIN}")
     test: dict[str, int] = {}
-    for line in _annotations(original):
+    try:
+        lines = original.load(ANNOTATIONS).decode().splitlines()
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{original.place}: {ANNOTATIONS} cannot be read ({as_line(error)}): {AGAIN}"
+        ) from None
+    for line in lines:
         name, _, rest = line.partition("\t")
         wnid, file = rest.partition("\t")[0], f"val/images/{name}"
         if wnid not in numbers:
@@ -85,20 +91,7 @@ def list_splits(original: Original) -> dict[str, list[tuple[str, int]]]:
             continue
         raise DataError(f"{original.place}: {ANNOTATIONS} {problem}; {AGAIN}")
     train = [(match[0], numbers[match[1]]) for match in found]
-    return {"train": _shuffled(train), "test": _shuffled(sorted(test.items()))}
-
-
-def _annotations(original: Original) -> list[str]:
-    try:
-        return original.load(ANNOTATIONS).decode().splitlines()
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{original.place}: {ANNOTATIONS} cannot be read ({as_line(error)}): {AGAIN}"
-        ) from None
-
-
-def _shuffled(files: list[tuple[str, int]]) -> list[tuple[str, int]]:
-    return [files[i] for i in fixed_order(len(files)).tolist()]
+    return {"train": in_fixed_order(train), "test": in_fixed_order(sorted(test.items()))}
 
 
 @contextmanager

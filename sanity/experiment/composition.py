@@ -1,6 +1,6 @@
 """A configuration as Hydra has composed it, and which of its settings nobody reads.
 
-Groups are read by their classes, which refuse what they do not know (``components.conformed``):
+Groups are read by their classes, which refuse what they do not know (``instantiate.conformed``):
 this is about what stands beside them. Imports no torch.
 """
 
@@ -64,8 +64,7 @@ def composition_of_run(cfg: DictConfig) -> Composition:
 
 
 def _plain(cfg: DictConfig) -> dict[str, Any]:
-    values = OmegaConf.to_container(cfg, resolve=False)
-    assert isinstance(values, dict)
+    values: Any = OmegaConf.to_container(cfg, resolve=False)
     return {str(name): value for name, value in values.items()}
 
 

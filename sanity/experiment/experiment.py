@@ -68,8 +68,9 @@ class Method:
 class Experiment:
     """Everything a run is made of; building it draws no random number and trains nothing.
 
-    ``donor`` is the method whose layer counts ``ratio=like`` copies, ``code`` what the parts that
-    are not of this package consist of, ``dense_code`` those of them that train the dense network.
+    ``input_shape`` is (C, H, W) of the images; ``donor`` is the method whose layer counts
+    ``ratio=like`` copies, ``code`` what the parts that are not of this package consist of,
+    ``dense_code`` those of them that train the dense network.
     """
 
     settings: Settings
@@ -77,6 +78,8 @@ class Experiment:
     init_from: Path | None
     blueprint: Blueprint
     dataset: Dataset
+    input_shape: tuple[int, int, int]
+    num_classes: int
     method: Method
     donor: Method | None
     rewind: Rewind
@@ -138,12 +141,6 @@ class Experiment:
         text = json.dumps([self.ids.arch, self.ids.dataset, *recipe], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
-    @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of the images."""
-        side = _side(self.dataset)
-        return (self.dataset.channels, side, side)
-
 
 def build(cfg: DictConfig) -> Experiment:
     """Instantiate every group of ``cfg``; raises ConfigError for a name or setting that is wrong.
@@ -157,16 +154,17 @@ def build(cfg: DictConfig) -> Experiment:
         dataset = component("dataset", resolved(cfg, "dataset"), Dataset)
     dataset_facts, dataset_code = code_of(dataset.own_settings, type(dataset), reads)
     dataset = data.resolve(dataset, Path(settings.data_dir))
+    side, num_classes = dataset.image_size, dataset.num_classes
+    assert side is not None, "known since the data set was resolved"
+    assert num_classes is not None, "known since the data set was resolved"
     # What only a look at the data tells; the network's YAML refers to it.
-    cfg.dataset.num_classes, cfg.dataset.image_size = dataset.num_classes, dataset.image_size
+    cfg.dataset.num_classes, cfg.dataset.image_size = num_classes, side
     cfg.data_dir, cfg.store_dir = settings.data_dir, settings.store_dir  # absolute from here on
     arch = resolved(cfg, "arch")
     init_from = patterns.existing("arch.init_from", arch.pop("init_from", None), settings.seed)
     arch_class = instantiate.class_of("arch", arch, nn.Module)
     arch = instantiate.conformed("arch", arch, arch_class)
-    blueprint, read_by_arch = outline(
-        json.dumps(arch), dataset.channels, _side(dataset), _classes(dataset)
-    )
+    blueprint, read_by_arch = outline(json.dumps(arch), dataset.channels, side, num_classes)
     method = _method(_pruner(cfg, settings.seed), resolved(cfg, "ratio"))
     donor = _donor(method.ratio)
     rewind = identified("rewind", resolved(cfg, "rewind"), Rewind)
@@ -186,6 +184,8 @@ def build(cfg: DictConfig) -> Experiment:
         init_from=init_from,
         blueprint=blueprint,
         dataset=dataset,
+        input_shape=(dataset.channels, side, side),
+        num_classes=num_classes,
         method=method,
         donor=donor,
         rewind=rewind.part,
@@ -243,13 +243,3 @@ def _donor(ratio: Ratio) -> Method | None:
         values |= dataclasses.asdict(pruner)
     pool = Global(ratio.sparsity)
     return _method(values, {"_target_": f"{Global.__module__}.Global", **dataclasses.asdict(pool)})
-
-
-def _side(dataset: Dataset) -> int:
-    assert dataset.image_size is not None, "known since the data set was resolved"
-    return dataset.image_size
-
-
-def _classes(dataset: Dataset) -> int:
-    assert dataset.num_classes is not None, "known since the data set was resolved"
-    return dataset.num_classes

@@ -6,10 +6,8 @@ list of functions known to be dangerous: so it is not used.
 """
 
 import copy
-import functools
 import importlib
 import inspect
-import json
 import math
 from dataclasses import dataclass
 from types import ModuleType
@@ -36,34 +34,24 @@ RESERVED = ("_target_", "_args_", "_partial_", "_convert_", "_recursive_")
 def resolved(cfg: DictConfig, group: str) -> Values:
     """The settings of ``group``, resolved; raises ConfigError for one that must still be given."""
     chosen = OmegaConf.select(cfg, group)
-    if chosen is None:
-        raise ConfigError(f"{group}=null: must be one of its options; see --help")
     if not isinstance(chosen, DictConfig):
-        raise ConfigError(f"{group}={chosen}: must be one of its options; see --help")
+        shown = "null" if chosen is None else chosen
+        raise ConfigError(f"{group}={shown}: must be one of its options; see --help")
     try:
-        values = OmegaConf.to_container(chosen, resolve=True, throw_on_missing=True)
+        values: Any = OmegaConf.to_container(chosen, resolve=True, throw_on_missing=True)
     except MissingMandatoryValue as error:
         raise ConfigError(f"{error.full_key}: must be given") from None
     except OmegaConfBaseException as error:
         raise ConfigError(one_line(error)) from None
-    assert isinstance(values, dict)
     return {str(name): value for name, value in values.items()}
 
 
 def component(group: str, values: Values, base: type[T]) -> T:
     """The object that ``values`` describe, which must be a ``base``."""
     kind = class_of(group, values, base)
-    values = conformed(group, values, kind)
-    own = kind.__module__.split(".")[0] == "sanity"
-    part = copy.copy(_built(group, json.dumps(values))) if own else build(group, values)
+    part = build(group, conformed(group, values, kind))
     assert isinstance(part, base)
     return part
-
-
-@functools.lru_cache(maxsize=1024)
-def _built(group: str, values: str) -> Any:
-    """A component of ours, whose constructor only assigns; a sweep asks for it in every job."""
-    return build(group, json.loads(values))
 
 
 def conformed(group: str, values: Values, kind: type) -> Values:
@@ -73,11 +61,7 @@ def conformed(group: str, values: Values, kind: type) -> Values:
 
 
 def class_of(group: str, values: Values, base: type = object) -> type:
-    """The class that ``_target_`` names, imported; nothing of it is called.
-
-    Raises ConfigError where there is none, where it is no ``base``, or where other settings name
-    code as well.
-    """
+    """The class that ``_target_`` names, a ``base``, without calling it; ConfigError for others."""
     target = values.get("_target_")
     if target is None:
         raise ConfigError(f"{group}: its file has no _target_, the class that implements it")

@@ -73,10 +73,7 @@ def leaves(values: Any, place: Key = ()) -> Iterator[tuple[Key, Any]]:
 
 
 def composed_from(hydra: DictConfig, loader: ConfigLoader) -> tuple[OptionFile, ...]:
-    """The files of a configuration, of which ``hydra`` is Hydra's node, in the order of merging.
-
-    None where all of them are this project's, which tests look after.
-    """
+    """The files of a configuration in the order of merging; none where all are this project's."""
     places = [Path(one.path) for one in hydra.runtime.config_sources if one.schema == "file"]
     if all(map(_is_ours, places)):
         return ()
@@ -88,8 +85,7 @@ def composed_from(hydra: DictConfig, loader: ConfigLoader) -> tuple[OptionFile, 
 
 def typed_in(hydra: DictConfig) -> list[str]:
     """The overrides of a command, as they were typed."""
-    given = OmegaConf.to_container(hydra.overrides, resolve=False)
-    assert isinstance(given, dict)
+    given: Any = OmegaConf.to_container(hydra.overrides, resolve=False)
     return [str(text) for text in (*given["hydra"], *given["task"])]
 
 

@@ -4,7 +4,6 @@ import functools
 import json
 
 import torch
-from torch import nn
 
 from sanity.core.errors import ConfigError, one_line
 from sanity.experiment.instantiate import build
@@ -26,33 +25,24 @@ def outline(arch: str, channels: int, side: int, num_classes: int) -> tuple[Blue
     """
     with building() as reads:
         network = skeleton(functools.partial(build, "arch", json.loads(arch))).eval()
-    found = _layers(network)
+    try:
+        found = blueprint(network)
+    except Exception as error:  # layers whose shape is not known yet
+        raise ConfigError(f"arch: has layers without a shape: {one_line(error)}") from error
     if not found.layers:
         raise ConfigError("arch: the network has no convolution or linear layer to prune")
     if found.total > MOST:
         raise ConfigError(f"arch: has {found.total:,} prunable weights: {MOST:,} are the most")
     shape = (2, channels, side, side)
-    outputs = _outputs(network, shape)
-    if outputs != (2, num_classes):
-        raise ConfigError(f"arch: gives {outputs[1:]} outputs for {num_classes} classes")
-    return found, reads
-
-
-def _outputs(network: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of what a skeleton gives for images of ``shape``."""
     images = torch.empty(shape, device="meta")
     if type(network).__module__.startswith("sanity."):
         # On the meta device PyTorch's compiler is imported, which takes seconds. What a network of
         # one's own does with real images, and how much memory it takes, nobody knows.
         network, images = fill(network), torch.zeros(shape)
     try:
-        return tuple(network(images).shape)
+        outputs = tuple(network(images).shape)
     except Exception as error:  # whatever a network says to images that it was not made for
         raise ConfigError(f"arch: does not take images {shape[1:]}: {one_line(error)}") from error
-
-
-def _layers(network: nn.Module) -> Blueprint:
-    try:
-        return blueprint(network)
-    except Exception as error:  # layers whose shape is not known yet
-        raise ConfigError(f"arch: has layers without a shape: {one_line(error)}") from error
+    if outputs != (2, num_classes):
+        raise ConfigError(f"arch: gives {outputs[1:]} outputs for {num_classes} classes")
+    return found, reads

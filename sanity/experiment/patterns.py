@@ -24,10 +24,7 @@ _BRACE = re.compile(r"(?<!\\)[{}]")
 
 
 def filled(setting: str, pattern: str, seed: int) -> str:
-    """The path that ``pattern`` stands for; doubled braces are braces.
-
-    Raises ConfigError, naming ``setting``, for anything else in braces.
-    """
+    """The path that ``pattern``, the ``setting``, stands for; ConfigError for other braces."""
     try:
         parts = list(Formatter().parse(pattern))
     except ValueError:
@@ -46,8 +43,7 @@ def unify(cfg: DictConfig) -> None:
         values = cfg.get(group)
         known = isinstance(values, DictConfig) and name in values
         if known and OmegaConf.is_interpolation(values, name):
-            raw = OmegaConf.to_container(values, resolve=False)
-            assert isinstance(raw, dict)
+            raw: Any = OmegaConf.to_container(values, resolve=False)
             text = str(raw[name]).replace(f"${{{SEED}}}", f"{{{SEED}}}")
             if "${" not in text:
                 values[name] = text
@@ -68,10 +64,7 @@ def existing(setting: str, pattern: Any, seed: int) -> Path | None:
 
 
 def escaped(override: str) -> str:
-    """An override as it is typed, with the braces of a pattern escaped.
-
-    Hydra's grammar takes an unquoted brace for the beginning of a map.
-    """
+    """An override with a pattern's braces escaped, which Hydra would take for those of a map."""
     is_pattern = _TYPED.match(override) and "${" not in override
     return _BRACE.sub(r"\\\g<0>", override) if is_pattern else override
 

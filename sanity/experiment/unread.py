@@ -93,14 +93,11 @@ def _unknown(found: Composition, key: Key, *, typed: bool) -> str:
         return unknown_setting(".".join(key[:-1]), key[-1], hydra_names(node))
     if key[0] == "sweep":
         return unknown_setting("sweep", key[1], (*OF_RUNS, *OF_SWEEPS))
-    inside = [f"{name}.{key[0]}" for name in TOP if _has(found.values.get(name), key[0])]
-    if inside:
-        return f"{key[0]}: no such setting (did you mean {inside[0]}?)"
+    for name in TOP:
+        values = found.values.get(name)
+        if isinstance(values, Mapping) and key[0] in values:
+            return f"{key[0]}: no such setting (did you mean {name}.{key[0]}?)"
     return unknown_setting("", key[0], TOP if typed else (*TOP, "defaults", "hydra"))
-
-
-def _has(values: Any, name: str) -> bool:
-    return isinstance(values, Mapping) and name in values
 
 
 def _refuse_option_as_value(found: Composition, group: str) -> None:

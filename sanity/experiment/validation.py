@@ -35,14 +35,12 @@ def validate(experiment: Experiment) -> None:
 def _validate_options(experiment: Experiment) -> None:
     """Let pruners and check refuse their own settings now, not after the dense training."""
     experiment.check.validate()
-    num_classes = experiment.dataset.num_classes
-    assert num_classes is not None, "known since the data set was resolved"
     for method in (experiment.method, experiment.donor):
         if method is not None:
             method.pruner.validate()
             method.pruner.rounds(method.ratio.sparsity)
             if method.pruner.needs_data:
-                method.pruner.scoring_batches(experiment.blueprint, num_classes)
+                method.pruner.scoring_batches(experiment.blueprint, experiment.num_classes)
 
 
 def _refuse_engine(experiment: Experiment) -> None:

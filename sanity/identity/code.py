@@ -9,14 +9,15 @@ import functools
 import hashlib
 import inspect
 import logging
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sanity.core.config import typed_from
-from sanity.core.errors import ChangedError, ConfigError
-from sanity.core.files import sha256
+from sanity.core.errors import ChangedError
+from sanity.core.files import expanded, sha256
 from sanity.identity import loading, patches, reach, sources
 from sanity.identity.reads import Reads
 from sanity.identity.sources import Located
@@ -25,6 +26,7 @@ from sanity.identity.statements import ENVIRONMENT
 log = logging.getLogger(__name__)
 
 Values = dict[str, Any]
+_is_file = os.path.isfile  # which may be asked of texts that are no paths, too
 
 OPAQUE = {
     *("safe_open", "load_file", "load_model", "from_pretrained", "hf_hub_download"),
@@ -164,39 +166,20 @@ def _places(text: str, beside: Iterable[Path]) -> list[Path]:
     looks_like_one = 2 < len(text) < 512 and text.isprintable() and ("." in text or "/" in text)
     if not looks_like_one or text.endswith((".py", "/", ".")):
         return []
-    path = _home(text)
+    path = expanded(text)
     return [place / path for place in (typed_from(), *sorted(beside))]
 
 
-def _named(values: Any, name: str = "") -> list[tuple[str, Path]]:
+def _named(values: Any, name: str = "") -> Iterator[tuple[str, Path]]:
     """The settings, at any depth, that name a file which is there."""
     if isinstance(values, dict):
-        inner = [(f"{name}.{key}".lstrip("."), value) for key, value in values.items()]
+        for key, value in values.items():
+            yield from _named(value, f"{name}.{key}".lstrip("."))
     elif isinstance(values, list):
-        inner = [(f"{name}[{index}]", value) for index, value in enumerate(values)]
-    else:
-        path = _home(values) if isinstance(values, str) and values else None
-        return (
-            [(name, typed_from() / path)]
-            if path is not None and _is_file(typed_from() / path)
-            else []
-        )
-    return [found for key, value in inner for found in _named(value, key)]
-
-
-def _home(text: str) -> Path:
-    """The path that a text means; ``~`` of nobody is a name like any other."""
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        return Path(text)
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a text that is no path
-        return False
+        for index, value in enumerate(values):
+            yield from _named(value, f"{name}[{index}]")
+    elif isinstance(values, str) and values and _is_file(path := typed_from() / expanded(values)):
+        yield name, path
 
 
 def _digest(path: Path) -> str:
@@ -209,8 +192,7 @@ def _digest(path: Path) -> str:
 
 
 @functools.lru_cache(maxsize=4096)
-def _contents(path: Path, *state: int) -> str:
-    del state
+def _contents(path: Path, *_: int) -> str:
     return sha256(path)
 
 
@@ -219,8 +201,5 @@ def _installed(kind: type) -> str:
     try:
         source = inspect.getsource(inspect.getmodule(kind) or kind)
     except (OSError, TypeError):
-        raise ConfigError(
-            f"{kind.__module__}: its source cannot be read, by which results of edited code are "
-            "told apart; give it as a .py file"
-        ) from None
+        raise sources.unreadable(kind) from None
     return hashlib.sha256(source.encode()).hexdigest()

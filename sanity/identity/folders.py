@@ -10,10 +10,7 @@ FOREIGN = {"sweep.json", "record.json", "pyvenv.cfg", ".locks"}
 
 
 def code_below(directory: Path) -> Iterator[Path]:
-    """The modules and YAML files in ``directory``, in a fixed order.
-
-    Sweeps lie there too, with copies of their own: those are none of it.
-    """
+    """The modules and YAML files in ``directory``, in a fixed order; not the copies of sweeps."""
     for place, folders, names in os.walk(directory):
         if not FOREIGN.isdisjoint([*names, *folders]):
             folders.clear()

@@ -52,7 +52,6 @@ class _Loader(SourceFileLoader):
     """Compiles a module from the source that its users are identified by."""
 
     def get_code(self, fullname: str) -> CodeType:
-        """The module's code."""
         path = self.get_filename(fullname)
         return self.source_to_code(sources.begin(fullname, Path(path)), path)
 
@@ -71,14 +70,10 @@ class _Finder(MetaPathFinder):
     ) -> ModuleSpec | None:
         """Python's own answer, with another loader for own modules."""
         spec = PathFinder.find_spec(fullname, path, target)
-        if spec is not None and type(spec.loader) is SourceFileLoader:
-            origin = spec.loader.path
-            if sources.is_own(origin):
-                spec.loader = _Loader(fullname, origin)
+        loader = spec.loader if spec else None
+        if spec and type(loader) is SourceFileLoader and sources.is_own(loader.path):
+            spec.loader = _Loader(fullname, loader.path)
         return spec
-
-    def invalidate_caches(self) -> None:
-        """Nothing is remembered here."""
 
 
 def install() -> None:

@@ -17,9 +17,6 @@ LIBRARIES = ("torch.nn", "torch.optim", "torch.autograd", "torch.utils.data", "s
 
 BELOW = tuple(f"{one}." for one in LIBRARIES)
 
-HOOKS = [name for name in vars(torch.nn.modules.module) if name.startswith("_global_")]
-"""Where functions lie that torch calls around every module."""
-
 _changes: set[tuple[str, str]] = set()  # what was changed, and the module that did
 
 
@@ -80,23 +77,20 @@ def _state() -> dict[str, Any]:
     for name, module in list(sys.modules.items()):
         if name in ("torch", *LIBRARIES) or name.startswith(BELOW):
             found.update(_members(name, module))
-    hooks = vars(torch.nn.modules.module)
-    for name in HOOKS:
-        found[f"torch.nn.modules.module.{name}"] = repr(hooks[name])
-    found["torch.get_default_dtype()"] = torch.get_default_dtype()
-    found["torch.get_default_device()"] = torch.get_default_device()
-    found["torch.get_float32_matmul_precision()"] = torch.get_float32_matmul_precision()
+    for name, hooks in list(vars(torch.nn.modules.module).items()):
+        if name.startswith("_global_"):  # functions that torch calls around every module
+            found[f"torch.nn.modules.module.{name}"] = repr(hooks)
+    for name in ("get_default_dtype", "get_default_device", "get_float32_matmul_precision"):
+        found[f"torch.{name}()"] = getattr(torch, name)()
     return found
 
 
 def _members(name: str, module: ModuleType) -> Iterator[tuple[str, Any]]:
     for key, value in list(vars(module).items()):
-        if isinstance(value, type):
+        if callable(value):
             yield f"{name}.{key}", value
-            if value.__module__ == name:
-                yield from _functions(f"{name}.{key}", value)
-        elif callable(value):
-            yield f"{name}.{key}", value
+        if isinstance(value, type) and value.__module__ == name:
+            yield from _functions(f"{name}.{key}", value)
 
 
 def _functions(name: str, kind: type) -> Iterator[tuple[str, Any]]:

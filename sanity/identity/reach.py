@@ -5,13 +5,13 @@ modules that are handed around), all that might be meant counts.
 """
 
 import hashlib
-import json
 import sys
 from dataclasses import dataclass, field
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 from sanity.core.errors import ConfigError
+from sanity.core.files import digest
 from sanity.identity import sources, statements
 from sanity.identity.folders import code_below
 from sanity.identity.sources import Located
@@ -42,10 +42,9 @@ class Reach:
 
     def digest(self) -> str:
         """The SHA-256 of what is reached, whatever stands around it and wherever it lies."""
-        content = {
-            name: [text for _, text in sorted(found.items())] for name, found in self.texts.items()
-        }
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return digest(
+            {name: [found[index] for index in sorted(found)] for name, found in self.texts.items()}
+        )
 
     def attribute(self, module: str, chain: Chain) -> None:
         """Reach what ``module.a.b`` stands for, or all of the module where ``chain`` is empty."""
@@ -67,8 +66,11 @@ class Reach:
             self._statement(module, index, name, tuple(rest))
         if located.is_package or not bound:
             self.attribute(f"{module}.{name}", tuple(rest))
-        if not bound:
-            self._elsewhere(module, parsed, name, tuple(rest))
+        if not bound:  # of a module of which everything is imported, or made
+            for alias in parsed.stars:
+                self._alias(module, alias, chain)
+            if parsed.binding("__getattr__"):
+                self._whole(module)
 
     def beside(self, module: str) -> None:
         """Reach every module below the directory from which ``module`` is imported."""
@@ -80,7 +82,14 @@ class Reach:
         if ("beside", root) in self._seen:
             return
         self._seen.add(("beside", root))
-        for path in _modules_below(root):
+        paths = [path for path in code_below(root) if path.suffix == ".py"]
+        if len(paths) > MOST_BESIDE:
+            raise ConfigError(
+                f"{root}: has {len(paths):,} modules, and code that imports modules by computed "
+                f"names; {MOST_BESIDE:,} are the most that can be told apart: give it a folder of "
+                "its own"
+            )
+        for path in paths:
             parts = path.relative_to(root).with_suffix("").parts
             name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
             if name and sources.locate(name) is not None:
@@ -137,26 +146,15 @@ class Reach:
                 self._whole(module)
             if IMPORTS & {name, *chain[-1:]}:
                 self.beside(module)
-            if name in statement.imports:
-                for alias in statement.imports[name]:
-                    self._alias(module, alias, chain)
-            self._name(module, name, chain)
-
-    def _name(self, module: str, name: str, chain: Chain) -> None:
-        """Reach a name of the top level, if it is one."""
-        if (module, name, chain) in self._seen:
-            return
-        self._seen.add((module, name, chain))
-        parsed = self._parsed[module]
-        for index in parsed.binding(name):
-            self._statement(module, index, name, chain)
+            for alias in statement.imports.get(name, ()):
+                self._alias(module, alias, chain)
+            for index in self._parsed[module].binding(name):
+                self._statement(module, index, name, chain)
 
     def _alias(self, module: str, alias: Alias, chain: Chain) -> None:
         """Reach what an imported name stands for, with the attributes asked of it."""
-        target = _absolute(self.modules[module], alias)
-        if alias.attribute is not None:
-            chain = (alias.attribute, *chain)
-        self.attribute(target, chain)
+        asked = () if alias.attribute is None else (alias.attribute,)
+        self.attribute(_absolute(self.modules[module], alias), (*asked, *chain))
 
     def _import(self, module: str, alias: Alias) -> None:
         """Reach what an import does by itself."""
@@ -176,33 +174,17 @@ class Reach:
             for name in [*statement.imports, None]:
                 self._statement(module, index, name)
 
-    def _elsewhere(self, module: str, parsed: Module, name: str, rest: Chain) -> None:
-        """A name that no statement binds: of a module of which everything is imported, or made."""
-        for alias in parsed.stars:
-            target = _absolute(self.modules[module], alias)
-            self.attribute(target, (name, *rest))
-        if parsed.binding("__getattr__"):
-            self._whole(module)
-
 
 def of(kind: type, target: str) -> Reach:
-    """What the class ``kind`` reaches, which the configuration names as ``target``.
-
-    Raises ConfigError where its source cannot be read.
-    """
+    """What a class, configured as ``target``, reaches; ConfigError where it has no source."""
     found = Reach()
     module, _, name = target.rpartition(".")
     found.attribute(module, (name,))
     if sources.locate(kind.__module__) is None:
-        if (
-            found.modules
-        ):  # another's class under an own name: what the own module does to it counts
-            found.attribute(module, ())
-            return found
-        raise ConfigError(
-            f"{kind.__module__}: its source cannot be read, by which results of edited code are "
-            "told apart; give it as a .py file"
-        )
+        if not found.modules:
+            raise sources.unreadable(kind)
+        found.attribute(module, ())  # another's class: what the own module does to it counts
+        return found
     name = kind.__qualname__.split(".")[0]
     found.attribute(kind.__module__, (name,))
     if not found.binds(kind.__module__, name):  # it was made, rather than written down
@@ -221,8 +203,8 @@ def _parse(located: Located) -> Module:
             return statements.parse(content)
         except (SyntaxError, ValueError):
             pass  # whoever imports it will say so
-    digest = hashlib.sha256(content).hexdigest()
-    return Module([Statement(digest, set(), set(), {}, set(), set(), effect=True)])
+    text = hashlib.sha256(content).hexdigest()
+    return Module([Statement(text, set(), effect=True)])
 
 
 def _absolute(located: Located, alias: Alias) -> str:
@@ -233,13 +215,3 @@ def _absolute(located: Located, alias: Alias) -> str:
     for _ in range(alias.level - 1):
         package = package.rpartition(".")[0]
     return f"{package}.{alias.module}" if alias.module else package
-
-
-def _modules_below(root: Path) -> list[Path]:
-    found = [path for path in code_below(root) if path.suffix == ".py"]
-    if len(found) > MOST_BESIDE:
-        raise ConfigError(
-            f"{root}: has {len(found):,} modules, and code that imports modules by computed names; "
-            f"{MOST_BESIDE:,} are the most that can be told apart: give it a folder of its own"
-        )
-    return found

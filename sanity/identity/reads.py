@@ -4,6 +4,7 @@ Python tells of what its own ``open`` opens, and so of all that is built on it (
 ``numpy.load``). Libraries that open files by themselves it does not see.
 """
 
+import functools
 import os
 import sys
 import threading
@@ -39,7 +40,6 @@ class Reads:
 
 _watching = threading.local()
 _readers: set[CodeType] = set()  # own functions that were at work when a file was opened
-_hooked = False
 
 
 @contextmanager
@@ -59,11 +59,9 @@ def watched() -> Iterator[Reads]:
             before.elsewhere |= found.elsewhere
 
 
+@functools.cache
 def _hook() -> None:
-    global _hooked
-    if not _hooked:
-        _hooked = True
-        sys.addaudithook(_heard)  # for the rest of the process: there is no way to take it back
+    sys.addaudithook(_heard)  # for the rest of the process: there is no way to take it back
 
 
 def _heard(event: str, arguments: tuple[Any, ...]) -> None:

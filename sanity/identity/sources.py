@@ -129,6 +129,14 @@ def _spec(name: str) -> ModuleSpec | None:
     return None
 
 
+def unreadable(kind: type) -> ConfigError:
+    """The error of a class that cannot be told from an edited one."""
+    return ConfigError(
+        f"{kind.__module__}: its source cannot be read, by which results of edited code are "
+        "told apart; give it as a .py file"
+    )
+
+
 def refuse_stale(module: ModuleType, path: Path) -> None:
     """Raise ConfigError for a module that was edited after it was imported, as far as that shows.
 

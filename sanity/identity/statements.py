@@ -5,7 +5,8 @@ What only comments, docstrings, type checkers or a call as a script see is no pa
 
 import ast
 import sys
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 Chain = tuple[str, ...]
@@ -37,8 +38,8 @@ class Alias:
 
 
 @dataclass
-class Statement:
-    """A statement of the top level.
+class Statement(ast.NodeVisitor):
+    """A statement of the top level, which collects what its nodes refer to as they are visited.
 
     ``uses`` are names with the attributes that are asked of them, ``imports`` what it imports under
     which name, ``texts`` its string constants; an ``effect`` may do more than bind ``names``.
@@ -46,11 +47,61 @@ class Statement:
 
     text: str
     names: set[str]
-    uses: set[tuple[str, Chain]]
-    imports: dict[str, set[Alias]]
-    stars: set[Alias]
-    texts: set[str]
     effect: bool
+    uses: set[tuple[str, Chain]] = field(default_factory=set)
+    imports: defaultdict[str, set[Alias]] = field(default_factory=lambda: defaultdict(set))
+    stars: set[Alias] = field(default_factory=set)
+    texts: set[str] = field(default_factory=set)
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        """``a.b.c`` uses ``b`` and ``c`` of ``a``, and nothing else of it."""
+        inner: ast.expr = node
+        while isinstance(inner, ast.Attribute):
+            inner = inner.value
+        if isinstance(inner, ast.Name):
+            named = ast.unparse(node).split(".")
+            self.uses.add((named[0], tuple(named[1:])))
+            if "getenv" in named or named[-2:] == ["environ", "get"]:
+                self.uses.add((ENVIRONMENT, ()))
+        else:
+            self.visit(inner)
+
+    def visit_Subscript(self, node: ast.Subscript) -> None:
+        """``os.environ["X"]`` where it is read; elsewhere nothing of its own."""
+        if isinstance(node.ctx, ast.Load) and ast.unparse(node.value).endswith("environ"):
+            self.uses.add((ENVIRONMENT, ()))
+        self.generic_visit(node)
+
+    def visit_Name(self, node: ast.Name) -> None:
+        """A name for itself: anything may be done with it."""
+        self.uses.add((ENVIRONMENT if node.id == "getenv" else node.id, ()))
+
+    def visit_Global(self, node: ast.Global) -> None:
+        """Names of the top level that a function sets."""
+        self.uses |= {(name, ()) for name in node.names}
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        """Texts may name files, and annotations in quotes name classes."""
+        if isinstance(node.value, str):
+            self.texts.add(node.value)
+            if node.value.isidentifier():
+                self.uses.add((node.value, ()))
+
+    def visit_Import(self, node: ast.Import) -> None:
+        """``import a.b`` binds ``a``, ``import a.b as c`` binds ``a.b``."""
+        for alias in node.names:
+            name = alias.name if alias.asname else alias.name.split(".")[0]
+            bound = _bound_by(node, alias)
+            self.imports[bound] |= {Alias(name, 0, None), Alias(alias.name, 0, None)}
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        """``from a import b``: an attribute, or a module."""
+        module = node.module or ""
+        for alias in node.names:
+            if alias.name == "*":
+                self.stars.add(Alias(module, node.level, None))
+            else:
+                self.imports[_bound_by(node, alias)].add(Alias(module, node.level, alias.name))
 
 
 @dataclass
@@ -75,13 +126,7 @@ def parse(source: bytes) -> Module:
     documented = b"__doc__" in source or b"getdoc" in source
     bare = tree if documented else _Stripped().visit(tree)
     inert = _Inertness(bare, hooked=any(word in source for word in HOOKS))
-    found = []
-    for node in bare.body:
-        if isinstance(node, Import):
-            found += [_describe(one, inert) for one in _split(node)]
-        else:
-            found.append(_describe(node, inert))
-    return Module(found)
+    return Module([_describe(one, inert) for node in bare.body for one in _split(node)])
 
 
 class _Stripped(ast.NodeTransformer):
@@ -109,33 +154,25 @@ class _Stripped(ast.NodeTransformer):
         return node
 
 
-def _split(node: Import) -> Iterator[Import]:
-    """One statement a name: each counts only where it is used."""
-    for alias in node.names:
-        if isinstance(node, ast.Import):
-            yield ast.Import([alias])
-        else:
-            yield ast.ImportFrom(node.module, [alias], node.level)
+def _split(node: ast.stmt) -> list[ast.stmt]:
+    """Of imports one statement a name: each counts only where it is used."""
+    match node:
+        case ast.Import():
+            return [ast.Import([alias]) for alias in node.names]
+        case ast.ImportFrom():
+            return [ast.ImportFrom(node.module, [alias], node.level) for alias in node.names]
+    return [node]
 
 
 def _describe(node: ast.stmt, inert: "_Inertness") -> Statement:
-    uses = _Uses()
-    uses.visit(node)
-    return Statement(
-        text=ast.unparse(ast.fix_missing_locations(node)),
-        names=_bound(node),
-        uses=uses.found,
-        imports=uses.imports,
-        stars=uses.stars,
-        texts=uses.texts,
-        effect=not inert.is_inert(node),
-    )
+    text = ast.unparse(ast.fix_missing_locations(node))
+    found = Statement(text, _bound(node), effect=not inert.is_inert(node))
+    found.visit(node)
+    return found
 
 
 def _bound(node: ast.stmt) -> set[str]:
     """The names that a statement binds at the top level."""
-    if isinstance(node, Definition):
-        return {node.name}
     names: set[str] = set()
     stack: list[ast.AST] = [node]
     while stack:
@@ -154,71 +191,6 @@ def _bound(node: ast.stmt) -> set[str]:
 def _bound_by(node: Import, alias: ast.alias) -> str:
     whole = isinstance(node, ast.ImportFrom) or alias.asname is not None
     return (alias.asname or alias.name) if whole else alias.name.split(".")[0]
-
-
-class _Uses(ast.NodeVisitor):
-    """What a statement refers to, at any depth."""
-
-    def __init__(self) -> None:
-        self.found: set[tuple[str, Chain]] = set()
-        self.imports: dict[str, set[Alias]] = {}
-        self.stars: set[Alias] = set()
-        self.texts: set[str] = set()
-
-    def visit_Attribute(self, node: ast.Attribute) -> None:
-        """``a.b.c`` uses ``b`` and ``c`` of ``a``, and nothing else of it."""
-        chain: list[str] = []
-        inner: ast.expr = node
-        while isinstance(inner, ast.Attribute):
-            chain.append(inner.attr)
-            inner = inner.value
-        if isinstance(inner, ast.Name):
-            self.found.add((inner.id, tuple(reversed(chain))))
-            named = [inner.id, *reversed(chain)]
-            if "getenv" in named or named[-2:] == ["environ", "get"]:
-                self.found.add((ENVIRONMENT, ()))
-        else:
-            self.visit(inner)
-
-    def visit_Subscript(self, node: ast.Subscript) -> None:
-        """``os.environ["X"]`` where it is read; elsewhere nothing of its own."""
-        if isinstance(node.ctx, ast.Load) and ast.unparse(node.value).endswith("environ"):
-            self.found.add((ENVIRONMENT, ()))
-        self.generic_visit(node)
-
-    def visit_Name(self, node: ast.Name) -> None:
-        """A name for itself: anything may be done with it."""
-        self.found.add((ENVIRONMENT if node.id == "getenv" else node.id, ()))
-
-    def visit_Global(self, node: ast.Global) -> None:
-        """Names of the top level that a function sets."""
-        self.found |= {(name, ()) for name in node.names}
-
-    def visit_Constant(self, node: ast.Constant) -> None:
-        """Texts may name files, and annotations in quotes name classes."""
-        if isinstance(node.value, str):
-            self.texts.add(node.value)
-            if node.value.isidentifier():
-                self.found.add((node.value, ()))
-
-    def visit_Import(self, node: ast.Import) -> None:
-        """``import a.b`` binds ``a``, ``import a.b as c`` binds ``a.b``."""
-        for alias in node.names:
-            name = alias.name if alias.asname else alias.name.split(".")[0]
-            self._add(_bound_by(node, alias), Alias(name, 0, None))
-            self._add(_bound_by(node, alias), Alias(alias.name, 0, None))
-
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
-        """``from a import b``: an attribute, or a module."""
-        for alias in node.names:
-            if alias.name == "*":
-                self.stars.add(Alias(node.module or "", node.level, None))
-            else:
-                named = Alias(node.module or "", node.level, alias.name)
-                self._add(_bound_by(node, alias), named)
-
-    def _add(self, name: str, alias: Alias) -> None:
-        self.imports.setdefault(name, set()).add(alias)
 
 
 class _Inertness:
@@ -277,16 +249,10 @@ class _Inertness:
         return roots - self._own <= known and not roots & self._own
 
     def _all(self, values: Sequence[ast.expr]) -> bool:
-        return all(self._is_value(one) for one in values)
+        return not any(self._acts(part) for value in values for part in ast.walk(value))
 
-    def _is_value(self, node: ast.expr) -> bool:
-        for one in ast.walk(node):
-            if isinstance(one, ast.Call) and not self._is_inert_call(one):
-                return False
-            if isinstance(one, ast.Await | ast.Yield | ast.YieldFrom | ast.NamedExpr):
-                return False
-        return True
-
-    def _is_inert_call(self, node: ast.Call) -> bool:
-        name = ast.unparse(node.func).split(".")[-1]
-        return name in INERT_CALLS and name not in self._own
+    def _acts(self, node: ast.AST) -> bool:
+        """Whether a part of an expression may do more than have a value."""
+        if isinstance(node, ast.Call):
+            return ast.unparse(node.func).split(".")[-1] not in INERT_CALLS - self._own
+        return isinstance(node, ast.Await | ast.Yield | ast.YieldFrom | ast.NamedExpr)

@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from sanity.core.errors import DataError, as_line, reason
+from sanity.core.errors import DataError, as_line, listed, reason
+from sanity.core.files import expanded
 from sanity.networks.layers import prunable_weights
 
 MOST = 4 << 30  # bytes of a file; VGG-19 with the momentum of its training has 160 million
@@ -33,7 +34,7 @@ def load_state_dict(path: Path) -> dict[str, Tensor]:
     are no numbers, tensors that are sparse, quantized, complex or without values, and claims of
     more values than the file can hold.
     """
-    path = _expanded(path)
+    path = expanded(path)
     if not path.is_file():
         raise DataError(f"{as_line(path)}: no such file")
     state = _state_dict(_read(path))
@@ -64,18 +65,11 @@ def fit(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
         if name in state and state[name].shape != tensor.shape
     ]
     problems = {"lacks": missing, "has in surplus": surplus, "has in another shape": misshaped}
-    found = [f"{what} {_first(names)}" for what, names in problems.items() if names]
+    found = [f"{what} {listed(names)}" for what, names in problems.items() if names]
     if found:
         arch = f"{type(network).__name__} with {len(prunable_weights(network))} prunable layers"
         raise DataError(f"{as_line(path)}: does not fit arch ({arch}): it {'; '.join(found)}")
     network.load_state_dict(state, strict=False)
-
-
-def _expanded(path: Path) -> Path:
-    try:
-        return Path(path).expanduser()
-    except RuntimeError:  # a user whom nobody knows
-        return Path(path)
 
 
 def _read(path: Path) -> Any:
@@ -139,13 +133,13 @@ def _check(path: Path, state: Mapping[str, Tensor]) -> None:
     """Raise DataError unless all tensors are finite numbers, and no more than the file holds."""
     odd = [name for name, tensor in state.items() if not _is_plain(tensor)]
     if odd:
-        raise DataError(f"{as_line(path)}: holds no dense array of real numbers in {_first(odd)}")
+        raise DataError(f"{as_line(path)}: holds no dense array of real numbers in {listed(odd)}")
     claimed = sum(tensor.numel() * tensor.element_size() for tensor in state.values())
     if claimed > CLAIM * path.stat().st_size:
         raise DataError(f"{as_line(path)}: claims {claimed:,} bytes of values and is far smaller")
     broken = [name for name, tensor in state.items() if not bool(torch.isfinite(tensor).all())]
     if broken:
-        raise DataError(f"{as_line(path)}: holds NaN or infinite values in {_first(broken)}")
+        raise DataError(f"{as_line(path)}: holds NaN or infinite values in {listed(broken)}")
 
 
 def _is_plain(tensor: Tensor) -> bool:
@@ -155,8 +149,3 @@ def _is_plain(tensor: Tensor) -> bool:
         and tensor.dtype in DTYPES
         and not tensor.is_nested
     )
-
-
-def _first(names: list[str], shown: int = 3) -> str:
-    more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return as_line(", ".join(map(as_line, names[:shown]))) + more

@@ -1,19 +1,15 @@
 """The same keep ratio in every layer, linear layers apart unless told otherwise."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from sanity.pruning.order_statistics import OrderStatistics
 
 
 @dataclass
 class Uniform(OrderStatistics):
-    """Ablation of the smart ratio: all layers keep the share that the linear ones leave them.
+    """Ablation of the smart ratio: all layers keep the share that the linear ones leave them."""
 
-    With ``linear=None`` the linear layers are like all others.
-    """
-
-    steeper_without_shortcuts: ClassVar[bool] = False
+    steeper_without_shortcuts = False
 
     def level(self, position: int, depth: int) -> int:
         """One for all."""

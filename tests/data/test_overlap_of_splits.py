@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from sanity.core.errors import DataError
 from sanity.core.files import digest
 from sanity.data import open_packed, packing
-from sanity.data.overlap import find_overlap
+from sanity.data.contents import find_overlap
 from sanity.datasets.base import Examples
 from sanity.datasets.digits import Digits
 from sanity.datasets.folder import Folder
@@ -199,7 +199,7 @@ def test_a_copy_of_the_training_images_is_no_test_set(
     with_toys(monkeypatch, toys(50, 60, shared=4))  # more than 5 %
     if way != "packed":
         with monkeypatch.context() as patch:
-            patch.setattr("sanity.data.overlap.MOST", 1.0)
+            patch.setattr("sanity.data.contents.MOST", 1.0)
             open_packed(Toy(), tmp_path)
         if way == "old":
             make_old(tmp_path / "toy")
