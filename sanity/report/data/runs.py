@@ -96,7 +96,7 @@ class Absent:
     command: str = ""
 
 
-def kind(config: Mapping[str, Any], choices: Mapping[str, str], group: str) -> str:
+def kind(config: Mapping[str, Any], group: str, choice: str) -> str:
     """What a group's choice is, by the class it names: of ours the module, else the class's path.
 
     An option's name is anybody's: one's own may be called ``random`` without being random, and
@@ -104,7 +104,7 @@ def kind(config: Mapping[str, Any], choices: Mapping[str, str], group: str) -> s
     """
     target = config.get(group, {}).get("_target_")
     if not isinstance(target, str) or (group in ("arch", "dataset") and target.startswith(OURS)):
-        return choices[group]
+        return choice
     parts = target.split(".")
     return parts[2].rstrip("_") if target.startswith(OURS) and len(parts) > 2 else target
 

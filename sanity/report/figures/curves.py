@@ -51,7 +51,7 @@ def _panel(cell: Cell) -> Panel | None:
         canvas.legend(drawn, axes)
         name = canvas.file_name("curves", cell.context.label, cell.label)
         alt = f"{cell.context.label}, {cell.label}: test accuracy by epoch, {', '.join(curves)}"
-        return canvas.panel(drawn, name, "", alt)
+        return canvas.panel(drawn, name, alt)
 
 
 def _curve(arm: Arm) -> dict[int, list[float]]:

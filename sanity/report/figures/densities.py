@@ -46,9 +46,7 @@ def _panel(cells: Sequence[Cell]) -> Panel:
             axes.plot(
                 range(1, len(names) + 1),
                 [max(line.get(name, float("nan")), floor) for name in names],
-                color=canvas.colour(number),
-                linestyle=canvas.line(number),
-                marker=canvas.marker(number),
+                **canvas.look(number),
                 markersize=3.5,
                 linewidth=1.1,
                 label=label,
@@ -70,7 +68,7 @@ def _panel(cells: Sequence[Cell]) -> Panel:
         canvas.legend(drawn, axes, columns=1)
         alt = f"{cells[0].context.label}, {sparsity} pruned: density of {len(names)} layers{note}"
         name = canvas.file_name("density", cells[0].context.label, sparsity)
-        return canvas.panel(drawn, name, "", alt)
+        return canvas.panel(drawn, name, alt)
 
 
 def _distinct(cells: Sequence[Cell]) -> list[tuple[str, Mapping[str, float]]]:

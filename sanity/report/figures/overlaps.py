@@ -57,4 +57,4 @@ def _panel(overlap: Overlap) -> Panel:
         ]
         name = canvas.file_name("overlap", context.label, sparsity)
         alt = f"{context.label}, {sparsity} pruned, weights kept by both: {'; '.join(pairs)}"
-        return canvas.panel(drawn, name, "", alt)
+        return canvas.panel(drawn, name, alt)

@@ -3,10 +3,11 @@
 from typing import Any
 
 from sanity.report.data import controls, references
-from sanity.report.data.cells import Arm, Cell, deviation, mean
+from sanity.report.data.cells import Arm, Cell
 from sanity.report.data.questions import Question
 from sanity.report.data.references import Reference
 from sanity.report.report import Report
+from sanity.stats.paired import deviation, mean
 
 SCHEMA = 1
 

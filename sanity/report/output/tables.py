@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 
 from sanity.record import summary
 from sanity.report.data import references
-from sanity.report.data.cells import Arm, Cell, deviation, mean
+from sanity.report.data.cells import Arm, Cell
 from sanity.report.data.controls import State
 from sanity.report.data.questions import Question
 from sanity.report.data.references import Reference
 from sanity.report.data.runs import Absent
 from sanity.report.output import wording
 from sanity.report.report import Report
+from sanity.stats.paired import deviation, mean
 from sanity.stats.verdicts import Verdict
 from sanity.sweep import show
 
@@ -125,9 +126,8 @@ def _said(question: Question) -> str:
 
 def _unpaired(question: Question) -> str:
     """Seeds that only one of the arms has, which no comparison can use."""
-    original = question.cell.original
-    seeds = {} if original is None else original.accuracies
-    either, both = seeds.keys() | question.changed.accuracies, question.judgement.paired.seeds
+    either = question.cell.accuracies.keys() | question.changed.accuracies
+    both = question.judgement.paired.seeds
     return f"{both} of {len(either)} seeds have both arms" if 2 <= both < len(either) else ""
 
 

@@ -9,6 +9,7 @@ import sanity.rewinds
 from sanity.checks.base import Check, Target
 from sanity.core.option import options
 from sanity.rewinds.base import Rewind
+from sanity.stats.paired import Paired
 
 ORIGINAL = "none"
 RANDOM_TICKET = "random_ticket"
@@ -118,6 +119,11 @@ def probability(value: float | None) -> str:
     if value is None:
         return ""
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def effect(paired: Paired) -> str:
+    """−1.39 [−2.51, −0.28]."""
+    return f"{points(paired.mean)} {interval(paired.interval)}".strip()
 
 
 def spread(mean: float | None, deviation: float | None) -> str:
