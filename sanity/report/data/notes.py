@@ -7,7 +7,7 @@ from sanity.experiment import patterns
 from sanity.report.data import grouping
 from sanity.report.data.cells import Arm, Cell
 from sanity.report.data.labels import digest
-from sanity.report.data.runs import Run
+from sanity.report.data.runs import Run, versions
 from sanity.report.output import wording
 
 
@@ -145,10 +145,6 @@ def _of(count: int, arm: Arm) -> str:
 
 def _versions(runs: Sequence[Run]) -> list[str]:
     """Packages of which the runs used several versions."""
-    names = dict.fromkeys(name for run in runs for name in run.versions)
-    several = []
-    for name in names:
-        found = sorted({run.versions.get(name, "none") for run in runs})
-        if len(found) > 1:
-            several.append(f"{name} {wording.listed(found)}")
+    found = versions(runs)
+    several = [f"{name} {wording.listed(ones)}" for name, ones in found.items() if len(ones) > 1]
     return [f"the runs used several versions: {', '.join(several)}"] if several else []

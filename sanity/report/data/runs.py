@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -137,6 +137,12 @@ def epochs(run: Run, stage: str) -> list[dict[str, Any]]:
     except (OSError, ValueError, KeyError, TypeError, ArithmeticError):
         return []
     return found
+
+
+def versions(runs: Sequence[Run]) -> dict[str, list[str]]:
+    """The versions of each package that the runs used."""
+    names = dict.fromkeys(name for run in runs for name in run.versions)
+    return {name: sorted({run.versions.get(name, "none") for run in runs}) for name in names}
 
 
 def _run(directory: Path, content: Mapping[str, Any]) -> Run:

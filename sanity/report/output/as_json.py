@@ -1,5 +1,6 @@
 """The report as JSON, for scripts: numbers instead of words."""
 
+from dataclasses import asdict
 from typing import Any
 
 from sanity.report.data import controls, references
@@ -14,16 +15,11 @@ SCHEMA = 1
 
 def content(report: Report) -> dict[str, Any]:
     """Everything that the other forms print, as plain values; what is not known is null."""
-    criteria = report.criteria
     return {
         "schema": SCHEMA,
         "title": report.title,
         "created": report.created,
-        "criteria": {
-            "margin": criteria.margin,
-            "alpha": criteria.alpha,
-            "family": criteria.family,
-        },
+        "criteria": asdict(report.criteria),
         "controls": {
             "state": str(controls.state(report.questions)) if report.questions else None,
             "sentences": report.warnings,
@@ -41,11 +37,10 @@ def content(report: Report) -> dict[str, Any]:
 
 
 def _cell(report: Report, cell: Cell) -> dict[str, Any]:
-    dense = cell.context.dense
-    reference = _reference(report.dense_reference(cell.context), mean(dense))
+    dense, reference = cell.context.dense, report.dense_reference(cell.context)
     return {
         **_place(cell),
-        "dense": {**_figures(dense), "reference": reference},
+        "dense": {**_figures(dense), "reference": _reference(reference, mean(dense))},
         "arms": [_arm(cell, arm) for arm in cell.arms.values()],
     }
 

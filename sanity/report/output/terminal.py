@@ -104,10 +104,11 @@ def _absent(report: Report) -> list[RenderableType]:
         return []
     title = f"{len(report.absent):,} runs without a result"
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
-    for name in tables.ABSENT[:3]:
+    shown = ("run", "state", "why")
+    for name in shown:
         table.add_column(name, overflow="fold")
     rows = tables.absent(report)
     for row in rows[:ABSENT]:
-        table.add_row(*row[:3])
+        table.add_row(*(row[name] for name in shown))
     more = len(rows) - ABSENT
     return [table, *([Text(f"and {more:,} more reasons")] if more > 0 else [])]
