@@ -44,19 +44,12 @@ def arm(check: str) -> str:
     return check if check == RANDOM_TICKET else change(check)
 
 
-def uses(check: str) -> str:
-    """What a method depends on, if the check hurts it."""
-    if check == RANDOM_TICKET:
-        return "being more than a random ticket"
-    known = _checks().get(check)
-    return known.uses if known else f"what {check} changes"
-
-
 def question(check: str) -> str:
     """What a check asks, in a line."""
     if check == RANDOM_TICKET:
         return "would it do as well?"
-    return f"does it depend on {uses(check)}?"
+    known = _checks().get(check)
+    return f"does it depend on {known.uses if known else f'what {check} changes'}?"
 
 
 def dataset(choices: Mapping[str, str], config: Mapping[str, Any]) -> str:
