@@ -281,10 +281,8 @@ def _results(epochs: list[dict[str, Any]]) -> dict[str, float]:
         "best_test_accuracy": max(epoch["test_accuracy"] for epoch in epochs),
         "test_loss": last["test_loss"],
     }
-    if "validation_accuracy" in last:
-        results["validation_accuracy"] = last["validation_accuracy"]
-        results["validation_loss"] = last["validation_loss"]
-    return results
+    validation = ("validation_accuracy", "validation_loss")
+    return results | {name: last[name] for name in validation if name in last}
 
 
 def _data(trainings: list[dict[str, Any]]) -> dict[str, Any]:

@@ -91,11 +91,15 @@ def effect(counts: Mapping[str, float]) -> str:
     return ", ".join(words)
 
 
+def ratio_of(content: Mapping[str, Any]) -> str:
+    """The ratio's name; that of ``like`` with whose counts it copies."""
+    lender, ratio = content["config"]["ratio"].get("of"), str(content["choices"]["ratio"])
+    return ratio if lender is None else f"{ratio} {lender}"
+
+
 def _title(content: dict[str, Any]) -> str:
     choices = content["choices"]
-    lender = content["config"]["ratio"].get("of")
-    ratio = choices["ratio"] if lender is None else f"{choices['ratio']} {lender}"
-    words = [choices["dataset"], choices["arch"], f"{choices['pruner']} x {ratio}"]
+    words = [choices["dataset"], choices["arch"], f"{choices['pruner']} x {ratio_of(content)}"]
     if choices["rewind"] != "init":
         words.append(f"rewind {choices['rewind']}")
     if choices["sanity_check"] != "none":

@@ -141,21 +141,18 @@ def _parser() -> argparse.ArgumentParser:
         epilog=__doc__.split("\n\n")[2],
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    known = {"send": send, "dashboard": dashboard}
-    added = {
-        name: commands.add_parser(name, help=function.__doc__, description=function.__doc__)
-        for name, function in known.items()
-    }
-    for name, function in known.items():
-        added[name].set_defaults(command=function)
-    command = added["send"]
-    command.add_argument("what", nargs="+", metavar="DIR|SETTING=VALUE")
-    command.add_argument("--config-dir", type=Path, help="where your own trackers are")
-    command.add_argument("--again", action="store_true", help="also what was shown before")
-    command = added["dashboard"]
-    command.add_argument("overrides", nargs="*", metavar="SETTING=VALUE")
-    command.add_argument("--sweep", help="of this sweep alone: its name, as in the runs' group")
-    command.add_argument("--print", action="store_true", help="show it; nothing is sent")
+    added = {}
+    for command in (send, dashboard):
+        name, about = command.__name__, command.__doc__
+        added[name] = commands.add_parser(name, help=about, description=about)
+        added[name].set_defaults(command=command)
+    sending, showing = added["send"], added["dashboard"]
+    sending.add_argument("what", nargs="+", metavar="DIR|SETTING=VALUE")
+    sending.add_argument("--config-dir", type=Path, help="where your own trackers are")
+    sending.add_argument("--again", action="store_true", help="also what was shown before")
+    showing.add_argument("overrides", nargs="*", metavar="SETTING=VALUE")
+    showing.add_argument("--sweep", help="of this sweep alone: its name, as in the runs' group")
+    showing.add_argument("--print", action="store_true", help="show it; nothing is sent")
     return parser
 
 

@@ -1,5 +1,6 @@
 """Whatever a tracker raises, and wherever: a run goes on, with one warning."""
 
+import functools
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +36,12 @@ def standing_aside(
         if required:
             raise ConfigError(f"{who}: {text}") from error
         log.warning("%s: %s; %s", who, text, then)
+
+
+@functools.cache
+def say_once(text: str) -> None:
+    """Log a line, once a process."""
+    log.info("%s", text)
 
 
 def told(error: BaseException) -> str:

@@ -51,8 +51,9 @@ def of_arm(cell: Cell, check: str) -> Reference | None:
     return _cells().get((*place, check, round(cell.sparsity, 6)))
 
 
-def of_dense(context: Context, config: Mapping[str, Any]) -> Reference | None:
-    """The published accuracy of a context's dense network; ``config`` is one of its runs'."""
+def of_dense(cell: Cell) -> Reference | None:
+    """The published accuracy of the dense network of a cell's context."""
+    context, config = cell.context, cell.any_run.config
     if not _same_recipe(config) or not _as_shipped(config, _of_context(context)):
         return None
     return _dense().get((context.dataset, context.arch))

@@ -24,7 +24,7 @@ def content(report: Report) -> dict[str, Any]:
             "state": str(controls.state(report.questions)) if report.questions else None,
             "sentences": report.warnings,
         },
-        "cells": [_cell(report, cell) for cell in report.cells],
+        "cells": [_cell(cell) for cell in report.cells],
         "verdicts": [_verdict(one) for one in report.questions],
         "absent": [
             {"directory": str(one.directory), "state": one.word, "why": one.why}
@@ -36,11 +36,12 @@ def content(report: Report) -> dict[str, Any]:
     }
 
 
-def _cell(report: Report, cell: Cell) -> dict[str, Any]:
-    dense, reference = cell.context.dense, report.dense_reference(cell.context)
+def _cell(cell: Cell) -> dict[str, Any]:
+    dense = cell.context.dense
+    reference = _reference(references.of_dense(cell), mean(dense))
     return {
         **_place(cell),
-        "dense": {**_figures(dense), "reference": _reference(reference, mean(dense))},
+        "dense": {**_figures(dense), "reference": reference},
         "arms": [_arm(cell, arm) for arm in cell.arms.values()],
     }
 

@@ -53,7 +53,7 @@ def rows(report: Report) -> list[Row]:
     return [
         Row(
             cell=cell,
-            dense=_beside(cell.context.dense, report.dense_reference(cell.context)),
+            dense=_beside(cell.context.dense, references.of_dense(cell)),
             arms={label: _accuracy(cell, arm) for label, arm in cell.arms.items()},
         )
         for cell in report.cells

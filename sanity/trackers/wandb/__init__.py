@@ -19,6 +19,7 @@ from sanity.core.config import PROJECT, absolute, unknown
 from sanity.core.errors import ConfigError
 from sanity.core.files import digest, near
 from sanity.trackers.base import Curve, Tracker, Training
+from sanity.trackers.guard import say_once
 from sanity.trackers.training import SECRET
 from sanity.trackers.wandb.run import WandbCurve
 from sanity.trackers.wandb.session import has_key, service, short
@@ -114,7 +115,7 @@ class Wandb(Tracker):
 
     def subject(self, training: Training) -> str:
         """The run that it is shown as: an agent's own, where one has asked for it."""
-        return self._run_id(training)
+        return _agent(training).get("WANDB_RUN_ID") or self._id(training.id)
 
     def is_outdated(self, note: Mapping[str, Any]) -> bool:
         """What was written offline is sent where there is a server now."""
@@ -123,25 +124,19 @@ class Wandb(Tracker):
     def open(self, training: Training) -> Curve:
         """Start the training's run, or go on with it."""
         with service:
-            self._prepare()
-            _remove_fragments(self.directory, self._run_id(training))
+            # What an offline run stages for `wandb sync` lies beside it, not in somebody's home.
+            os.environ.setdefault("WANDB_DATA_DIR", str(self.directory))
+            this_process.directory = self.directory
+            this_process.prepare()
+            _remove_fragments(self.directory, self.subject(training))
             run = self._reach(training) if self.online else None
             if run is None:
                 run = self._init(training, "offline")
             return WandbCurve(run, training, self.timeout, self.artifacts)
 
-    def _run_id(self, training: Training) -> str:
-        return _agent(training).get("WANDB_RUN_ID") or self._id(training.id)
-
     def _id(self, training: str) -> str:
         """The id of a training's run, which is another one in another project."""
         return f"{training}-{digest(self.place)[:4]}"
-
-    def _prepare(self) -> None:
-        # What an offline run stages for `wandb sync` lies beside it, not in somebody's home.
-        os.environ.setdefault("WANDB_DATA_DIR", str(self.directory))
-        this_process.directory = self.directory
-        this_process.prepare()
 
     def _reach(self, training: Training) -> Any:
         """The run on the server; None, with a warning, where that cannot be had."""
@@ -158,7 +153,7 @@ class Wandb(Tracker):
                 near(self.directory),
             )
             return None
-        this_process.say(f"W&B: {run.project_url}")
+        say_once(f"W&B: {run.project_url}")
         return run
 
     def _init(self, training: Training, mode: Literal["online", "offline"]) -> Any:
@@ -188,7 +183,7 @@ class Wandb(Tracker):
             dir=str(self.directory.parent),
             entity=self.entity,
             project=self.project,
-            id=self._run_id(training),
+            id=self.subject(training),
             name=training.name,
             group=(training.group or "")[:LONGEST] or os.environ.get("WANDB_RUN_GROUP"),
             job_type=training.kind,
