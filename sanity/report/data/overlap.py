@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations_with_replacement
 from pathlib import Path
 
 import numpy as np
@@ -65,16 +66,12 @@ def _overlap(cells: Sequence[Cell]) -> Overlap | None:
     seeds = common[: 1 if total > LARGE else SEEDS]
     share, chance = (np.zeros((len(known), len(known), len(seeds))) for _ in range(2))
     for turn, seed in enumerate(seeds):
-        masks = [_load(_runs(cell)[seed]) for cell in known]
-        if any(mask is None for mask in masks):
+        masks = [mask for cell in known if (mask := _load(_runs(cell)[seed])) is not None]
+        if len(masks) < len(known) or any(mask.keys() != masks[0].keys() for mask in masks):
             return None
-        for i, first in enumerate(masks):
-            for j, second in enumerate(masks):
-                if first is None or second is None or first.keys() != second.keys():
-                    return None
-                if j <= i:
-                    share[i, j, turn], chance[i, j, turn] = compare(first, second)
-                    share[j, i, turn], chance[j, i, turn] = share[i, j, turn], chance[i, j, turn]
+        for (i, first), (j, second) in combinations_with_replacement(enumerate(masks), 2):
+            share[i, j, turn], chance[i, j, turn] = compare(first, second)
+            share[j, i, turn], chance[j, i, turn] = share[i, j, turn], chance[i, j, turn]
     return Overlap(tuple(known), share.mean(axis=2), chance.mean(axis=2), len(seeds))
 
 

@@ -106,8 +106,6 @@ class Wandb(Tracker):
             )
         if self.timeout <= 0:
             raise ConfigError(f"tracker.wandb.timeout={self.timeout:g}: must be above 0 seconds")
-        if not isinstance(self.tags, list) or not all(isinstance(tag, str) for tag in self.tags):
-            raise ConfigError(f"tracker.wandb.tags={self.tags}: must be a list of texts")
         if any(not 0 < len(tag) <= LONGEST_TAG for tag in self.tags):
             raise ConfigError(
                 f"tracker.wandb.tags={self.tags}: must have 1 to {LONGEST_TAG} letters each"
