@@ -23,10 +23,9 @@ class Lease:
         self._lock, self._note = lock, note
 
     def done(self, facts: dict[str, Any]) -> None:
-        """Note that it is shown to the end, and let go of it."""
+        """Note that it is shown to the end."""
         if self._note is not None:
             write_json(self._note, facts)
-        self.release()
 
     def release(self) -> None:
         """Let go of it: it is not shown, or not to its end."""

@@ -60,14 +60,15 @@ class Cell:
     missed: float | None = None
 
     @property
-    def original(self) -> Arm | None:
-        """The ticket as it was found."""
-        return next((arm for arm in self.arms.values() if arm.check == wording.ORIGINAL), None)
+    def original(self) -> Arm:
+        """The ticket as it was found; an arm without runs where there is none."""
+        found = (arm for arm in self.arms.values() if arm.check == wording.ORIGINAL)
+        return next(found, Arm(wording.ORIGINAL, "", {}))
 
     @property
     def accuracies(self) -> dict[int, float]:
-        """Those of the ticket as it was found; none where there is none."""
-        return {} if self.original is None else self.original.accuracies
+        """Those of the ticket as it was found."""
+        return self.original.accuracies
 
     @property
     def pruned(self) -> float:

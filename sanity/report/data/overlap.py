@@ -39,7 +39,7 @@ def overlaps(cells: Sequence[Cell]) -> Iterator[Overlap]:
     """One for each context and sparsity in which the store still has two methods' masks."""
     groups: dict[tuple[int, float | None], list[Cell]] = defaultdict(list)
     for cell in cells:
-        if cell.original is not None and cell.choices["pruner"] != "dense":
+        if cell.original.runs and cell.choices["pruner"] != "dense":
             groups[(id(cell.context), cell.sparsity)].append(cell)
     found = (_overlap(group[:METHODS]) for group in groups.values() if len(group) > 1)
     return (one for one in found if one is not None)
@@ -76,7 +76,6 @@ def _overlap(cells: Sequence[Cell]) -> Overlap | None:
 
 
 def _runs(cell: Cell) -> dict[int, Run]:
-    assert cell.original is not None
     return {seed: run for seed, run in cell.original.runs.items() if "prune" in run.stages}
 
 

@@ -89,7 +89,7 @@ def _is_fine_tuned(cell: Cell) -> bool:
 def _of_cell(cell: Cell, cells: Sequence[Cell], criteria: Criteria) -> list[Question]:
     """Its questions, not judged yet; where they cannot be, ``why`` says so."""
     original = cell.original
-    if original is None or not original.accuracies:
+    if not original.accuracies:
         return []
     own = [arm for arm in cell.arms.values() if arm is not original]
     changed = [(arm.check, arm.label, arm, sameness.OF_A_CELL) for arm in own]
@@ -129,7 +129,7 @@ def _random_tickets(cell: Cell, cells: Sequence[Cell]) -> list[tuple[str, Arm]]:
     for other in cells:
         choices = tuple(other.kinds[group] for group in ("pruner", "ratio", "rewind"))
         same = other.context is cell.context and other.sparsity == cell.sparsity
-        if same and choices == ("random", "smart", "init") and other.original and other.accuracies:
+        if same and choices == ("random", "smart", "init") and other.accuracies:
             found.append((other.method, other.original))
     label = wording.change(wording.RANDOM_TICKET)
     return [(label if len(found) == 1 else f"{label}: {name}", arm) for name, arm in found]

@@ -27,7 +27,7 @@ def _panel(cell: Cell) -> Panel | None:
         return None
     with canvas.drawing(canvas.HEIGHT + canvas.room(len(curves))) as (drawn, axes):
         for number, (label, seeds) in enumerate(curves.items()):
-            original = cell.original is not None and label == cell.original.label
+            original = label == cell.original.label
             at = sorted(seeds)
             means = [np.mean(seeds[epoch]) for epoch in at]
             colour = INK if original else canvas.colour(number - 1)

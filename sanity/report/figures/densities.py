@@ -18,14 +18,13 @@ def panels(report: Report) -> Iterator[Panel]:
     """One a context and sparsity; methods that keep the same in every layer share a line."""
     groups: dict[tuple[int, float | None], list[Cell]] = defaultdict(list)
     for cell in report.methods:
-        if cell.original is not None and _densities(cell):
+        if _densities(cell):
             groups[(id(cell.context), cell.sparsity)].append(cell)
     return (_panel(cells) for cells in groups.values())
 
 
 def _densities(cell: Cell) -> dict[str, float]:
     """Mean density of each layer over seeds, as found."""
-    assert cell.original is not None
     found: dict[str, list[float]] = {}
     for run in cell.original.runs.values():
         for layer in (run.ticket or {}).get("layers", []):
