@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Any
 
 from sanity.report.data import labels
@@ -30,7 +29,10 @@ def group_runs(runs: Sequence[Run]) -> tuple[list[Cell], list[str]]:
         counted = run if other is None or _rank(run) >= _rank(other) else other
         sorted_in[place][run.seed] = counted
         if other is not None and _disagree(other, run):
-            notes.append(_twice(other, run, counted))
+            notes.append(
+                f"two runs of the same settings and seed have different results "
+                f"({other.directory}, {run.directory}): {counted.directory.name} counts"
+            )
     return _cells(sorted_in), notes
 
 
@@ -95,7 +97,7 @@ def _cell(context: Context, method: str, sparsity: float | None, arms: list[Arm]
     if kinds == {("dense", wording.ORIGINAL)} or not results:
         return None
     sizes = [run.found_sparsity for run in runs if run.found_sparsity is not None]
-    found = round(fmean(sizes), 4) if sizes else None
+    found = round(sum(sizes) / len(sizes), 4) if sizes else None
     return Cell(
         context=context,
         choices={name: runs[0].choices[name] for name in ("pruner", "ratio", "rewind")},
@@ -141,10 +143,3 @@ def _disagree(one: Run, other: Run) -> bool:
     keys = any(one.stages[name]["key"] != other.stages[name]["key"] for name in both)
     trained = one.accuracy is not None and other.accuracy is not None
     return keys or (trained and one.metrics != other.metrics)
-
-
-def _twice(one: Run, other: Run, counted: Run) -> str:
-    return (
-        f"two runs of the same settings and seed have different results ({one.directory}, "
-        f"{other.directory}): {counted.directory.name} counts"
-    )

@@ -61,7 +61,8 @@ def accuracies(report: Report, *, best: bool) -> Matrix:
         if any(one.last for one in row.arms.values()):
             shown = {name: _figure(one, best) for name, one in figures.items() if one.last}
             rows.append((row.cell, shown))
-    names = ["dense", *tables.arms(report)]
+    checks = {label: arm.check for cell in report.cells for label, arm in cell.arms.items()}
+    names = ["dense", *sorted(checks, key=lambda label: wording.position(checks[label]))]
     columns = [Head(name) for name in names if any(name in shown for _, shown in rows)]
     return _matrix(report, rows, columns)
 

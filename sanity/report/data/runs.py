@@ -161,26 +161,27 @@ def _run(directory: Path, content: Mapping[str, Any]) -> Run:
     }
     seed = content["seed"]
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
-        raise ValueError(f"seed is {content['seed']}")
+        raise ValueError(f"seed is {seed}")
     sparsity = content["config"]["ratio"].get("sparsity")
     if sparsity is not None and not _is_number(sparsity):
         raise ValueError(f"config.ratio.sparsity is {sparsity}")
+    effect, data = (content.get("check") or {}).get("effect") or {}, content.get("data") or {}
     return Run(
         directory=directory,
-        seed=content["seed"],
+        seed=seed,
         choices=choices,
         config=content["config"],
         stages=stages,
         metrics={name: float(value) for name, value in metrics.items()},
         ticket=_ticket(content["ticket"], sparsity),
-        effect=_effect(content.get("check")),
+        effect={str(name): value for name, value in effect.items() if _is_number(value)},
         versions={str(name): str(value) for name, value in content["versions"].items()},
         criteria=criteria.read(content["config"].get("verdict")),
         sweep=None if content.get("sweep") is None else str(content["sweep"]),
-        overlap=int((content.get("data") or {}).get("overlap", 0)),
+        overlap=int(data.get("overlap", 0)),
         identity={str(name): str(value) for name, value in content.get("identity", {}).items()},
         guessing=remarks.guessing(content),
-        data_remarks=_remarks((content.get("data") or {}).get("remarks", [])),
+        data_remarks=_remarks(data.get("remarks", [])),
     )
 
 
@@ -207,11 +208,6 @@ def _ticket(content: Mapping[str, Any] | None, asked: float | None) -> Mapping[s
     ties = {name: int(value) for name, value in (content.get("ties") or {}).items()}
     found = {**figures, "sparsity": float(content["sparsity"]), "layers": layers, "asked": asked}
     return found | ({"ties": ties} if ties else {})
-
-
-def _effect(check: Mapping[str, Any] | None) -> Mapping[str, float]:
-    effect = (check or {}).get("effect") or {}
-    return {str(name): value for name, value in effect.items() if _is_number(value)}
 
 
 def _is_number(value: Any) -> bool:

@@ -60,12 +60,6 @@ def rows(report: Report) -> list[Row]:
     ]
 
 
-def arms(report: Report) -> list[str]:
-    """The labels of all arms, as found first, in the order of the chain."""
-    found = {label: arm.check for cell in report.cells for label, arm in cell.arms.items()}
-    return sorted(found, key=lambda label: wording.position(found[label]))
-
-
 def symbol(question: Question) -> str:
     """A sign that needs no colour; of a dependence, which way."""
     if question.verdict is Verdict.DEPENDS and (question.judgement.paired.mean or 0) > 0:
