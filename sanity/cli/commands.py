@@ -1,5 +1,6 @@
 """What the commands ``python -m sanity.x`` have in common: their manners, and the default store."""
 
+import argparse
 import os
 import signal
 import sys
@@ -35,6 +36,12 @@ def answer(program: str, act: Callable[[], int]) -> int:
         return ended.say(ended.cause(error) or signal.SIGINT)
     finally:
         shutdown.work_ends()
+
+
+def parser(program: str, about: str | None) -> argparse.ArgumentParser:
+    """That of a command, by its module's docstring: what it does, its usage, its arguments."""
+    what, _, arguments = (about or "").split("\n\n")
+    return argparse.ArgumentParser(prog=f"python -m {program}", description=what, epilog=arguments)
 
 
 def complain(program: str, problem: object) -> None:

@@ -65,10 +65,6 @@ class Report:
         """The cells that are compared with each other: all but positive controls."""
         return [cell for cell in self.cells if not is_control(cell)] or list(self.cells)
 
-    def questions_of(self, cell: Cell) -> list[Question]:
-        """The questions about a cell."""
-        return [one for one in self.questions if one.cell is cell]
-
     @property
     def columns(self) -> list[tuple[str, str]]:
         """(check, label) of every arm that is compared with the original, in order."""
@@ -104,8 +100,9 @@ def make(places: Sequence[Path], margin: float | None = None) -> Report:
     found = collect(places)
     cells, notes = group_runs(found.runs)
     criteria, said = _criteria(found.runs, margin)
+    titles = dict.fromkeys(sweep.plan.title for sweep in found.sweeps if sweep.plan.title)
     return Report(
-        title=_title(found.sweeps),
+        title="; ".join(titles) or "Sanity checks",
         places=tuple(places),
         created=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %z"),
         criteria=criteria,
@@ -142,8 +139,3 @@ def _criteria(runs: Sequence[Run], margin: float | None) -> tuple[Criteria, list
         )
         criteria = rules.read(dataclasses.asdict(criteria) | {"margin": margin})
     return criteria, notes
-
-
-def _title(sweeps: Sequence[Sweep]) -> str:
-    titles = list(dict.fromkeys(sweep.plan.title for sweep in sweeps if sweep.plan.title))
-    return "; ".join(titles) or "Sanity checks"

@@ -79,13 +79,8 @@ def compare(
     p_equivalent, _, _ = described.ttost_mean(-criteria.margin, criteria.margin)
     return Paired(
         differences,
-        interval=_pair(described.tconfint_mean(alpha=criteria.alpha)),
-        narrow=_pair(described.tconfint_mean(alpha=2 * criteria.alpha)),
+        interval=described.tconfint_mean(alpha=criteria.alpha),
+        narrow=described.tconfint_mean(alpha=2 * criteria.alpha),
         p_different=float(stats.ttest_1samp(values, 0.0).pvalue),
         p_equivalent=float(p_equivalent),
     )
-
-
-def _pair(bounds: tuple[float, float]) -> tuple[float, float]:
-    low, high = bounds
-    return float(low), float(high)

@@ -11,9 +11,6 @@ from sanity.trackers.base import Tracker
 
 log = logging.getLogger(__name__)
 
-ENDING = (KeyboardInterrupt, Terminated)
-"""What the user, or the system, means for the run itself."""
-
 
 @contextmanager
 def standing_aside(
@@ -26,7 +23,7 @@ def standing_aside(
     """
     try:
         yield
-    except ENDING:
+    except (KeyboardInterrupt, Terminated):  # the user, or the system, means the run itself
         raise
     except BaseException as error:
         known = isinstance(error, ConfigError)

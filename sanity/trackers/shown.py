@@ -1,13 +1,12 @@
 """Which trainings a tracker has shown: one that forty runs share is shown once."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from sanity.core import sharing
-from sanity.core.files import digest, write_json
+from sanity.core.files import digest, read_json, write_json
 from sanity.core.locks import lock_at
 from sanity.trackers.base import Tracker, Training
 
@@ -63,17 +62,12 @@ class ShownRuns:
             return None
         except OSError:  # a store that is only read here
             return Lease()
-        shown = _read(note)
-        if shown is not None and not anew and not tracker.is_outdated(shown):
+        try:
+            shown = read_json(note)
+        except (OSError, ValueError):
+            shown = None
+        if isinstance(shown, dict) and not anew and not tracker.is_outdated(shown):
             lock.release()
             return None
         note.unlink(missing_ok=True)
         return Lease(lock, note)
-
-
-def _read(note: Path) -> dict[str, Any] | None:
-    try:
-        content = json.loads(note.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None

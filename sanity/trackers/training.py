@@ -12,6 +12,7 @@ from sanity.trackers.base import Ending, Files, Training
 DENSE, TICKET = "train_dense", "train_ticket"
 INTERRUPTED = ("interrupted", "stopped by SIGTERM")
 OF_THE_PLACE = ("tracker", "data_dir", "store_dir", "checkpoint_every")
+TAGS = ("dataset", "arch", "pruner", "ratio", "sanity_check")
 OF_A_DENSE_NETWORK = ("seed", "arch", "dataset", "training", "threads", "device")
 SECRET = re.compile(r"(^|_)(api_?key|token|secret|password|passwd|credentials?)$", re.IGNORECASE)
 REDACTED = "(redacted)"
@@ -38,7 +39,7 @@ def describe(content: Mapping[str, Any], stage: str, key: str, perturbed: bool) 
         kind="dense" if stage == DENSE else "ticket",
         name=_name(config, stage),
         group=group,
-        tags=_tags(config),
+        tags=tuple(dict.fromkeys(config[name] for name in TAGS if config[name] != "none")),
         config=config | about,
         inputs=_files(content, ("dense", "mask") if stage == TICKET else ()),
         main=stage == (DENSE if is_about_dense else TICKET),
@@ -60,7 +61,10 @@ def ending_of(
     if not finished:
         status = "interrupted" if content.get("reason") in INTERRUPTED else "failed"
     ticket = (content["ticket"] or {}) if stage == TICKET and finished else {}
-    final = _last(epochs)
+    names = ("test_accuracy", "test_loss", "validation_accuracy", "validation_loss")
+    final = {name: epochs[-1][name] for name in names if epochs and name in epochs[-1]}
+    if epochs:
+        final["best_test_accuracy"] = max(epoch["test_accuracy"] for epoch in epochs)
     if stage == DENSE:
         final["sparsity"] = 0.0
     if stage == TICKET and finished:
@@ -142,20 +146,6 @@ def _name(config: Mapping[str, Any], stage: str) -> str:
     if "round" in config:
         words.append(f"round {config['round']}")
     return " ".join([*words, f"s{config['seed']}", config["dataset"], config["arch"]])
-
-
-def _tags(config: Mapping[str, Any]) -> tuple[str, ...]:
-    names = ("dataset", "arch", "pruner", "ratio", "sanity_check")
-    return tuple(dict.fromkeys(config[name] for name in names if config[name] != "none"))
-
-
-def _last(epochs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Last and best figures of a training, as records have them."""
-    if not epochs:
-        return {}
-    names = ("test_accuracy", "test_loss", "validation_accuracy", "validation_loss")
-    last = {name: epochs[-1][name] for name in names if name in epochs[-1]}
-    return last | {"best_test_accuracy": max(epoch["test_accuracy"] for epoch in epochs)}
 
 
 def _files(content: Mapping[str, Any], kinds: Sequence[str]) -> Files:

@@ -66,7 +66,7 @@ def _cells(found: Mapping[_Place, Mapping[int, Run]]) -> list[Cell]:
     one = {place: next(iter(runs.values())) for place, runs in found.items()}
     methods = labels.distinct(labels.methods({place.method: run for place, run in one.items()}))
     arms = labels.distinct({place.arm: wording.arm(place.arm[0]) for place in found})
-    networks = {
+    networks: dict[labels.Key, str] = {
         place.context: f"{wording.dataset(run.choices, run.config)} {run.choices['arch']}"
         for place, run in one.items()
     }

@@ -38,18 +38,14 @@ class Matrix:
     columns: tuple[Head, ...]
     rows: tuple[tuple[Head, tuple[Entry | None, ...]], ...]
 
-    def turned(self, corner: str) -> "Matrix":
-        """Rows as columns; ``corner`` names the rows then."""
-        entries = zip(*(entries for _, entries in self.rows), strict=True)
-        rows = tuple(zip(self.columns, entries, strict=True))
-        return Matrix(corner, tuple(head for head, _ in self.rows), rows)
-
 
 def verdicts(report: Report) -> Matrix:
     """Every question's answer."""
     columns = [Head(label, wording.question(check)) for check, label in report.columns]
-    found = ((cell, report.questions_of(cell)) for cell in report.cells)
-    rows = [(cell, {one.label: _answer(one) for one in asked}) for cell, asked in found if asked]
+    rows = []
+    for cell in report.cells:
+        answers = {one.label: _answer(one) for one in report.questions if one.cell is cell}
+        rows += [(cell, answers)] if answers else []
     return _matrix(report, rows, columns)
 
 
@@ -71,17 +67,16 @@ def _matrix(
     report: Report, rows: Sequence[tuple[Cell, Mapping[str, Entry]]], columns: Sequence[Head]
 ) -> Matrix:
     several = len(report.contexts) > 1
-    found = tuple(
-        (_head(cell, several), tuple(entries.get(column.name) for column in columns))
-        for cell, entries in rows
-    )
-    matrix = Matrix("method", tuple(columns), found)
-    return matrix.turned("change") if len(columns) > len(rows) > 0 else matrix
-
-
-def _head(cell: Cell, several: bool) -> Head:
-    context = cell.context.label if several else ""
-    return Head(cell.label, f"{context}: {cell.detail}" if several else cell.detail, context)
+    heads = []
+    for cell, _ in rows:
+        context = cell.context.label if several else ""
+        detail = f"{context}: {cell.detail}" if several else cell.detail
+        heads.append(Head(cell.label, detail, context))
+    entries = [tuple(own.get(column.name) for column in columns) for _, own in rows]
+    if len(columns) > len(rows) > 0:
+        turned = zip(columns, zip(*entries, strict=True), strict=True)
+        return Matrix("change", tuple(heads), tuple(turned))
+    return Matrix("method", tuple(columns), tuple(zip(heads, entries, strict=True)))
 
 
 def _answer(question: Question) -> Entry:

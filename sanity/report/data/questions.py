@@ -97,7 +97,10 @@ def _of_cell(cell: Cell, cells: Sequence[Cell], criteria: Criteria) -> list[Ques
         (wording.RANDOM_TICKET, label, arm, sameness.OF_A_CONTEXT)
         for label, arm in _random_tickets(cell, cells)
     ]
-    chance = _has_learnt_nothing(original)
+    # Nothing can be taken away from a ticket that guesses.
+    average, chance = mean(original.accuracies), ""
+    if original.any_run.guesses(average):
+        chance = f"as found it is no better than guessing ({average:.2f}%)"
     asked = []
     for check, label, arm, shared in changed:
         unlike = sameness.why_not(original, arm, shared)
@@ -108,14 +111,6 @@ def _of_cell(cell: Cell, cells: Sequence[Cell], criteria: Criteria) -> list[Ques
         known = "" if check == wording.RANDOM_TICKET else control(cell, arm)
         asked.append(Question(cell, arm, check, label, known, judgement))
     return asked
-
-
-def _has_learnt_nothing(original: Arm) -> str:
-    """Why nothing can be taken away from a ticket that guesses; empty for others."""
-    accuracy = mean(original.accuracies)
-    if not original.any_run.guesses(accuracy):
-        return ""
-    return f"as found it is no better than guessing ({accuracy:.2f}%)"
 
 
 def _random_tickets(cell: Cell, cells: Sequence[Cell]) -> list[tuple[str, Arm]]:

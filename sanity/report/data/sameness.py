@@ -21,10 +21,10 @@ def why_not(original: Arm, changed: Arm, shared: tuple[str, ...] = OF_A_CELL) ->
     for one, other in pairs:
         if not _same_size(one, other):
             return f"{NOT_COMPARED}: it keeps {_size(other)}, as found {_size(one)}"
-    changed = [name for name in shared if any(_differ(name, *pair) for pair in pairs)]
-    if changed:
+    parts = [name for name in shared if any(_differ(name, *pair) for pair in pairs)]
+    if parts:
         return (
-            f"{NOT_COMPARED}: the code, files or images behind {wording.listed(changed)} changed "
+            f"{NOT_COMPARED}: the code, files or images behind {wording.listed(parts)} changed "
             "from one to the other"
         )
     return ""

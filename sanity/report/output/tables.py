@@ -1,5 +1,6 @@
 """The rows that terminal, Markdown and HTML print: words already, so that all say the same."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -53,8 +54,11 @@ def rows(report: Report) -> list[Row]:
     return [
         Row(
             cell=cell,
-            dense=_beside(cell.context.dense, references.of_dense(cell)),
-            arms={label: _accuracy(cell, arm) for label, arm in cell.arms.items()},
+            dense=_beside(cell.context.dense, {}, references.of_dense(cell)),
+            arms={
+                label: _beside(arm.accuracies, arm.best, references.of_arm(cell, arm.check))
+                for label, arm in cell.arms.items()
+            },
         )
         for cell in report.cells
     ]
@@ -175,13 +179,10 @@ def versions(report: Report) -> Table:
     return [{"package": name, "version": wording.listed(ones)} for name, ones in found.items()]
 
 
-def _accuracy(cell: Cell, arm: Arm) -> Accuracy:
-    best = wording.spread(mean(arm.best), deviation(arm.best))
-    return _beside(arm.accuracies, references.of_arm(cell, arm.check), best)
-
-
-def _beside(values: Mapping[int, float], found: Reference | None, best: str = "") -> Accuracy:
-    """Accuracies by seed, beside a published one."""
+def _beside(
+    values: Mapping[int, float], best: Mapping[int, float], found: Reference | None
+) -> Accuracy:
+    """Accuracies by seed, of the last epoch and the best, beside a published one."""
     average = mean(values)
     if average is None:
         return Accuracy()
@@ -189,15 +190,14 @@ def _beside(values: Mapping[int, float], found: Reference | None, best: str = ""
     if found is not None:
         reference = f"{found.accuracy:.2f} ({wording.points(average - found.accuracy)})"
         source = f"{found.source}: {found.about}"
-    last = wording.spread(average, deviation(values))
-    return Accuracy(last, len(values), best, reference, source)
+    texts = [wording.spread(mean(ones), deviation(ones)) for ones in (values, best)]
+    return Accuracy(texts[0], len(values), texts[1], reference, source)
 
 
 def _effect(arm: Arm) -> str:
     """ "1,293 of 1,437 labels changed": the counts of a check, averaged over seeds."""
-    names = dict.fromkeys(name for run in arm.runs.values() for name in run.effect)
-    found = {
-        name: [run.effect[name] for run in arm.runs.values() if name in run.effect]
-        for name in names
-    }
+    found: dict[str, list[float]] = defaultdict(list)
+    for run in arm.runs.values():
+        for name, count in run.effect.items():
+            found[name].append(count)
     return summary.effect({name: sum(values) / len(values) for name, values in found.items()})

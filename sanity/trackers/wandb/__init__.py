@@ -126,7 +126,10 @@ class Wandb(Tracker):
             os.environ.setdefault("WANDB_DATA_DIR", str(self.directory))
             this_process.directory = self.directory
             this_process.prepare()
-            _remove_fragments(self.directory, self.subject(training))
+            # What a broken-off attempt has left, since all of it is told again: otherwise
+            # `wandb sync` would append one to the other, and show epochs twice.
+            for path in self.directory.glob(f"*run-*-{self.subject(training)}"):
+                shutil.rmtree(path, ignore_errors=True)
             run = self._reach(training) if self.online else None
             if run is None:
                 run = self._init(training, "offline")
@@ -195,15 +198,6 @@ class Wandb(Tracker):
 def _agent(training: Training) -> dict[str, str]:
     """What an agent says of its run: that is the training which the program was started for."""
     return this_process.hear_agent() if training.main else {}
-
-
-def _remove_fragments(directory: Path, identifier: str) -> None:
-    """Remove what an attempt that was broken off has left, since all of it is told again.
-
-    Otherwise `wandb sync` would append one to the other, and show epochs twice.
-    """
-    for path in directory.glob(f"*run-*-{identifier}"):
-        shutil.rmtree(path, ignore_errors=True)
 
 
 def _tells_secrets(arguments: Sequence[str]) -> bool:
