@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sanity.core.errors import SanityError, SweepError, reason
+from sanity.core.errors import SanityError, reason
 from sanity.core.files import walk
 from sanity.report.data.runs import RECORD, Absent, Run, read
 from sanity.sweep import sweep as sweeps
@@ -76,22 +76,18 @@ def _natural(name: str) -> list[tuple[int, str]]:
 
 
 def _look(found: Collection, directory: Path, names: set[str]) -> None:
-    if sweeps.NAME in names:
-        try:
+    try:
+        if sweeps.NAME in names:
             found.sweeps.append(sweeps.read(directory))
-        except SweepError as error:
-            found.unreadable.append(str(error))
-    elif RECORD in names:
-        try:
+        elif RECORD in names:
             one = read(directory / RECORD)
-        except SanityError as error:
-            found.unreadable.append(str(error))
-        else:
             (found.runs if isinstance(one, Run) else found.absent).append(one)  # type: ignore[arg-type]
-    else:
-        running = is_running(directory)
-        why = "" if running else "was stopped before it had ended"
-        found.absent.append(Absent(directory, "running" if running else "missing", why))
+        elif is_running(directory):
+            found.absent.append(Absent(directory, "running", ""))
+        else:
+            found.absent.append(Absent(directory, "missing", "was stopped before it had ended"))
+    except SanityError as error:
+        found.unreadable.append(str(error))
 
 
 def _absent_jobs(sweep: Sweep) -> list[Absent]:

@@ -144,9 +144,9 @@ def legend(drawn: Drawing, axes: Axes, columns: int = 2) -> None:
         )
 
 
-def room(rows: int, each: float = 0.15, columns: int = 2) -> float:
+def room(rows: int, columns: int = 2) -> float:
     """Inches that a legend of ``rows`` entries takes."""
-    return each * -(-rows // columns)
+    return 0.15 * -(-rows // columns)
 
 
 def file_name(*parts: str) -> str:
