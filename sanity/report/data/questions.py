@@ -120,11 +120,12 @@ def _random_tickets(cell: Cell, cells: Sequence[Cell]) -> list[tuple[str, Arm]]:
     """
     if cell.kinds["pruner"] in ("random", "dense") or is_control(cell):
         return []
-    found = []
-    for other in cells:
-        choices = tuple(other.kinds[group] for group in ("pruner", "ratio", "rewind"))
-        same = other.context is cell.context and other.sparsity == cell.sparsity
-        if same and choices == ("random", "smart", "init") and other.accuracies:
-            found.append((other.method, other.original))
+    wanted = {"pruner": "random", "ratio": "smart", "rewind": "init"}
+    found = [
+        other
+        for other in cells
+        if other.context is cell.context and other.sparsity == cell.sparsity
+        if other.kinds == wanted and other.accuracies
+    ]
     label = wording.change(wording.RANDOM_TICKET)
-    return [(label if len(found) == 1 else f"{label}: {name}", arm) for name, arm in found]
+    return [(label if len(found) == 1 else f"{label}: {one.method}", one.original) for one in found]

@@ -53,8 +53,7 @@ class Run:
     @property
     def found_sparsity(self) -> float | None:
         """The share of weights that the mask removes."""
-        found = (self.ticket or {}).get("sparsity")
-        return None if found is None else float(found)
+        return (self.ticket or {}).get("sparsity")
 
     @property
     def missed(self) -> bool:

@@ -11,8 +11,6 @@ from sanity.report.figures import canvas
 from sanity.report.figures.canvas import INK, Panel
 from sanity.report.report import Report
 
-STAGE = "train_ticket"
-
 
 def panels(report: Report) -> Iterator[Panel]:
     """One a cell, those with most checks first."""
@@ -58,7 +56,7 @@ def _curve(arm: Arm) -> dict[int, list[float]]:
     """Test accuracies of all seeds, by epoch."""
     found: dict[int, list[float]] = {}
     for run in arm.runs.values():
-        for figures in epochs(run, STAGE):
+        for figures in epochs(run, "train_ticket"):
             found.setdefault(int(figures["epoch"]), []).append(figures["test_accuracy"])
     return found
 

@@ -24,7 +24,6 @@ SYMBOLS = {
     Verdict.NONE: "–",
 }
 
-
 Table = list[dict[str, str]]
 """Rows by the names of their columns."""
 
@@ -84,7 +83,11 @@ def word(question: Question) -> str:
 
 def note(question: Question) -> str:
     """What is to be added: the seeds that would decide, or what is peculiar."""
-    return "; ".join(part for part in (_said(question), _unpaired(question)) if part)
+    # Seeds that only one of the arms has can be used by no comparison.
+    either = question.cell.accuracies.keys() | question.changed.accuracies
+    both = question.judgement.paired.seeds
+    unpaired = f"{both} of {len(either)} seeds have both arms" if 2 <= both < len(either) else ""
+    return "; ".join(filter(None, (_said(question), unpaired)))
 
 
 def _said(question: Question) -> str:
@@ -95,13 +98,6 @@ def _said(question: Question) -> str:
         return judgement.why
     needed = judgement.seeds_needed
     return "more than 1,000 seeds" if needed is None else f"about {needed} seeds would decide"
-
-
-def _unpaired(question: Question) -> str:
-    """Seeds that only one of the arms has, which no comparison can use."""
-    either = question.cell.accuracies.keys() | question.changed.accuracies
-    both = question.judgement.paired.seeds
-    return f"{both} of {len(either)} seeds have both arms" if 2 <= both < len(either) else ""
 
 
 def statistics(report: Report) -> Table:
