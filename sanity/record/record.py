@@ -61,6 +61,7 @@ class Record:
     ) -> None:
         """``sweep`` names the sweep that the run is a part of, if it is one of several."""
         self.directory = directory
+        self.path = directory / "record.json"
         self.listener: Listener | None = None
         self.results: list[tuple[str, str]] = []
         self._metrics = directory / "metrics.jsonl"
@@ -80,10 +81,6 @@ class Record:
         # A run that is started again in its directory (a requeued job) tells its story anew.
         self._metrics.unlink(missing_ok=True)
         sweep_up(self.path)
-
-    @property
-    def path(self) -> Path:
-        return self.directory / "record.json"
 
     def begin_stage(self, name: str, key: str, perturbed: bool) -> None:
         """A stage is about to be computed; ``perturbed``: by the sanity check."""
@@ -252,11 +249,10 @@ def _share(directory: Path) -> None:
 
     Hydra has made it, and written its own files into it.
     """
-    for path in (directory, *directory.glob("*.log"), directory / ".hydra"):
+    hydra = directory / ".hydra"
+    for path in (directory, *directory.glob("*.log"), hydra, *hydra.glob("*.yaml")):
         if path.exists():
             sharing.follow(path)
-    for path in (directory / ".hydra").glob("*.yaml"):
-        sharing.follow(path)
 
 
 def is_running(directory: Path) -> bool:
@@ -281,10 +277,8 @@ def _results(epochs: list[dict[str, Any]]) -> dict[str, float]:
         "best_test_accuracy": max(epoch["test_accuracy"] for epoch in epochs),
         "test_loss": last["test_loss"],
     }
-    if "validation_accuracy" in last:
-        results["validation_accuracy"] = last["validation_accuracy"]
-        results["validation_loss"] = last["validation_loss"]
-    return results
+    validation = ("validation_accuracy", "validation_loss")
+    return results | {name: last[name] for name in validation if name in last}
 
 
 def _data(trainings: list[dict[str, Any]]) -> dict[str, Any]:

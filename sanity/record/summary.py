@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich import box
-from rich.table import Table
+from rich.table import Column, Table
 
 from sanity.core.console import Out
 from sanity.record import remarks
@@ -26,14 +26,12 @@ def show(record: Record) -> None:
 
 def layers(ticket: dict[str, Any]) -> Table:
     """Kept and total weights of every layer, with their density drawn."""
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in ("layer", "total", "kept", "density"):
-        table.add_column(name, justify="left" if name == "layer" else "right")
-    table.add_column("")
+    figures = (Column(name, justify="right") for name in ("total", "kept", "density"))
+    table = Table("layer", *figures, "", box=box.SIMPLE_HEAD)
     for layer in ticket["layers"]:
         density = layer["kept"] / layer["total"]
-        figures = (f"{layer['total']:,}", f"{layer['kept']:,}", f"{density:.2%}")
-        table.add_row(layer["name"], *figures, "█" * round(20 * density))
+        counts = (f"{layer['total']:,}", f"{layer['kept']:,}")
+        table.add_row(layer["name"], *counts, f"{density:.2%}", "█" * round(20 * density))
     table.add_section()
     share = f"{1 - ticket['sparsity']:.2%}"
     table.add_row("all", f"{ticket['total']:,}", f"{ticket['kept']:,}", share, "")
@@ -91,11 +89,15 @@ def effect(counts: Mapping[str, float]) -> str:
     return ", ".join(words)
 
 
+def ratio_of(content: Mapping[str, Any]) -> str:
+    """The ratio's name; that of ``like`` with whose counts it copies."""
+    lender, ratio = content["config"]["ratio"].get("of"), str(content["choices"]["ratio"])
+    return ratio if lender is None else f"{ratio} {lender}"
+
+
 def _title(content: dict[str, Any]) -> str:
     choices = content["choices"]
-    lender = content["config"]["ratio"].get("of")
-    ratio = choices["ratio"] if lender is None else f"{choices['ratio']} {lender}"
-    words = [choices["dataset"], choices["arch"], f"{choices['pruner']} x {ratio}"]
+    words = [choices["dataset"], choices["arch"], f"{choices['pruner']} x {ratio_of(content)}"]
     if choices["rewind"] != "init":
         words.append(f"rewind {choices['rewind']}")
     if choices["sanity_check"] != "none":

@@ -19,7 +19,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sanity.cli.commands import answer, complain
+from sanity.cli.commands import answer, complain, parser
 
 PROGRAM = "sanity.report"
 OUTPUT = "report"  # the directory of a report on several
@@ -61,24 +61,19 @@ def _output(options: argparse.Namespace) -> Path:
 
 
 def _parser() -> argparse.ArgumentParser:
-    assert __doc__ is not None
-    parser = argparse.ArgumentParser(
-        prog="python -m sanity.report",
-        description=__doc__.split("\n\n")[0],
-        epilog=__doc__.split("\n\n")[2],
-    )
-    parser.add_argument("places", nargs="+", type=Path, metavar="DIR")
-    parser.add_argument("--output", type=Path, metavar="DIR", help="where to write the files")
-    parser.add_argument("--best", action="store_true", help="also the best epoch's accuracy")
-    parser.add_argument(
+    program = parser(PROGRAM, __doc__)
+    program.add_argument("places", nargs="+", type=Path, metavar="DIR")
+    program.add_argument("--output", type=Path, metavar="DIR", help="where to write the files")
+    program.add_argument("--best", action="store_true", help="also the best epoch's accuracy")
+    program.add_argument(
         "--format", choices=("text", "json"), default="text", help="json: nothing but JSON"
     )
-    parser.add_argument(
+    program.add_argument(
         "--margin",
         type=float,
         help="another margin, in points, than the runs state; the report says so",
     )
-    return parser
+    return program
 
 
 if __name__ == "__main__":

@@ -9,14 +9,13 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
-from sanity.report.data import controls, references
+from sanity.report.data import controls
 from sanity.report.data.cells import Cell, Context
-from sanity.report.data.collect import Collection, collect
+from sanity.report.data.collect import collect
 from sanity.report.data.controls import Control
 from sanity.report.data.grouping import group_runs
 from sanity.report.data.notes import warnings_of
 from sanity.report.data.questions import Question, ask, is_control
-from sanity.report.data.references import Reference
 from sanity.report.data.runs import Absent, Run
 from sanity.report.output import wording
 from sanity.stats import criteria as rules
@@ -66,45 +65,22 @@ class Report:
         """The cells that are compared with each other: all but positive controls."""
         return [cell for cell in self.cells if not is_control(cell)] or list(self.cells)
 
-    def cells_of(self, context: Context) -> list[Cell]:
-        """The cells of a context."""
-        return [cell for cell in self.cells if cell.context is context]
-
-    def questions_of(self, cell: Cell) -> list[Question]:
-        """The questions about a cell."""
-        return [one for one in self.questions if one.cell is cell]
-
     @property
     def columns(self) -> list[tuple[str, str]]:
         """(check, label) of every arm that is compared with the original, in order."""
         found = {(one.check, one.label): None for one in self.questions}
         return sorted(found, key=lambda column: wording.position(column[0]))
 
-    def dense_reference(self, context: Context) -> Reference | None:
-        """The published accuracy of a context's dense network."""
-        return references.of_dense(context, self.cells_of(context)[0].any_run.config)
-
-    @property
-    def count(self) -> Counter[Verdict]:
-        """How often each verdict was given, controls aside."""
-        return Counter(one.verdict for one in self.questions if not one.control)
-
     @property
     def headline(self) -> str:
-        """All answers in a sentence."""
+        """All answers in a sentence: how often each verdict was given, controls aside."""
         if not self.questions:
             return "Nothing was compared: a verdict needs a ticket as found and one under a check."
-        asked = sum(self.count.values())
-        named = {
-            Verdict.INDEPENDENT: "does not depend",
-            Verdict.DEPENDS: "depends",
-            Verdict.UNDECIDED: "undecided",
-            Verdict.NONE: "no verdict",
-        }
-        parts = [f"{self.count[verdict]} × {word}" for verdict, word in named.items()]
-        said = [part for part, verdict in zip(parts, named, strict=True) if self.count[verdict]]
+        order = (Verdict.INDEPENDENT, Verdict.DEPENDS, Verdict.UNDECIDED, Verdict.NONE)
+        count = Counter(one.verdict for one in self.questions if not one.control)
+        said = [f"{count[verdict]} × {verdict}" for verdict in order if count[verdict]]
         beside = f", beside {wording.count(len(self.controls), 'control')}" if self.controls else ""
-        return f"{wording.count(asked, 'question')}{beside}: {', '.join(said) or 'none'}."
+        return f"{wording.count(count.total(), 'question')}{beside}: {', '.join(said) or 'none'}."
 
     @property
     def commands(self) -> list[str]:
@@ -121,15 +97,12 @@ def make(places: Sequence[Path], margin: float | None = None) -> Report:
     ``margin`` takes the place of the one that the runs were started with, which the report says.
     Raises SanityError for a place without runs.
     """
-    return of(collect(places), places, margin)
-
-
-def of(found: Collection, places: Sequence[Path], margin: float | None = None) -> Report:
-    """The report of runs that were read already."""
+    found = collect(places)
     cells, notes = group_runs(found.runs)
     criteria, said = _criteria(found.runs, margin)
+    titles = dict.fromkeys(sweep.plan.title for sweep in found.sweeps if sweep.plan.title)
     return Report(
-        title=_title(found.sweeps),
+        title="; ".join(titles) or "Sanity checks",
         places=tuple(places),
         created=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %z"),
         criteria=criteria,
@@ -166,8 +139,3 @@ def _criteria(runs: Sequence[Run], margin: float | None) -> tuple[Criteria, list
         )
         criteria = rules.read(dataclasses.asdict(criteria) | {"margin": margin})
     return criteria, notes
-
-
-def _title(sweeps: Sequence[Sweep]) -> str:
-    titles = list(dict.fromkeys(sweep.plan.title for sweep in sweeps if sweep.plan.title))
-    return "; ".join(titles) if titles else "Sanity checks"

@@ -1,15 +1,16 @@
 """The commands that make the runs of a report again, one by one."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from sanity.report.data.grouping import dotted
 from sanity.report.data.runs import Run
 from sanity.report.report import Report
-from sanity.sweep.sweep import Sweep
 
 PLACES = ("hydra.", "sweep.name", "data_dir", "store_dir")  # where, not what
 
@@ -17,7 +18,9 @@ PLACES = ("hydra.", "sweep.name", "data_dir", "store_dir")  # where, not what
 def commands(report: Report) -> list[tuple[str, str]]:
     """(directory, command) of each run; a run that was not started by run.py has no command."""
     planned = {
-        sweep.directory_of(job).resolve(): _command(job.overrides, _options(sweep))
+        sweep.directory_of(job).resolve(): _command(
+            job.overrides, sweep.config_dir, sweep.config_name
+        )
         for sweep in report.sweeps
         for job in sweep.plan.jobs
     }
@@ -34,36 +37,21 @@ def _noted(run: Run) -> str | None:
     overrides = _yaml(run.directory / ".hydra" / "overrides.yaml")
     if not isinstance(overrides, list):
         return None
-    hydra = _yaml(run.directory / ".hydra" / "hydra.yaml")
-    return _command(map(str, overrides), [*_config_dir(hydra), *_config_name(hydra)])
+    directory = name = None
+    with suppress(KeyError, TypeError):
+        hydra = _yaml(run.directory / ".hydra" / "hydra.yaml")["hydra"]
+        name = hydra["job"]["config_name"]
+        sources = hydra["runtime"]["config_sources"]
+        own = (one["path"] for one in sources if one["provider"] == "command-line")
+        directory = next(own, None)
+    return _command(map(str, overrides), directory, name)
 
 
-def _command(overrides: Any, options: list[str]) -> str:
+def _command(overrides: Iterable[str], directory: str | None, name: str | None) -> str:
+    options = ["--config-dir", str(directory)] if directory else []
+    options += ["--config-name", str(name)] if name and name != "config" else []
     kept = [text for text in overrides if not text.lstrip("+~").startswith(PLACES)]
     return shlex.join(["python", "run.py", *options, *kept])
-
-
-def _options(sweep: Sweep) -> list[str]:
-    named = {"--config-dir": sweep.config_dir, "--config-name": sweep.config_name}
-    given = {name: value for name, value in named.items() if value and value != "config"}
-    return [text for name, value in given.items() for text in (name, str(value))]
-
-
-def _config_dir(hydra: Any) -> list[str]:
-    try:
-        sources = hydra["hydra"]["runtime"]["config_sources"]
-        own = [one["path"] for one in sources if one["provider"] == "command-line"]
-    except (KeyError, TypeError):
-        return []
-    return ["--config-dir", str(own[0])] if own else []
-
-
-def _config_name(hydra: Any) -> list[str]:
-    try:
-        name = str(hydra["hydra"]["job"]["config_name"])
-    except (KeyError, TypeError):
-        return []
-    return [] if name in ("config", "None") else ["--config-name", name]
 
 
 def _yaml(path: Path) -> Any:
@@ -78,21 +66,13 @@ def configuration(report: Report) -> list[tuple[str, str, bool]]:
     """(setting, value, whether all runs agree) of everything that the runs were configured with."""
     values: dict[str, dict[str, None]] = {}
     for run in report.runs:
-        for name, value in _flat("", run.config):
+        for name, value in dotted(run.config):
             values.setdefault(name, {})[str(value)] = None
     agreed = {name: len(found) == 1 for name, found in values.items()}
     return [
         (name, _several(list(found)), agreed[name])
         for name, found in sorted(values.items(), key=lambda item: agreed[item[0]])
     ]
-
-
-def _flat(prefix: str, values: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
-    for name, value in values.items():
-        nested = isinstance(value, Mapping) and value
-        found += _flat(f"{prefix}{name}.", value) if nested else [(f"{prefix}{name}", value)]
-    return found
 
 
 def _several(values: list[str], limit: int = 12) -> str:

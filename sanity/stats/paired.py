@@ -15,6 +15,16 @@ from statsmodels.stats.weightstats import DescrStatsW
 from sanity.stats.criteria import Criteria
 
 
+def mean(values: Mapping[int, float]) -> float | None:
+    """The mean over seeds."""
+    return float(np.mean(list(values.values()))) if values else None
+
+
+def deviation(values: Mapping[int, float]) -> float | None:
+    """The standard deviation over seeds; None for fewer than two."""
+    return float(np.std(list(values.values()), ddof=1)) if len(values) > 1 else None
+
+
 @dataclass(frozen=True)
 class Paired:
     """Differences in points, changed minus original, and what t-tests say of their mean.
@@ -38,14 +48,12 @@ class Paired:
     @property
     def mean(self) -> float | None:
         """The effect in points; None without seeds."""
-        values = list(self.differences.values())
-        return float(np.mean(values)) if values else None
+        return mean(self.differences)
 
     @property
     def std(self) -> float | None:
         """Standard deviation of the differences; None for fewer than two seeds."""
-        values = list(self.differences.values())
-        return float(np.std(values, ddof=1)) if len(values) > 1 else None
+        return deviation(self.differences)
 
     @property
     def tested(self) -> bool:
@@ -71,13 +79,8 @@ def compare(
     p_equivalent, _, _ = described.ttost_mean(-criteria.margin, criteria.margin)
     return Paired(
         differences,
-        interval=_pair(described.tconfint_mean(alpha=criteria.alpha)),
-        narrow=_pair(described.tconfint_mean(alpha=2 * criteria.alpha)),
+        interval=described.tconfint_mean(alpha=criteria.alpha),
+        narrow=described.tconfint_mean(alpha=2 * criteria.alpha),
         p_different=float(stats.ttest_1samp(values, 0.0).pvalue),
         p_equivalent=float(p_equivalent),
     )
-
-
-def _pair(bounds: tuple[float, float]) -> tuple[float, float]:
-    low, high = bounds
-    return float(low), float(high)

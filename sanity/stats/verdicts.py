@@ -75,7 +75,11 @@ def _decide(
         why = "a difference, but smaller than the margin" if different else ""
     elif different:
         verdict = Verdict.DEPENDS
-        why = _peculiar(paired, criteria)
+        # What a reader of "depends" might not think of.
+        better = ["better with the change"] if (paired.mean or 0) > 0 else []
+        nearest = min(map(abs, paired.interval or (0.0,)))
+        small = ["may be smaller than the margin"] if nearest < criteria.margin else []
+        why = ", ".join(better + small)
     return Judgement(
         verdict,
         paired,
@@ -85,14 +89,6 @@ def _decide(
         level=criteria.alpha / size,
         margin=criteria.margin,
     )
-
-
-def _peculiar(paired: Paired, criteria: Criteria) -> str:
-    """What a reader of "depends" might not think of."""
-    better = ["better with the change"] if (paired.mean or 0) > 0 else []
-    nearest = min(map(abs, paired.interval or (0.0,)))
-    small = ["may be smaller than the margin"] if nearest < criteria.margin else []
-    return ", ".join(better + small)
 
 
 def _without_test(paired: Paired) -> Judgement:

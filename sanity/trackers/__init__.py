@@ -1,6 +1,5 @@
 """Trackers show what runs do, elsewhere; they read what records are told and change nothing."""
 
-import logging
 from collections.abc import Sequence
 
 from omegaconf import DictConfig, OmegaConf
@@ -8,11 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 from sanity.core.errors import ConfigError
 from sanity.experiment.instantiate import component, resolved
 from sanity.trackers.base import Tracker
-from sanity.trackers.guard import said_by, standing_aside
-
-log = logging.getLogger(__name__)
-
-_said: set[str] = set()
+from sanity.trackers.guard import said_by, say_once, standing_aside
 
 
 def build(cfg: DictConfig, *, required: bool = False) -> list[Tracker]:
@@ -29,9 +24,8 @@ def build(cfg: DictConfig, *, required: bool = False) -> list[Tracker]:
     found: list[Tracker] = []
     for name in chosen:
         group = f"tracker.{name!s}"
-        values = resolved(cfg, group)
-        who, then = f"tracker.{name!s}", "the run goes on without it"
-        with standing_aside(who, then, refuses=True, required=required):
+        values, then = resolved(cfg, group), "the run goes on without it"
+        with standing_aside(group, then, refuses=True, required=required):
             tracker = component(group, values, Tracker)
             tracker.validate()
             if tracker.active:
@@ -43,7 +37,4 @@ def say_where(trackers: Sequence[Tracker], group: str | None) -> None:
     """One line a tracker of where to look, once a process."""
     for tracker in trackers:
         with standing_aside(said_by(tracker), "the run goes on", refuses=True):
-            line = tracker.where(group)
-            if line not in _said:
-                _said.add(line)
-                log.info("%s", line)
+            say_once(tracker.where(group))

@@ -28,7 +28,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from sanity import trackers
-from sanity.cli.commands import answer
+from sanity.cli.commands import answer, parser
 from sanity.cli.entry import explain
 from sanity.cli.overrides import quoted
 from sanity.core.config import PROJECT
@@ -40,7 +40,7 @@ from sanity.trackers.wandb import Wandb
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line asks for; returns the exit code."""
-    options = _arranged(_parser(), arguments)
+    options = _options(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[LogHandler()])
     return answer("sanity.trackers", lambda: int(options.command(options)))
 
@@ -121,42 +121,33 @@ def _trackers(overrides: Sequence[str], config_dir: Path | None = None) -> list[
         raise ConfigError(explain(error, overrides)) from None
 
 
-def _arranged(
-    parser: argparse.ArgumentParser, arguments: Sequence[str] | None
-) -> argparse.Namespace:
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The command line's options; argparse leaves over what stands on both sides of an option."""
-    options, more = parser.parse_known_args(arguments)
+    wanted = _parser()
+    options, more = wanted.parse_known_args(arguments)
     if any(text.startswith("-") for text in more):
-        parser.error(f"unrecognized arguments: {' '.join(more)}")
+        wanted.error(f"unrecognized arguments: {' '.join(more)}")
     given = options.what if "what" in options else options.overrides
     given += more
     return options
 
 
 def _parser() -> argparse.ArgumentParser:
-    assert __doc__ is not None
-    parser = argparse.ArgumentParser(
-        prog="python -m sanity.trackers",
-        description=__doc__.split("\n\n")[0],
-        epilog=__doc__.split("\n\n")[2],
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    known = {"send": send, "dashboard": dashboard}
-    added = {
-        name: commands.add_parser(name, help=function.__doc__, description=function.__doc__)
-        for name, function in known.items()
-    }
-    for name, function in known.items():
-        added[name].set_defaults(command=function)
-    command = added["send"]
-    command.add_argument("what", nargs="+", metavar="DIR|SETTING=VALUE")
-    command.add_argument("--config-dir", type=Path, help="where your own trackers are")
-    command.add_argument("--again", action="store_true", help="also what was shown before")
-    command = added["dashboard"]
-    command.add_argument("overrides", nargs="*", metavar="SETTING=VALUE")
-    command.add_argument("--sweep", help="of this sweep alone: its name, as in the runs' group")
-    command.add_argument("--print", action="store_true", help="show it; nothing is sent")
-    return parser
+    program = parser("sanity.trackers", __doc__)
+    commands = program.add_subparsers(required=True, metavar="COMMAND")
+    added = {}
+    for command in (send, dashboard):
+        name, about = command.__name__, command.__doc__
+        added[name] = commands.add_parser(name, help=about, description=about)
+        added[name].set_defaults(command=command)
+    sending, showing = added["send"], added["dashboard"]
+    sending.add_argument("what", nargs="+", metavar="DIR|SETTING=VALUE")
+    sending.add_argument("--config-dir", type=Path, help="where your own trackers are")
+    sending.add_argument("--again", action="store_true", help="also what was shown before")
+    showing.add_argument("overrides", nargs="*", metavar="SETTING=VALUE")
+    showing.add_argument("--sweep", help="of this sweep alone: its name, as in the runs' group")
+    showing.add_argument("--print", action="store_true", help="show it; nothing is sent")
+    return program
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Whatever a tracker raises, and wherever: a run goes on, with one warning."""
 
+import functools
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,9 +10,6 @@ from sanity.core.signals import Terminated
 from sanity.trackers.base import Tracker
 
 log = logging.getLogger(__name__)
-
-ENDING = (KeyboardInterrupt, Terminated)
-"""What the user, or the system, means for the run itself."""
 
 
 @contextmanager
@@ -25,7 +23,7 @@ def standing_aside(
     """
     try:
         yield
-    except ENDING:
+    except (KeyboardInterrupt, Terminated):  # the user, or the system, means the run itself
         raise
     except BaseException as error:
         known = isinstance(error, ConfigError)
@@ -35,6 +33,12 @@ def standing_aside(
         if required:
             raise ConfigError(f"{who}: {text}") from error
         log.warning("%s: %s; %s", who, text, then)
+
+
+@functools.cache
+def say_once(text: str) -> None:
+    """Log a line, once a process."""
+    log.info("%s", text)
 
 
 def told(error: BaseException) -> str:

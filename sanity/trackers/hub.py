@@ -123,30 +123,31 @@ class TrackerThread:
 
     def __init__(self, tracker: Tracker, shown: ShownRuns, advice: str = LATER) -> None:
         self._tracker, self._shown, self._advice = tracker, shown, advice
-        self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[Training, Callable[[], None]] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._curves: dict[str, tuple[Curve, Lease]] = {}
+        self._leases: dict[str, Lease] = {}
+        self._curves: dict[str, Curve] = {}
         self.failed = False
         self.label, self.patience = said_by(tracker), float(tracker.patience)
 
     def open(self, training: Training) -> None:
         """Start a curve, or go on with it."""
         # A run that was stopped a moment ago may still be telling how it ended.
-        self._say(lambda: self._start(training, anew=True, wait=self.patience))
+        self._say(training, lambda: self._start(training, anew=True, wait=self.patience))
 
     def add(self, training: Training, figures: Figures) -> None:
         """Add an epoch to an open curve."""
-        self._say(lambda: self._on_curve(training, lambda curve: curve.add(figures)))
+        self._say(training, lambda: self._add(training, figures))
 
     def finish(self, training: Training, ending: Ending) -> None:
         """End an open curve."""
-        self._say(lambda: self._end(training, ending))
+        self._say(training, lambda: self._end(training, ending))
 
     def show(
         self, training: Training, epochs: Sequence[Figures], ending: Ending, *, anew: bool
     ) -> None:
         """Show a whole training, unless it has been shown (``anew``: even then)."""
-        self._say(lambda: self._start(training, anew=anew))
+        self._say(training, lambda: self._start(training, anew=anew))
         for figures in epochs:
             self.add(training, figures)
         self.finish(training, ending)
@@ -162,53 +163,47 @@ class TrackerThread:
             self._thread.join(seconds)
         return self._thread is None or not self._thread.is_alive()
 
-    def _say(self, what: Callable[[], None]) -> None:
+    def _say(self, training: Training, what: Callable[[], None]) -> None:
         if self._thread is None:
             # A daemon: a tracker that hangs must not keep the program from ending.
             self._thread = threading.Thread(target=self._work, name=self.label, daemon=True)
             self._thread.start()
             pending.add(self)
-        self._queue.put(what)
+        self._queue.put((training, what))
 
     def _work(self) -> None:
-        while (what := self._queue.get()) is not None:
+        while (said := self._queue.get()) is not None:
+            training, what = said
             try:
                 what()
             except BaseException as error:  # whatever a tracker does, the run goes on
                 self._warn(error)
-        for _, lease in self._curves.values():
-            with suppress(OSError):
-                lease.release()
+                self._let_go(training.id)
+        for name in list(self._leases):
+            self._let_go(name)
 
     def _start(self, training: Training, *, anew: bool, wait: float = 0.0) -> None:
         lease = self._shown.lease(self._tracker, training, anew=anew, wait=wait)
-        if lease is None:
-            return
-        try:
-            self._curves[training.id] = self._tracker.open(training), lease
-        except BaseException:
-            lease.release()
-            raise
+        if lease is not None:
+            self._leases[training.id] = lease
+            self._curves[training.id] = self._tracker.open(training)
 
-    def _on_curve(self, training: Training, do: Callable[[Curve], None]) -> None:
-        if training.id not in self._curves:
-            return
-        curve, lease = self._curves[training.id]
-        try:
-            do(curve)
-        except BaseException:
-            del self._curves[training.id]
-            lease.release()
-            raise
+    def _add(self, training: Training, figures: Figures) -> None:
+        if curve := self._curves.get(training.id):
+            curve.add(figures)
 
     def _end(self, training: Training, ending: Ending) -> None:
-        self._on_curve(training, lambda curve: curve.finish(ending))
-        if training.id in self._curves:
-            curve, lease = self._curves.pop(training.id)
+        if curve := self._curves.get(training.id):
+            curve.finish(ending)
             if ending.status == "completed":
                 about = {"name": training.name, "group": training.group, "key": training.key}
-                lease.done(about | curve.note())
-            else:
+                self._leases[training.id].done(about | curve.note())
+            self._let_go(training.id)
+
+    def _let_go(self, name: str) -> None:
+        self._curves.pop(name, None)
+        if lease := self._leases.pop(name, None):
+            with suppress(OSError):
                 lease.release()
 
     def _warn(self, error: BaseException) -> None:

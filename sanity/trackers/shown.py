@@ -1,13 +1,12 @@
 """Which trainings a tracker has shown: one that forty runs share is shown once."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from sanity.core import sharing
-from sanity.core.files import digest, write_json
+from sanity.core.files import digest, read_json, write_json
 from sanity.core.locks import lock_at
 from sanity.trackers.base import Tracker, Training
 
@@ -23,10 +22,9 @@ class Lease:
         self._lock, self._note = lock, note
 
     def done(self, facts: dict[str, Any]) -> None:
-        """Note that it is shown to the end, and let go of it."""
+        """Note that it is shown to the end."""
         if self._note is not None:
             write_json(self._note, facts)
-        self.release()
 
     def release(self) -> None:
         """Let go of it: it is not shown, or not to its end."""
@@ -64,17 +62,12 @@ class ShownRuns:
             return None
         except OSError:  # a store that is only read here
             return Lease()
-        shown = _read(note)
-        if shown is not None and not anew and not tracker.is_outdated(shown):
+        try:
+            shown = read_json(note)
+        except (OSError, ValueError):
+            shown = None
+        if isinstance(shown, dict) and not anew and not tracker.is_outdated(shown):
             lock.release()
             return None
         note.unlink(missing_ok=True)
         return Lease(lock, note)
-
-
-def _read(note: Path) -> dict[str, Any] | None:
-    try:
-        content = json.loads(note.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None

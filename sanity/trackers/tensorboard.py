@@ -60,7 +60,9 @@ class TensorBoard(Tracker):
         from torch.utils.tensorboard import SummaryWriter
         from torch.utils.tensorboard.summary import hparams
 
-        path = Path(self.place) / safe_name(training.group or "") / directory_name(training)
+        # The training's name, with enough of its key to be the only one.
+        name = f"{safe_name(training.name).replace(' ', '_')}_{training.key[:6]}"
+        path = Path(self.place) / safe_name(training.group or "") / name
         shutil.rmtree(path, ignore_errors=True)
         writer: Any = SummaryWriter(str(path), flush_secs=FLUSH)
         # Without the first, an experiment's list of columns: the page makes it of all sessions.
@@ -108,11 +110,6 @@ def hyperparameters(config: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in named.items()
         if isinstance(value, bool | int | float | str) and name not in NO_HYPERPARAMETERS
     }
-
-
-def directory_name(training: Training) -> str:
-    """The training's name as a directory's, with enough of its key to be the only one."""
-    return f"{safe_name(training.name).replace(' ', '_')}_{training.key[:6]}"
 
 
 def safe_name(name: str) -> str:

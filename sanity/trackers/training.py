@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sanity.core.files import digest
+from sanity.record.summary import ratio_of
 from sanity.trackers.base import Ending, Files, Training
 
 DENSE, TICKET = "train_dense", "train_ticket"
 INTERRUPTED = ("interrupted", "stopped by SIGTERM")
 OF_THE_PLACE = ("tracker", "data_dir", "store_dir", "checkpoint_every")
+TAGS = ("dataset", "arch", "pruner", "ratio", "sanity_check")
 OF_A_DENSE_NETWORK = ("seed", "arch", "dataset", "training", "threads", "device")
 SECRET = re.compile(r"(^|_)(api_?key|token|secret|password|passwd|credentials?)$", re.IGNORECASE)
 REDACTED = "(redacted)"
@@ -29,6 +31,7 @@ def describe(content: Mapping[str, Any], stage: str, key: str, perturbed: bool) 
     group = content.get("sweep")
     config = _dense(content, perturbed) if stage == DENSE else _ticket(content, stage, group)
     about = {"stage": stage, "key": key, "sweep": group, "versions": content["versions"]}
+    is_about_dense = content["choices"]["pruner"] == "dense" or content["config"]["until"] == DENSE
     return Training(
         id=identifier(stage, key, group),
         stage=stage,
@@ -36,10 +39,10 @@ def describe(content: Mapping[str, Any], stage: str, key: str, perturbed: bool) 
         kind="dense" if stage == DENSE else "ticket",
         name=_name(config, stage),
         group=group,
-        tags=_tags(config),
+        tags=tuple(dict.fromkeys(config[name] for name in TAGS if config[name] != "none")),
         config=config | about,
-        inputs=_inputs(content, stage),
-        main=stage == (DENSE if _is_about_dense(content) else TICKET),
+        inputs=_files(content, ("dense", "mask") if stage == TICKET else ()),
+        main=stage == (DENSE if is_about_dense else TICKET),
     )
 
 
@@ -57,24 +60,28 @@ def ending_of(
     status: Literal["completed", "failed", "interrupted"] = "completed"
     if not finished:
         status = "interrupted" if content.get("reason") in INTERRUPTED else "failed"
-    last_ticket = stage == TICKET and finished
-    summary = _last(epochs) | (_of_the_run(content) if last_ticket else {})
+    ticket = (content["ticket"] or {}) if stage == TICKET and finished else {}
+    names = ("test_accuracy", "test_loss", "validation_accuracy", "validation_loss")
+    final = {name: epochs[-1][name] for name in names if epochs and name in epochs[-1]}
+    if epochs:
+        final["best_test_accuracy"] = max(epoch["test_accuracy"] for epoch in epochs)
     if stage == DENSE:
-        summary["sparsity"] = 0.0
-    layers = content["ticket"]["layers"] if last_ticket and content["ticket"] else []
+        final["sparsity"] = 0.0
+    if stage == TICKET and finished:
+        counts = ("sparsity", "kept", "total")
+        final |= content["metrics"] | {name: ticket[name] for name in counts if name in ticket}
+    check = content["check"] if stage == TICKET else None
+    effect = (check or {}).get("effect", {})
     return Ending(
         status=status,
-        summary=_named("final", summary) | _named("check", _effect(content, stage)),
+        summary={f"final/{name}": value for name, value in final.items()}
+        | {f"check/{name}": value for name, value in effect.items()},
         layers=tuple(
             (layer["name"], layer["total"], layer["kept"], layer["kept"] / layer["total"])
-            for layer in layers
+            for layer in ticket.get("layers", [])
         ),
-        files=_output(content, stage),
+        files=_files(content, {DENSE: ("dense",), TICKET: ("ticket",)}.get(stage, ())),
     )
-
-
-def _is_about_dense(content: Mapping[str, Any]) -> bool:
-    return content["choices"]["pruner"] == "dense" or content["config"]["until"] == DENSE
 
 
 def _dense(content: Mapping[str, Any], perturbed: bool) -> dict[str, Any]:
@@ -101,7 +108,7 @@ def _ticket(content: Mapping[str, Any], stage: str, group: str | None) -> dict[s
     settings = {k: v for k, v in content["config"].items() if k not in OF_THE_PLACE}
     stages, ticket = content["stages"], content["ticket"]
     dense = stages.get(DENSE)
-    choices, ratio = content["choices"], _ratio(content)
+    choices, ratio = content["choices"], ratio_of(content)
     check = "" if choices["sanity_check"] == "none" else f", {choices['sanity_check']}"
     config = {
         **choices,
@@ -125,13 +132,6 @@ def _ticket(content: Mapping[str, Any], stage: str, group: str | None) -> dict[s
     return config
 
 
-def _ratio(content: Mapping[str, Any]) -> str:
-    """The ratio's name; that of ``like`` with whose counts it copies."""
-    lender = content["config"]["ratio"].get("of")
-    ratio = str(content["choices"]["ratio"])
-    return ratio if lender is None else f"{ratio} {lender}"
-
-
 def _name(config: Mapping[str, Any], stage: str) -> str:
     """What differs within a sweep first: lists of runs cut names off at their end."""
     words = ["dense"]
@@ -148,54 +148,18 @@ def _name(config: Mapping[str, Any], stage: str) -> str:
     return " ".join([*words, f"s{config['seed']}", config["dataset"], config["arch"]])
 
 
-def _tags(config: Mapping[str, Any]) -> tuple[str, ...]:
-    names = ("dataset", "arch", "pruner", "ratio", "sanity_check")
-    return tuple(dict.fromkeys(config[name] for name in names if config[name] != "none"))
-
-
-def _last(epochs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Last and best figures of a training, as records have them."""
-    if not epochs:
-        return {}
-    names = ("test_accuracy", "test_loss", "validation_accuracy", "validation_loss")
-    last = {name: epochs[-1][name] for name in names if name in epochs[-1]}
-    return last | {"best_test_accuracy": max(epoch["test_accuracy"] for epoch in epochs)}
-
-
-def _of_the_run(content: Mapping[str, Any]) -> dict[str, float]:
-    ticket = content["ticket"] or {}
-    counts = {name: ticket[name] for name in ("sparsity", "kept", "total") if name in ticket}
-    return {**content["metrics"], **counts}
-
-
-def _effect(content: Mapping[str, Any], stage: str) -> dict[str, float]:
-    check = content["check"] if stage == TICKET else None
-    return dict((check or {}).get("effect", {}))
-
-
-def _named(prefix: str, figures: Mapping[str, float]) -> dict[str, float]:
-    return {f"{prefix}/{name}": value for name, value in figures.items()}
-
-
-def _inputs(content: Mapping[str, Any], stage: str) -> Files:
-    """What the ticket is made of: the dense network (its manifest), if there is one; the mask."""
-    wanted = {"dense": (DENSE, "manifest.json"), "mask": ("prune", "mask.safetensors")}
-    return _files(content, wanted) if stage == TICKET else {}
-
-
-def _output(content: Mapping[str, Any], stage: str) -> Files:
-    """What the training has left: of a dense network its manifest, of a ticket its weights."""
-    wanted = {DENSE: ("dense", "manifest.json"), TICKET: ("ticket", "final.safetensors")}
-    kind, file = wanted.get(stage, ("", ""))
-    return _files(content, {kind: (stage, file)} if kind else {})
-
-
-def _files(content: Mapping[str, Any], wanted: Mapping[str, tuple[str, str]]) -> Files:
+def _files(content: Mapping[str, Any], kinds: Sequence[str]) -> Files:
+    """Files of the stages that there are: of a dense network its manifest alone."""
+    places = {
+        "dense": (DENSE, "manifest.json"),
+        "mask": ("prune", "mask.safetensors"),
+        "ticket": (TICKET, "final.safetensors"),
+    }
     store, stages = Path(content["config"]["store_dir"]), content["stages"]
     return {
-        kind: (stages[name]["key"], store / name / stages[name]["key"] / file)
-        for kind, (name, file) in wanted.items()
-        if name in stages
+        kind: (stages[stage]["key"], store / stage / stages[stage]["key"] / file)
+        for kind, (stage, file) in places.items()
+        if kind in kinds and stage in stages
     }
 
 

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from sanity.report.data.runs import Run, kind
 from sanity.report.output import wording
 
@@ -27,6 +25,11 @@ class Arm:
         """The best epoch's test accuracy, by seed."""
         name = "best_test_accuracy"
         return {seed: run.metrics[name] for seed, run in self.runs.items() if name in run.metrics}
+
+    @property
+    def any_run(self) -> Run:
+        """One of its runs, for what they all share."""
+        return next(iter(self.runs.values()))
 
 
 @dataclass(frozen=True)
@@ -57,9 +60,15 @@ class Cell:
     missed: float | None = None
 
     @property
-    def original(self) -> Arm | None:
-        """The ticket as it was found."""
-        return next((arm for arm in self.arms.values() if arm.check == wording.ORIGINAL), None)
+    def original(self) -> Arm:
+        """The ticket as it was found; an arm without runs where there is none."""
+        found = (arm for arm in self.arms.values() if arm.check == wording.ORIGINAL)
+        return next(found, Arm(wording.ORIGINAL, "", {}))
+
+    @property
+    def accuracies(self) -> dict[int, float]:
+        """Those of the ticket as it was found."""
+        return self.original.accuracies
 
     @property
     def pruned(self) -> float:
@@ -80,7 +89,8 @@ class Cell:
     @property
     def kinds(self) -> dict[str, str]:
         """What its choices are, whatever they are called."""
-        return {name: kind(self.any_run.config, self.choices, name) for name in self.choices}
+        config = self.any_run.config
+        return {group: kind(config, group, choice) for group, choice in self.choices.items()}
 
     @property
     def seeds(self) -> set[int]:
@@ -90,14 +100,4 @@ class Cell:
     @property
     def any_run(self) -> Run:
         """One of its runs, for what they all share."""
-        return next(run for arm in self.arms.values() for run in arm.runs.values())
-
-
-def mean(values: Mapping[int, float]) -> float | None:
-    """The mean over seeds."""
-    return float(np.mean(list(values.values()))) if values else None
-
-
-def deviation(values: Mapping[int, float]) -> float | None:
-    """The standard deviation over seeds; None for fewer than two."""
-    return float(np.std(list(values.values()), ddof=1)) if len(values) > 1 else None
+        return next(iter(self.arms.values())).any_run

@@ -5,13 +5,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sanity.core import locks
-from sanity.core.errors import SanityError, SweepError, reason
+from sanity.core.errors import SanityError, reason
 from sanity.core.files import walk
 from sanity.report.data.runs import RECORD, Absent, Run, read
 from sanity.sweep import sweep as sweeps
 from sanity.sweep.scheduler import Poll
-from sanity.sweep.states import Watch
+from sanity.sweep.states import Watch, is_running
 from sanity.sweep.sweep import Sweep
 
 STARTED = {".hydra", ".lock"}  # what a run leaves before it has a record
@@ -34,8 +33,7 @@ def collect(places: Sequence[Path]) -> Collection:
     found = Collection()
     seen: set[Path] = set()
     for place in places:
-        walked = list(_directories(place, found.unreadable))
-        here = [one for one in walked if _holds_something(one[1])]
+        here = list(_directories(place, found.unreadable))
         if not here and not found.unreadable:
             raise SanityError(f"{place}: has no run or sweep in it or below")
         for directory, names in here:
@@ -52,7 +50,7 @@ def collect(places: Sequence[Path]) -> Collection:
 
 
 def _directories(place: Path, unreadable: list[str]) -> Iterator[tuple[Path, set[str]]]:
-    """Every directory in and below ``place`` with its names, but for those that hold no runs.
+    """The directories in and below ``place`` that hold a run or a sweep, with their names.
 
     Links are followed, loops of them once. What may not be entered is added to ``unreadable``.
     """
@@ -68,11 +66,8 @@ def _directories(place: Path, unreadable: list[str]) -> Iterator[tuple[Path, set
         skipped = {STAGES, CODE} if sweeps.NAME in names else set()
         kept = (name for name in folders if name not in skipped and not name.startswith("."))
         folders[:] = sorted(kept, key=_natural)
-        yield directory, names
-
-
-def _holds_something(names: set[str]) -> bool:
-    return sweeps.NAME in names or RECORD in names or names >= STARTED
+        if sweeps.NAME in names or RECORD in names or names >= STARTED:
+            yield directory, names
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
@@ -81,29 +76,18 @@ def _natural(name: str) -> list[tuple[int, str]]:
 
 
 def _look(found: Collection, directory: Path, names: set[str]) -> None:
-    if sweeps.NAME in names:
-        try:
-            found.sweeps.append(sweeps.read(directory))
-        except SweepError as error:
-            found.unreadable.append(str(error))
-    elif RECORD in names:
-        try:
-            one = read(directory / RECORD)
-        except SanityError as error:
-            found.unreadable.append(str(error))
-        else:
-            (found.runs if isinstance(one, Run) else found.absent).append(one)  # type: ignore[arg-type]
-    else:
-        running = _is_running(directory)
-        why = "" if running else "was stopped before it had ended"
-        found.absent.append(Absent(directory, "running" if running else "missing", why))
-
-
-def _is_running(directory: Path) -> bool:
     try:
-        return locks.is_held(directory / ".lock")
-    except OSError:  # another user's, who alone may take the lock
-        return False
+        if sweeps.NAME in names:
+            found.sweeps.append(sweeps.read(directory))
+        elif RECORD in names:
+            one = read(directory / RECORD)
+            (found.runs if isinstance(one, Run) else found.absent).append(one)  # type: ignore[arg-type]
+        elif is_running(directory):
+            found.absent.append(Absent(directory, "running", ""))
+        else:
+            found.absent.append(Absent(directory, "missing", "was stopped before it had ended"))
+    except SanityError as error:
+        found.unreadable.append(str(error))
 
 
 def _absent_jobs(sweep: Sweep) -> list[Absent]:

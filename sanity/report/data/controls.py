@@ -33,12 +33,11 @@ class Control:
     def state(self) -> State:
         """Holds where the verdict is the expected one, fails where it is the opposite."""
         verdict, mean = self.question.verdict, self.question.judgement.paired.mean
-        hurt = verdict is Verdict.DEPENDS and (mean or 0) < 0
         if verdict in (Verdict.UNDECIDED, Verdict.NONE):
             return State.OPEN
-        if self.kind == "negative":
-            return State.HOLDS if verdict is Verdict.INDEPENDENT else State.FAILS
-        return State.HOLDS if hurt else State.FAILS
+        hurt = verdict is Verdict.DEPENDS and (mean or 0) < 0
+        expected = verdict is Verdict.INDEPENDENT if self.kind == "negative" else hurt
+        return State.HOLDS if expected else State.FAILS
 
 
 def controls(questions: Sequence[Question]) -> list[Control]:

@@ -1,8 +1,8 @@
 """Runs put where they belong: a context, a method in it, a sparsity, an arm, a seed."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sanity.report.data import labels
@@ -16,7 +16,7 @@ NEUTRAL = (
     *("seed", "until", "device", "threads", "checkpoint_every", "allow_dead", "data_dir"),
     *("store_dir", "tracker", "verdict", "experiment", "debug", "sweep", "hydra"),
 )
-OF_THE_CONTEXT = ("dataset", "arch", "training")
+PARTS = {"dataset": "context", "arch": "context", "training": "context", "sanity_check": "arm"}
 
 
 def group_runs(runs: Sequence[Run]) -> tuple[list[Cell], list[str]]:
@@ -29,8 +29,11 @@ def group_runs(runs: Sequence[Run]) -> tuple[list[Cell], list[str]]:
         counted = run if other is None or _rank(run) >= _rank(other) else other
         sorted_in[place][run.seed] = counted
         if other is not None and _disagree(other, run):
-            notes.append(_twice(other, run, counted))
-    return _Sorted(sorted_in).cells(), notes
+            notes.append(
+                f"two runs of the same settings and seed have different results "
+                f"({other.directory}, {run.directory}): {counted.directory.name} counts"
+            )
+    return _cells(sorted_in), notes
 
 
 @dataclass(frozen=True)
@@ -44,134 +47,85 @@ class _Place:
 
 
 def _place(run: Run) -> _Place:
-    flat = flatten(run.config)
-    context = {name: value for name, value in flat.items() if _group(name) in OF_THE_CONTEXT}
-    arm = {name: value for name, value in flat.items() if _group(name) == "sanity_check"}
-    method = {
-        name: value
-        for name, value in flat.items()
-        if name not in context and name not in arm and name != "ratio.sparsity"
-    }
+    parts: dict[str, dict[str, Any]] = {"context": {}, "method": {}, "arm": {}}
+    for name, value in flatten(run.config).items():
+        if name != "ratio.sparsity":
+            parts[PARTS.get(name.split(".")[0], "method")][name] = value
+    context, method, arm = map(digest, parts.values())
     names = run.choices
     return _Place(
-        context=(names["dataset"], names["arch"], digest(context)),
-        method=(names["pruner"], names["ratio"], names["rewind"], digest(method)),
+        context=(names["dataset"], names["arch"], context),
+        method=(names["pruner"], names["ratio"], names["rewind"], method),
         sparsity=run.sparsity,
-        arm=(names["sanity_check"], digest(arm)),
+        arm=(names["sanity_check"], arm),
     )
 
 
-@dataclass
-class _Sorted:
-    """Names for what was found: choices, and the settings in which equal choices differ."""
-
-    found: Mapping[_Place, Mapping[int, Run]]
-    context_labels: dict[Any, str] = field(init=False)
-    method_labels: dict[Any, str] = field(init=False)
-    arm_labels: dict[Any, str] = field(init=False)
-
-    def __post_init__(self) -> None:
-        runs = {place: next(iter(seeds.values())) for place, seeds in self.found.items()}
-        self.context_labels = labels.distinct(
-            {
-                place.context: f"{wording.dataset(run.choices, run.config)} {place.context[1]}"
-                for place, run in runs.items()
-            }
-        )
-        self.method_labels = labels.distinct(
-            labels.methods({place.method: run for place, run in runs.items()})
-        )
-        self.arm_labels = labels.distinct({place.arm: wording.arm(place.arm[0]) for place in runs})
-
-    def cells(self) -> list[Cell]:
-        """The cells; dense networks that no check acts on are no cells, but their contexts'."""
-        dense = self._dense()
-        contexts = {
-            place.context: Context(
-                dataset=place.context[0],
-                arch=place.context[1],
-                label=self.context_labels[place.context],
-                dense=dense[place.context],
-            )
-            for place in self.found
-        }
-        arms: dict[tuple[Any, ...], dict[str, Arm]] = defaultdict(dict)
-        for place, runs in self.found.items():
-            arm = Arm(place.arm[0], self.arm_labels[place.arm], dict(sorted(runs.items())))
-            arms[(place.context, place.method, place.sparsity)][arm.label] = arm
-        cells = []
-        for (context, method, sparsity), found in arms.items():
-            run = next(iter(next(iter(found.values())).runs.values()))
-            if _is_dense_alone(found) or not any(_has_result(arm) for arm in found.values()):
-                continue
-            cells.append(
-                Cell(
-                    context=contexts[context],
-                    choices={name: run.choices[name] for name in ("pruner", "ratio", "rewind")},
-                    method=self.method_labels[method],
-                    detail=wording.method(run.choices, run.config),
-                    sparsity=sparsity if sparsity is not None else _found_sparsity(found),
-                    arms=_ordered(found),
-                    missed=_found_sparsity(found) if _is_missed(found) else None,
-                )
-            )
-        return cells
-
-    def _dense(self) -> Mapping[Any, dict[int, float]]:
-        found: dict[Any, dict[int, float]] = defaultdict(dict)
-        for place, runs in self.found.items():
-            for seed, run in runs.items():
-                accuracy = run.dense_accuracy
-                if accuracy is not None:
-                    found[place.context][seed] = accuracy
-        return found
+def _cells(found: Mapping[_Place, Mapping[int, Run]]) -> list[Cell]:
+    """The cells, named by choices and by the settings in which equal choices differ."""
+    one = {place: next(iter(runs.values())) for place, runs in found.items()}
+    methods = labels.distinct(labels.methods({place.method: run for place, run in one.items()}))
+    arms = labels.distinct({place.arm: wording.arm(place.arm[0]) for place in found})
+    networks: dict[labels.Key, str] = {
+        place.context: f"{wording.dataset(run.choices, run.config)} {run.choices['arch']}"
+        for place, run in one.items()
+    }
+    dense: dict[Any, dict[int, float]] = defaultdict(dict)
+    groups: dict[Any, list[Arm]] = defaultdict(list)
+    for place, runs in found.items():
+        for seed, run in runs.items():
+            if run.dense_accuracy is not None:
+                dense[place.context][seed] = run.dense_accuracy
+        arm = Arm(place.arm[0], arms[place.arm], dict(sorted(runs.items())))
+        groups[(place.context, place.method, place.sparsity)].append(arm)
+    contexts = {
+        key: Context(dataset=key[0], arch=key[1], label=label, dense=dense[key])
+        for key, label in labels.distinct(networks).items()
+    }
+    cells = (
+        _cell(contexts[context], methods[method], sparsity, group)
+        for (context, method, sparsity), group in groups.items()
+    )
+    return [cell for cell in cells if cell is not None]
 
 
-def _found_sparsity(arms: Mapping[str, Arm]) -> float | None:
-    """That of masks that came with their own, on average."""
-    runs = [run for arm in arms.values() for run in arm.runs.values()]
-    found = [run.found_sparsity for run in runs if run.found_sparsity is not None]
-    return round(sum(found) / len(found), 4) if found else None
-
-
-def _is_missed(arms: Mapping[str, Arm]) -> bool:
-    return any(run.missed for arm in arms.values() for run in arm.runs.values())
-
-
-def _is_dense_alone(arms: Mapping[str, Arm]) -> bool:
-    runs = [run for arm in arms.values() for run in arm.runs.values()]
-    found = {(run.choices["pruner"], run.choices["sanity_check"]) for run in runs}
-    return found == {("dense", wording.ORIGINAL)}
-
-
-def _has_result(arm: Arm) -> bool:
-    """Whether there is a ticket to speak of, trained or not."""
-    return any(run.ticket is not None for run in arm.runs.values()) or bool(arm.accuracies)
-
-
-def _ordered(arms: Mapping[str, Arm]) -> dict[str, Arm]:
-    """As found first, checks in the order of the chain, one's own last."""
-    ranked = sorted(arms.values(), key=lambda arm: wording.position(arm.check))
-    return {arm.label: arm for arm in ranked}
+def _cell(context: Context, method: str, sparsity: float | None, arms: list[Arm]) -> Cell | None:
+    """None of what has no tickets, and of dense networks, which are their context's."""
+    runs = [run for arm in arms for run in arm.runs.values()]
+    kinds = {(run.choices["pruner"], run.choices["sanity_check"]) for run in runs}
+    results = any(run.ticket is not None or run.accuracy is not None for run in runs)
+    if kinds == {("dense", wording.ORIGINAL)} or not results:
+        return None
+    sizes = [run.found_sparsity for run in runs if run.found_sparsity is not None]
+    found = round(sum(sizes) / len(sizes), 4) if sizes else None
+    return Cell(
+        context=context,
+        choices={name: runs[0].choices[name] for name in ("pruner", "ratio", "rewind")},
+        method=method,
+        detail=wording.method(runs[0].choices, runs[0].config),
+        sparsity=found if sparsity is None else sparsity,
+        # As found first, checks in the order of the chain, one's own last.
+        arms={arm.label: arm for arm in sorted(arms, key=lambda arm: wording.position(arm.check))},
+        missed=found if any(run.missed for run in runs) else None,
+    )
 
 
 def flatten(config: Mapping[str, Any]) -> dict[str, Any]:
     """Settings by dotted name, without those that do not tell experiments apart."""
-
-    def walk(prefix: str, values: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
-        for name, value in values.items():
-            if isinstance(value, Mapping) and value:
-                yield from walk(f"{prefix}{name}.", value)
-            else:
-                whole = isinstance(value, float) and value.is_integer()
-                yield f"{prefix}{name}", int(value) if whole else value
-
     kept = {name: value for name, value in config.items() if name not in NEUTRAL}
-    return dict(walk("", kept))
+    return {
+        name: int(value) if isinstance(value, float) and value.is_integer() else value
+        for name, value in dotted(kept)
+    }
 
 
-def _group(name: str) -> str:
-    return name.split(".")[0]
+def dotted(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """All settings, those of groups by their dotted names."""
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from dotted(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
 
 
 def _rank(run: Run) -> tuple[bool, float]:
@@ -189,10 +143,3 @@ def _disagree(one: Run, other: Run) -> bool:
     keys = any(one.stages[name]["key"] != other.stages[name]["key"] for name in both)
     trained = one.accuracy is not None and other.accuracy is not None
     return keys or (trained and one.metrics != other.metrics)
-
-
-def _twice(one: Run, other: Run, counted: Run) -> str:
-    return (
-        f"two runs of the same settings and seed have different results ({one.directory}, "
-        f"{other.directory}): {counted.directory.name} counts"
-    )

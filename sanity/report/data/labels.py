@@ -29,16 +29,15 @@ def methods(found: Mapping[Key, Run]) -> dict[Key, str]:
 
 def distinct(names: Mapping[Key, str]) -> dict[Key, str]:
     """Names made unique by the settings (the last part of each key) in which namesakes differ."""
-    namesakes: dict[str, list[tuple[Key, Mapping[str, Any]]]] = defaultdict(list)
+    namesakes: dict[str, dict[Key, dict[str, Any]]] = defaultdict(dict)
     for key, name in names.items():
-        namesakes[name].append((key, json.loads(key[-1])))
+        namesakes[name][key] = json.loads(key[-1])
     labels = {}
     for name, group in namesakes.items():
-        values: dict[str, set[str]] = defaultdict(set)
-        for setting in {setting for _, own in group for setting in own}:
-            values[setting] = {digest(own[setting]) if setting in own else "" for _, own in group}
-        for key, own in group:
-            differ = {setting: own[setting] for setting in sorted(own) if len(values[setting]) > 1}
+        texts = {key: {(s, digest(own[s])) for s in own} for key, own in group.items()}
+        shared = set.intersection(*texts.values())
+        for key, own in group.items():
+            differ = {setting: own[setting] for setting, _ in sorted(texts[key] - shared)}
             labels[key] = f"{name} ({wording.settings(differ)})" if differ else name
     return _unique(labels)
 

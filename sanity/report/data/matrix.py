@@ -1,10 +1,12 @@
 """The two tables of methods and checks, turned so that they are high rather than wide."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from sanity.report.data.cells import Cell
+from sanity.report.data.questions import Question
 from sanity.report.output import tables, wording
-from sanity.report.output.tables import Accuracy, Answer, Row
+from sanity.report.output.tables import Accuracy
 from sanity.report.report import Report
 from sanity.stats.verdicts import Verdict
 
@@ -36,64 +38,56 @@ class Matrix:
     columns: tuple[Head, ...]
     rows: tuple[tuple[Head, tuple[Entry | None, ...]], ...]
 
-    def turned(self, corner: str) -> "Matrix":
-        """Rows as columns; ``corner`` names the rows then."""
-        entries = zip(*(entries for _, entries in self.rows), strict=True)
-        rows = tuple(zip(self.columns, entries, strict=True))
-        return Matrix(corner, tuple(head for head, _ in self.rows), rows)
-
 
 def verdicts(report: Report) -> Matrix:
     """Every question's answer."""
     columns = [Head(label, wording.question(check)) for check, label in report.columns]
-    rows = [row for row in tables.rows(report) if row.answers]
-    return _matrix(report, rows, columns, lambda row, name: _answer(row.answers.get(name)))
+    rows = []
+    for cell in report.cells:
+        answers = {one.label: _answer(one) for one in report.questions if one.cell is cell}
+        rows += [(cell, answers)] if answers else []
+    return _matrix(report, rows, columns)
 
 
 def accuracies(report: Report, *, best: bool) -> Matrix:
     """Every arm's accuracy, dense networks first; ``best``: the best epoch's beside the last."""
-    rows = [row for row in tables.rows(report) if any(arm.last for arm in row.arms.values())]
-
-    def entry(row: Row, name: str) -> Entry | None:
-        return _figure(row.dense if name == "dense" else row.arms.get(name), best)
-
-    names = ["dense", *tables.arms(report)]
-    columns = [Head(name) for name in names if any(entry(row, name) for row in rows)]
-    return _matrix(report, rows, columns, entry)
+    rows = []
+    for row in tables.rows(report):
+        figures = row.arms | {"dense": row.dense}
+        if any(one.last for one in row.arms.values()):
+            shown = {name: _figure(one, best) for name, one in figures.items() if one.last}
+            rows.append((row.cell, shown))
+    checks = {label: arm.check for cell in report.cells for label, arm in cell.arms.items()}
+    names = ["dense", *sorted(checks, key=lambda label: wording.position(checks[label]))]
+    columns = [Head(name) for name in names if any(name in shown for _, shown in rows)]
+    return _matrix(report, rows, columns)
 
 
 def _matrix(
-    report: Report,
-    rows: Sequence[Row],
-    columns: Sequence[Head],
-    entry: Callable[[Row, str], Entry | None],
+    report: Report, rows: Sequence[tuple[Cell, Mapping[str, Entry]]], columns: Sequence[Head]
 ) -> Matrix:
     several = len(report.contexts) > 1
-    found = tuple(
-        (_head(row, several), tuple(entry(row, column.name) for column in columns)) for row in rows
-    )
-    matrix = Matrix("method", tuple(columns), found)
-    return matrix.turned("change") if len(columns) > len(rows) > 0 else matrix
+    heads = []
+    for cell, _ in rows:
+        context = cell.context.label if several else ""
+        detail = f"{context}: {cell.detail}" if several else cell.detail
+        heads.append(Head(cell.label, detail, context))
+    entries = [tuple(own.get(column.name) for column in columns) for _, own in rows]
+    if len(columns) > len(rows) > 0:
+        turned = zip(columns, zip(*entries, strict=True), strict=True)
+        return Matrix("change", tuple(heads), tuple(turned))
+    return Matrix("method", tuple(columns), tuple(zip(heads, entries, strict=True)))
 
 
-def _head(row: Row, several: bool) -> Head:
-    detail = f"{row.context}: {row.detail}" if several else row.detail
-    context = row.context if several else ""
-    return Head(f"{row.method} {row.sparsity}".strip(), detail, context)
+def _answer(question: Question) -> Entry:
+    """The word, the effect with its interval, what is to be added."""
+    effect, control = wording.effect(question.judgement.paired), question.control
+    lines = (effect, tables.note(question), f"{control} control" if control else "")
+    symbol = f"{tables.symbol(question)} "
+    return Entry(tables.word(question), tuple(filter(None, lines)), question.verdict, symbol)
 
 
-def _answer(answer: Answer | None) -> Entry | None:
-    if answer is None:
-        return None
-    lines = (answer.effect, answer.note, answer.control)
-    return Entry(
-        answer.word, tuple(line for line in lines if line), answer.verdict, f"{answer.symbol} "
-    )
-
-
-def _figure(one: Accuracy | None, best: bool) -> Entry | None:
-    if one is None or not one.last:
-        return None
+def _figure(one: Accuracy, best: bool) -> Entry:
     lines = [f"n = {one.seeds}"]
     lines += [f"best epoch {one.best}"] if best and one.best else []
     lines += [f"published {one.reference}"] if one.reference else []

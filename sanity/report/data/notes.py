@@ -7,7 +7,7 @@ from sanity.experiment import patterns
 from sanity.report.data import grouping
 from sanity.report.data.cells import Arm, Cell
 from sanity.report.data.labels import digest
-from sanity.report.data.runs import Run
+from sanity.report.data.runs import Run, versions
 from sanity.report.output import wording
 
 
@@ -46,12 +46,13 @@ def _remarks(runs: Sequence[Run]) -> list[str]:
 
 def _sparsities(runs: Sequence[Run]) -> list[str]:
     """Ratios that cannot give the sparsity that was asked for, by more than rounding."""
-    found: dict[str, None] = {}
-    for run in runs:
-        if run.missed and run.sparsity is not None:
-            ratio, got = run.choices["ratio"], run.found_sparsity
-            found[f"ratio={ratio} gives a sparsity of {got:.4g} for {run.sparsity:g}"] = None
-    return list(found)
+    found = (
+        f"ratio={run.choices['ratio']} gives a sparsity of {run.found_sparsity:.4g} for "
+        f"{run.sparsity:g}"
+        for run in runs
+        if run.missed
+    )
+    return list(dict.fromkeys(found))
 
 
 def _ties(cells: Sequence[Cell]) -> list[str]:
@@ -93,7 +94,11 @@ def _files(cells: Sequence[Cell]) -> list[str]:
         settings = grouping.flatten(cell.any_run.config)
         for name in patterns.SETTINGS:
             if isinstance(settings.get(name), str):
-                rest = {key: value for key, value in settings.items() if _is_shared(key, name)}
+                rest = {
+                    key: value
+                    for key, value in settings.items()
+                    if key != name and not key.startswith("sanity_check.")
+                }
                 groups[(name, digest(rest))].append(cell)
     found = []
     for (name, _), group in groups.items():
@@ -104,10 +109,6 @@ def _files(cells: Sequence[Cell]) -> list[str]:
                 "own: files that come one a seed are given as one pattern, with {seed} in it"
             )
     return list(dict.fromkeys(found))
-
-
-def _is_shared(key: str, name: str) -> bool:
-    return key != name and not key.startswith("sanity_check.")
 
 
 def _mixed(cells: Sequence[Cell]) -> list[str]:
@@ -145,10 +146,6 @@ def _of(count: int, arm: Arm) -> str:
 
 def _versions(runs: Sequence[Run]) -> list[str]:
     """Packages of which the runs used several versions."""
-    names = dict.fromkeys(name for run in runs for name in run.versions)
-    several = []
-    for name in names:
-        found = sorted({run.versions.get(name, "none") for run in runs})
-        if len(found) > 1:
-            several.append(f"{name} {wording.listed(found)}")
+    found = versions(runs)
+    several = [f"{name} {wording.listed(ones)}" for name, ones in found.items() if len(ones) > 1]
     return [f"the runs used several versions: {', '.join(several)}"] if several else []

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations_with_replacement
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,7 @@ def overlaps(cells: Sequence[Cell]) -> Iterator[Overlap]:
     """One for each context and sparsity in which the store still has two methods' masks."""
     groups: dict[tuple[int, float | None], list[Cell]] = defaultdict(list)
     for cell in cells:
-        if cell.original is not None and cell.choices["pruner"] != "dense":
+        if cell.original.runs and cell.choices["pruner"] != "dense":
             groups[(id(cell.context), cell.sparsity)].append(cell)
     found = (_overlap(group[:METHODS]) for group in groups.values() if len(group) > 1)
     return (one for one in found if one is not None)
@@ -65,21 +66,16 @@ def _overlap(cells: Sequence[Cell]) -> Overlap | None:
     seeds = common[: 1 if total > LARGE else SEEDS]
     share, chance = (np.zeros((len(known), len(known), len(seeds))) for _ in range(2))
     for turn, seed in enumerate(seeds):
-        masks = [_load(_runs(cell)[seed]) for cell in known]
-        if any(mask is None for mask in masks):
+        masks = [mask for cell in known if (mask := _load(_runs(cell)[seed])) is not None]
+        if len(masks) < len(known) or any(mask.keys() != masks[0].keys() for mask in masks):
             return None
-        for i, first in enumerate(masks):
-            for j, second in enumerate(masks):
-                if first is None or second is None or first.keys() != second.keys():
-                    return None
-                if j <= i:
-                    share[i, j, turn], chance[i, j, turn] = compare(first, second)
-                    share[j, i, turn], chance[j, i, turn] = share[i, j, turn], chance[i, j, turn]
+        for (i, first), (j, second) in combinations_with_replacement(enumerate(masks), 2):
+            share[i, j, turn], chance[i, j, turn] = compare(first, second)
+            share[j, i, turn], chance[j, i, turn] = share[i, j, turn], chance[i, j, turn]
     return Overlap(tuple(known), share.mean(axis=2), chance.mean(axis=2), len(seeds))
 
 
 def _runs(cell: Cell) -> dict[int, Run]:
-    assert cell.original is not None
     return {seed: run for seed, run in cell.original.runs.items() if "prune" in run.stages}
 
 

@@ -2,16 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 
 from sanity.report.data import sameness
-from sanity.report.data.cells import Arm, Cell, mean
+from sanity.report.data.cells import Arm, Cell
 from sanity.report.data.runs import kind
 from sanity.report.output import wording
 from sanity.rewinds.learning_rate import LearningRate
 from sanity.stats.criteria import Criteria
-from sanity.stats.paired import Paired, compare
+from sanity.stats.paired import compare, mean
 from sanity.stats.verdicts import Judgement, Verdict, judge
 
 
@@ -41,48 +41,31 @@ FINE_TUNED = {wording.ORIGINAL, "shuffle_weights"}
 LATE = 0.5  # of the schedule, from which on a ticket is fine-tuned rather than trained again
 
 
-@dataclass(frozen=True)
-class _Asked:
-    cell: Cell
-    changed: Arm
-    check: str
-    label: str
-    paired: Paired
-    why_not: str
-
-
 def ask(cells: Sequence[Cell], criteria: Criteria) -> list[Question]:
     """All questions with their answers, corrected for how many there are in each family."""
     asked = [one for cell in cells for one in _of_cell(cell, cells, criteria)]
-    families: dict[int, list[_Asked]] = defaultdict(list)
+    families: dict[int, list[Question]] = defaultdict(list)
     for one in asked:
         families[id(one.cell) if criteria.family == "cell" else 0].append(one)
     found: list[Question] = []
     for family in families.values():
-        fit = [one for one in family if not one.why_not]
-        judged = iter(judge([one.paired for one in fit], criteria))
-        found += [_question(one, next(judged) if not one.why_not else None) for one in family]
+        fit = [one.judgement.paired for one in family if not one.judgement.why]
+        judged = iter(judge(fit, criteria))
+        found += [
+            one if one.judgement.why else replace(one, judgement=next(judged)) for one in family
+        ]
     return found
 
 
-def _question(one: _Asked, judgement: Judgement | None) -> Question:
-    if judgement is None:
-        judgement = Judgement(Verdict.NONE, one.paired, why=one.why_not)
-    run = next(iter(one.changed.runs.values()))
-    own = one.check != wording.RANDOM_TICKET
-    check = kind(run.config, run.choices, "sanity_check") if own else one.check
-    known = control(one.cell, check)
-    return Question(one.cell, one.changed, one.check, one.label, known, judgement)
-
-
-def control(cell: Cell, check: str) -> str:
+def control(cell: Cell, changed: Arm) -> str:
     """Whether the answer is known beforehand, so that it checks the experiment.
 
     Rearranged, a random ticket is another random ticket. A partially-trained ticket (Su et al.
     2020, section 5) of the largest trained weights that has only the end of the schedule must miss
     them; with more of it ahead it may make up for them, so that is a question and no control.
     """
-    choices = cell.kinds
+    choices, run = cell.kinds, changed.any_run
+    check = kind(run.config, "sanity_check", run.choices["sanity_check"])
     if choices["pruner"] == "random" and choices["rewind"] == "init":
         return "negative" if check == "rearrange" else ""
     return "positive" if _is_fine_tuned(cell) and check == "shuffle_weights" else ""
@@ -103,9 +86,10 @@ def _is_fine_tuned(cell: Cell) -> bool:
     return LearningRate(epoch).start_epoch(epochs) >= LATE * epochs
 
 
-def _of_cell(cell: Cell, cells: Sequence[Cell], criteria: Criteria) -> list[_Asked]:
+def _of_cell(cell: Cell, cells: Sequence[Cell], criteria: Criteria) -> list[Question]:
+    """Its questions, not judged yet; where they cannot be, ``why`` says so."""
     original = cell.original
-    if original is None or not original.accuracies:
+    if not original.accuracies:
         return []
     own = [arm for arm in cell.arms.values() if arm is not original]
     changed = [(arm.check, arm.label, arm, sameness.OF_A_CELL) for arm in own]
@@ -113,23 +97,20 @@ def _of_cell(cell: Cell, cells: Sequence[Cell], criteria: Criteria) -> list[_Ask
         (wording.RANDOM_TICKET, label, arm, sameness.OF_A_CONTEXT)
         for label, arm in _random_tickets(cell, cells)
     ]
-    chance = _has_learnt_nothing(original)
+    # Nothing can be taken away from a ticket that guesses.
+    average, chance = mean(original.accuracies), ""
+    if original.any_run.guesses(average):
+        chance = f"as found it is no better than guessing ({average:.2f}%)"
     asked = []
     for check, label, arm, shared in changed:
         unlike = sameness.why_not(original, arm, shared)
         # A difference that means nothing is not shown: it would be read all the same.
         seeds = {} if unlike else arm.accuracies
         paired = compare(original.accuracies, seeds, criteria)
-        asked.append(_Asked(cell, arm, check, label, paired, unlike or chance))
+        judgement = Judgement(Verdict.NONE, paired, why=unlike or chance)
+        known = "" if check == wording.RANDOM_TICKET else control(cell, arm)
+        asked.append(Question(cell, arm, check, label, known, judgement))
     return asked
-
-
-def _has_learnt_nothing(original: Arm) -> str:
-    """Why nothing can be taken away from a ticket that guesses; empty for others."""
-    accuracy = mean(original.accuracies)
-    if not next(iter(original.runs.values())).guesses(accuracy):
-        return ""
-    return f"as found it is no better than guessing ({accuracy:.2f}%)"
 
 
 def _random_tickets(cell: Cell, cells: Sequence[Cell]) -> list[tuple[str, Arm]]:
@@ -139,12 +120,12 @@ def _random_tickets(cell: Cell, cells: Sequence[Cell]) -> list[tuple[str, Arm]]:
     """
     if cell.kinds["pruner"] in ("random", "dense") or is_control(cell):
         return []
-    found = []
-    for other in cells:
-        choices = tuple(other.kinds[group] for group in ("pruner", "ratio", "rewind"))
-        same = other.context is cell.context and other.sparsity == cell.sparsity
-        original = other.original
-        if same and choices == ("random", "smart", "init") and original and original.accuracies:
-            found.append((other.method, original))
+    wanted = {"pruner": "random", "ratio": "smart", "rewind": "init"}
+    found = [
+        other
+        for other in cells
+        if other.context is cell.context and other.sparsity == cell.sparsity
+        if other.kinds == wanted and other.accuracies
+    ]
     label = wording.change(wording.RANDOM_TICKET)
-    return [(label if len(found) == 1 else f"{label}: {name}", arm) for name, arm in found]
+    return [(label if len(found) == 1 else f"{label}: {one.method}", one.original) for one in found]

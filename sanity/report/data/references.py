@@ -40,7 +40,7 @@ def of_arm(cell: Cell, check: str) -> Reference | None:
     None where the recipe is another one: two epochs are not to be compared with 160.
     """
     arm = next(one for one in cell.arms.values() if one.check == check)
-    config = next(iter(arm.runs.values())).config
+    config = arm.any_run.config
     whole_schedule = not config.get("rewind", {}).get("epoch")
     if cell.sparsity is None or not _same_recipe(config) or not whole_schedule:
         return None
@@ -51,8 +51,9 @@ def of_arm(cell: Cell, check: str) -> Reference | None:
     return _cells().get((*place, check, round(cell.sparsity, 6)))
 
 
-def of_dense(context: Context, config: Mapping[str, Any]) -> Reference | None:
-    """The published accuracy of a context's dense network; ``config`` is one of its runs'."""
+def of_dense(cell: Cell) -> Reference | None:
+    """The published accuracy of the dense network of a cell's context."""
+    context, config = cell.context, cell.any_run.config
     if not _same_recipe(config) or not _as_shipped(config, _of_context(context)):
         return None
     return _dense().get((context.dataset, context.arch))
@@ -69,7 +70,7 @@ def _as_shipped(config: Mapping[str, Any], choices: Mapping[str, str]) -> bool:
     """
     for group, name in choices.items():
         ours, found = _option(group, name), config.get(group, {})
-        if ours is None or kind(config, {group: name}, group) != name:
+        if ours is None or kind(config, group, name) != name:
             return False
         if any(found.get(setting, value) != value for setting, value in ours.items()):
             return False
@@ -95,11 +96,7 @@ def _option(group: str, name: str) -> dict[str, Any] | None:
 
 def _same_recipe(config: Mapping[str, Any]) -> bool:
     wanted: dict[str, dict[str, Any]] = {"training": RECIPE, "dataset": IMAGES}
-    return all(
-        config.get(group, {}).get(name) == value
-        for group, values in wanted.items()
-        for name, value in values.items()
-    )
+    return all(values.items() <= config.get(group, {}).items() for group, values in wanted.items())
 
 
 @functools.cache

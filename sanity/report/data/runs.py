@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,8 +53,7 @@ class Run:
     @property
     def found_sparsity(self) -> float | None:
         """The share of weights that the mask removes."""
-        found = (self.ticket or {}).get("sparsity")
-        return None if found is None else float(found)
+        return (self.ticket or {}).get("sparsity")
 
     @property
     def missed(self) -> bool:
@@ -96,7 +95,7 @@ class Absent:
     command: str = ""
 
 
-def kind(config: Mapping[str, Any], choices: Mapping[str, str], group: str) -> str:
+def kind(config: Mapping[str, Any], group: str, choice: str) -> str:
     """What a group's choice is, by the class it names: of ours the module, else the class's path.
 
     An option's name is anybody's: one's own may be called ``random`` without being random, and
@@ -104,7 +103,7 @@ def kind(config: Mapping[str, Any], choices: Mapping[str, str], group: str) -> s
     """
     target = config.get(group, {}).get("_target_")
     if not isinstance(target, str) or (group in ("arch", "dataset") and target.startswith(OURS)):
-        return choices[group]
+        return choice
     parts = target.split(".")
     return parts[2].rstrip("_") if target.startswith(OURS) and len(parts) > 2 else target
 
@@ -139,6 +138,12 @@ def epochs(run: Run, stage: str) -> list[dict[str, Any]]:
     return found
 
 
+def versions(runs: Sequence[Run]) -> dict[str, list[str]]:
+    """The versions of each package that the runs used."""
+    names = dict.fromkeys(name for run in runs for name in run.versions)
+    return {name: sorted({run.versions.get(name, "none") for run in runs}) for name in names}
+
+
 def _run(directory: Path, content: Mapping[str, Any]) -> Run:
     choices = {group: str(content["choices"][group]) for group in GROUPS}
     for name in (*GROUPS, "training"):
@@ -155,26 +160,27 @@ def _run(directory: Path, content: Mapping[str, Any]) -> Run:
     }
     seed = content["seed"]
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
-        raise ValueError(f"seed is {content['seed']}")
+        raise ValueError(f"seed is {seed}")
     sparsity = content["config"]["ratio"].get("sparsity")
     if sparsity is not None and not _is_number(sparsity):
         raise ValueError(f"config.ratio.sparsity is {sparsity}")
+    effect, data = (content.get("check") or {}).get("effect") or {}, content.get("data") or {}
     return Run(
         directory=directory,
-        seed=content["seed"],
+        seed=seed,
         choices=choices,
         config=content["config"],
         stages=stages,
         metrics={name: float(value) for name, value in metrics.items()},
         ticket=_ticket(content["ticket"], sparsity),
-        effect=_effect(content.get("check")),
+        effect={str(name): value for name, value in effect.items() if _is_number(value)},
         versions={str(name): str(value) for name, value in content["versions"].items()},
         criteria=criteria.read(content["config"].get("verdict")),
         sweep=None if content.get("sweep") is None else str(content["sweep"]),
-        overlap=int((content.get("data") or {}).get("overlap", 0)),
+        overlap=int(data.get("overlap", 0)),
         identity={str(name): str(value) for name, value in content.get("identity", {}).items()},
         guessing=remarks.guessing(content),
-        data_remarks=_remarks((content.get("data") or {}).get("remarks", [])),
+        data_remarks=_remarks(data.get("remarks", [])),
     )
 
 
@@ -201,11 +207,6 @@ def _ticket(content: Mapping[str, Any] | None, asked: float | None) -> Mapping[s
     ties = {name: int(value) for name, value in (content.get("ties") or {}).items()}
     found = {**figures, "sparsity": float(content["sparsity"]), "layers": layers, "asked": asked}
     return found | ({"ties": ties} if ties else {})
-
-
-def _effect(check: Mapping[str, Any] | None) -> Mapping[str, float]:
-    effect = (check or {}).get("effect") or {}
-    return {str(name): value for name, value in effect.items() if _is_number(value)}
 
 
 def _is_number(value: Any) -> bool:

@@ -4,8 +4,6 @@ A record says which settings a run had; this asks for what settings do not tell.
 its budget, and one's own code, a file or a data set can change between two commands.
 """
 
-from collections.abc import Iterator
-
 from sanity.record import remarks
 from sanity.report.data.cells import Arm
 from sanity.report.data.runs import Run
@@ -20,29 +18,21 @@ def why_not(original: Arm, changed: Arm, shared: tuple[str, ...] = OF_A_CELL) ->
     """Why the arms are not compared, where they are not; ``shared`` are the parts both have."""
     both = [seed for seed in original.accuracies if seed in changed.accuracies]
     pairs = [(original.runs[seed], changed.runs[seed]) for seed in both]
-    return next(_reasons(pairs, shared), "")
-
-
-def _reasons(pairs: list[tuple[Run, Run]], shared: tuple[str, ...]) -> Iterator[str]:
     for one, other in pairs:
         if not _same_size(one, other):
-            kept = f"it keeps {_size(other)}, as found {_size(one)}"
-            yield f"{NOT_COMPARED}: {kept}"
-    changed = [
-        name
-        for name in shared
-        if any(
-            name in one.identity
-            and name in other.identity
-            and one.identity[name] != other.identity[name]
-            for one, other in pairs
-        )
-    ]
-    if changed:
-        yield (
-            f"{NOT_COMPARED}: the code, files or images behind {wording.listed(changed)} changed "
+            return f"{NOT_COMPARED}: it keeps {_size(other)}, as found {_size(one)}"
+    parts = [name for name in shared if any(_differ(name, *pair) for pair in pairs)]
+    if parts:
+        return (
+            f"{NOT_COMPARED}: the code, files or images behind {wording.listed(parts)} changed "
             "from one to the other"
         )
+    return ""
+
+
+def _differ(part: str, one: Run, other: Run) -> bool:
+    digests = [run.identity[part] for run in (one, other) if part in run.identity]
+    return len(set(digests)) > 1
 
 
 def _same_size(one: Run, other: Run) -> bool:

@@ -5,29 +5,21 @@ from collections.abc import Iterator, Sequence
 
 from matplotlib.axes import Axes
 
-from sanity.report.data.cells import Cell, Context, deviation, mean
+from sanity.report.data.cells import Cell, Context
 from sanity.report.figures import canvas
 from sanity.report.figures.canvas import INK, Panel
 from sanity.report.output import wording
 from sanity.report.report import Report
+from sanity.stats.paired import deviation, mean
 
 
 def panels(report: Report) -> Iterator[Panel]:
     """One a context: curves over sparsity, or a row a method where there is one sparsity."""
     for context in report.contexts:
-        own = [one for one in report.methods if one.context is context]
-        cells = [one for one in own if _has_accuracy(one)]
+        cells = [one for one in report.methods if one.context is context and one.accuracies]
         if cells:
             several = len({cell.sparsity for cell in cells}) > 1
             yield (_curves if several else _rows)(context, cells)
-
-
-def _has_accuracy(cell: Cell) -> bool:
-    return cell.original is not None and bool(cell.original.accuracies)
-
-
-def _values(cell: Cell) -> dict[int, float]:
-    return {} if cell.original is None else cell.original.accuracies
 
 
 def _curves(context: Context, cells: Sequence[Cell]) -> Panel:
@@ -39,19 +31,12 @@ def _curves(context: Context, cells: Sequence[Cell]) -> Panel:
         for number, (method, own) in enumerate(methods.items()):
             own = sorted(own, key=lambda cell: cell.pruned)
             kept = [1 - cell.pruned for cell in own]
-            means = [mean(_values(cell)) or 0 for cell in own]
-            lows = [min(_values(cell).values()) for cell in own]
-            highs = [max(_values(cell).values()) for cell in own]
-            colour = canvas.colour(number)
-            axes.plot(
-                kept,
-                means,
-                color=colour,
-                linestyle=canvas.line(number),
-                marker=canvas.marker(number),
-                label=method,
-            )
-            axes.fill_between(kept, lows, highs, color=colour, alpha=0.18, linewidth=0)
+            means = [mean(cell.accuracies) or 0 for cell in own]
+            lows = [min(cell.accuracies.values()) for cell in own]
+            highs = [max(cell.accuracies.values()) for cell in own]
+            look = canvas.look(number)
+            axes.plot(kept, means, **look, label=method)
+            axes.fill_between(kept, lows, highs, color=look["color"], alpha=0.18, linewidth=0)
         _dense(axes, context, vertical=False)
         ticks = sorted({1 - cell.pruned for cell in cells})
         axes.set_xscale("log")
@@ -63,7 +48,7 @@ def _curves(context: Context, cells: Sequence[Cell]) -> Panel:
         axes.set_title(canvas.wrapped(context.label, 40))
         canvas.legend(drawn, axes, columns=1)
         alt = f"{context.label}: test accuracy against sparsity of {len(methods)} methods"
-        return canvas.panel(drawn, canvas.file_name("accuracy", context.label), "", alt)
+        return canvas.panel(drawn, canvas.file_name("accuracy", context.label), alt)
 
 
 def _rows(context: Context, cells: Sequence[Cell]) -> Panel:
@@ -71,30 +56,22 @@ def _rows(context: Context, cells: Sequence[Cell]) -> Panel:
     sparsity = wording.percent(cells[0].sparsity)
     with canvas.drawing(0.95 + 0.3 * len(cells) + 0.15) as (drawn, axes):
         for row, cell in enumerate(cells):
-            values, colour = _values(cell), canvas.colour(row)
-            axes.plot(list(values.values()), [row] * len(values), "|", color=colour, alpha=0.8)
-            axes.errorbar(
-                mean(values) or 0,
-                row,
-                xerr=deviation(values),
-                marker=canvas.marker(row),
-                color=colour,
-                linewidth=1.2,
-            )
+            values, look = list(cell.accuracies.values()), canvas.look(row)
+            average, spread = mean(cell.accuracies) or 0, deviation(cell.accuracies)
+            axes.plot(values, [row] * len(values), "|", color=look["color"], alpha=0.8)
+            axes.errorbar(average, row, xerr=spread, **look | {"linestyle": "-"}, linewidth=1.2)
         _dense(axes, context, vertical=True)
         names = [cell.method if cell.missed is None else cell.label for cell in cells]
-        axes.set_yticks(range(len(cells)), [canvas.wrapped(name) for name in names])
-        axes.set_ylim(len(cells) - 0.5, -0.5)
-        axes.grid(visible=False, axis="y")
+        canvas.name_rows(axes, names)
         axes.set_xlabel("test accuracy (%): seeds, mean ± std")
         axes.set_title(canvas.wrapped(f"{context.label}, {sparsity} pruned", 40), x=0)
         canvas.legend(drawn, axes)
         alt = "; ".join(
-            f"{cell.method} {wording.spread(mean(_values(cell)), deviation(_values(cell)))}%"
+            f"{cell.method} {wording.spread(mean(cell.accuracies), deviation(cell.accuracies))}%"
             for cell in cells
         )
         name = canvas.file_name("accuracy", context.label)
-        return canvas.panel(drawn, name, "", f"{context.label}, {sparsity} pruned: {alt}")
+        return canvas.panel(drawn, name, f"{context.label}, {sparsity} pruned: {alt}")
 
 
 def _dense(axes: Axes, context: Context, *, vertical: bool) -> None:

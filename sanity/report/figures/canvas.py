@@ -4,7 +4,7 @@ import html
 import io
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -65,9 +65,9 @@ class Panel:
     """A picture: ``svg`` as a file has it, ``alt`` what it shows, for those who cannot see it."""
 
     name: str
-    title: str
     alt: str
     svg: str
+    title: str = ""
 
     @property
     def inline(self) -> str:
@@ -87,14 +87,11 @@ def colour(number: int) -> str:
     return SERIES[number % len(SERIES)]
 
 
-def marker(number: int) -> str:
-    """The marker of the ``number``-th series."""
-    return MARKERS[number % len(MARKERS)]
-
-
-def line(number: int) -> str:
-    """The dashes of the ``number``-th series: they change when the colours start again."""
-    return LINES[(number // len(SERIES)) % len(LINES)]
+def look(number: int) -> dict[str, Any]:
+    """The ``number``-th series as a line; its dashes change when the colours start again."""
+    dashes = LINES[(number // len(SERIES)) % len(LINES)]
+    marker = MARKERS[number % len(MARKERS)]
+    return {"color": colour(number), "linestyle": dashes, "marker": marker}
 
 
 def wrapped(text: str, width: int = 22) -> str:
@@ -116,13 +113,20 @@ def drawing(height: float = HEIGHT, width: float = WIDTH) -> Iterator[tuple[Draw
         yield drawn, drawn.add_subplot()
 
 
-def panel(drawn: Drawing, name: str, title: str, alt: str) -> Panel:
+def name_rows(axes: Axes, names: Sequence[str]) -> None:
+    """Names for rows of dots or bars, the first one on top."""
+    axes.set_yticks(range(len(names)), [wrapped(name) for name in names])
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.grid(visible=False, axis="y")
+
+
+def panel(drawn: Drawing, name: str, alt: str, title: str = "") -> Panel:
     """The drawing as SVG on transparent ground; the same drawing gives the same text."""
     buffer = io.StringIO()
     # The salt keeps references apart when several panels share a page.
     with mpl.rc_context({"svg.hashsalt": name}):
         drawn.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return Panel(name, title, alt, buffer.getvalue())
+    return Panel(name, alt, buffer.getvalue(), title)
 
 
 def legend(drawn: Drawing, axes: Axes, columns: int = 2) -> None:
@@ -140,9 +144,9 @@ def legend(drawn: Drawing, axes: Axes, columns: int = 2) -> None:
         )
 
 
-def room(rows: int, each: float = 0.15, columns: int = 2) -> float:
+def room(rows: int, columns: int = 2) -> float:
     """Inches that a legend of ``rows`` entries takes."""
-    return each * -(-rows // columns)
+    return 0.15 * -(-rows // columns)
 
 
 def file_name(*parts: str) -> str:

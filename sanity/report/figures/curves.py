@@ -11,8 +11,6 @@ from sanity.report.figures import canvas
 from sanity.report.figures.canvas import INK, Panel
 from sanity.report.report import Report
 
-STAGE = "train_ticket"
-
 
 def panels(report: Report) -> Iterator[Panel]:
     """One a cell, those with most checks first."""
@@ -27,7 +25,7 @@ def _panel(cell: Cell) -> Panel | None:
         return None
     with canvas.drawing(canvas.HEIGHT + canvas.room(len(curves))) as (drawn, axes):
         for number, (label, seeds) in enumerate(curves.items()):
-            original = cell.original is not None and label == cell.original.label
+            original = label == cell.original.label
             at = sorted(seeds)
             means = [np.mean(seeds[epoch]) for epoch in at]
             colour = INK if original else canvas.colour(number - 1)
@@ -51,14 +49,14 @@ def _panel(cell: Cell) -> Panel | None:
         canvas.legend(drawn, axes)
         name = canvas.file_name("curves", cell.context.label, cell.label)
         alt = f"{cell.context.label}, {cell.label}: test accuracy by epoch, {', '.join(curves)}"
-        return canvas.panel(drawn, name, "", alt)
+        return canvas.panel(drawn, name, alt)
 
 
 def _curve(arm: Arm) -> dict[int, list[float]]:
     """Test accuracies of all seeds, by epoch."""
     found: dict[int, list[float]] = {}
     for run in arm.runs.values():
-        for figures in epochs(run, STAGE):
+        for figures in epochs(run, "train_ticket"):
             found.setdefault(int(figures["epoch"]), []).append(figures["test_accuracy"])
     return found
 

@@ -18,14 +18,13 @@ def panels(report: Report) -> Iterator[Panel]:
     """One a context and sparsity; methods that keep the same in every layer share a line."""
     groups: dict[tuple[int, float | None], list[Cell]] = defaultdict(list)
     for cell in report.methods:
-        if cell.original is not None and _densities(cell):
+        if _densities(cell):
             groups[(id(cell.context), cell.sparsity)].append(cell)
     return (_panel(cells) for cells in groups.values())
 
 
 def _densities(cell: Cell) -> dict[str, float]:
     """Mean density of each layer over seeds, as found."""
-    assert cell.original is not None
     found: dict[str, list[float]] = {}
     for run in cell.original.runs.values():
         for layer in (run.ticket or {}).get("layers", []):
@@ -46,9 +45,7 @@ def _panel(cells: Sequence[Cell]) -> Panel:
             axes.plot(
                 range(1, len(names) + 1),
                 [max(line.get(name, float("nan")), floor) for name in names],
-                color=canvas.colour(number),
-                linestyle=canvas.line(number),
-                marker=canvas.marker(number),
+                **canvas.look(number),
                 markersize=3.5,
                 linewidth=1.1,
                 label=label,
@@ -70,7 +67,7 @@ def _panel(cells: Sequence[Cell]) -> Panel:
         canvas.legend(drawn, axes, columns=1)
         alt = f"{cells[0].context.label}, {sparsity} pruned: density of {len(names)} layers{note}"
         name = canvas.file_name("density", cells[0].context.label, sparsity)
-        return canvas.panel(drawn, name, "", alt)
+        return canvas.panel(drawn, name, alt)
 
 
 def _distinct(cells: Sequence[Cell]) -> list[tuple[str, Mapping[str, float]]]:

@@ -30,10 +30,8 @@ def panels(report: Report) -> Iterator[Panel]:
             asked = [
                 one
                 for one in report.questions
-                if one.cell.context is context
-                and one.label == label
-                and one.check == check
-                and one.judgement.paired.seeds
+                if one.cell.context is context and (one.check, one.label) == (check, label)
+                if one.judgement.paired.seeds
             ]
             if asked:
                 yield _panel(asked, check, label, report.criteria)
@@ -49,16 +47,17 @@ def _panel(asked: Sequence[Question], check: str, label: str, criteria: Criteria
         for row, question in enumerate(asked):
             _row(axes, row, question, reach)
         names = [one.cell.method if one_sparsity else one.cell.label for one in asked]
-        axes.set_yticks(range(len(asked)), [canvas.wrapped(name) for name in names])
-        axes.set_ylim(len(asked) - 0.5, -0.5)
-        axes.grid(visible=False, axis="y")
+        canvas.name_rows(axes, names)
         _scale(axes, reach, criteria.margin)
         axes.set_xlabel("points of test accuracy")
         axes.set_title(canvas.wrapped(label, 40), x=0)
-        alt = "; ".join(f"{one.cell.label}: {_said(one)}" for one in asked)
+        said = "; ".join(
+            f"{one.cell.label}: {wording.effect(one.judgement.paired)}, {one.verdict}"
+            for one in asked
+        )
         name = canvas.file_name("difference", context.label, label)
-        title = f"{context.label}: {wording.question(check)}"
-        return canvas.panel(drawn, name, title, f"{label} against as found, {context.label}: {alt}")
+        alt = f"{label} against as found, {context.label}: {said}"
+        return canvas.panel(drawn, name, alt, f"{context.label}: {wording.question(check)}")
 
 
 def _row(axes: Axes, row: int, question: Question, reach: float) -> None:
@@ -93,19 +92,7 @@ def _scale(axes: Axes, reach: float, margin: float) -> None:
         powers = range(math.floor(math.log10(bend)), 3)
         far = [factor * 10.0**power for power in powers for factor in (1, 3)]
         ticks = [bend / 2, max(value for value in far if value <= reach)]
-        axes.set_xticks(
-            [*(-tick for tick in ticks), 0, *ticks],
-            [
-                *(f"{wording.MINUS}{tick:g}" for tick in ticks),
-                "0",
-                *(f"{tick:g}" for tick in ticks),
-            ],
-        )
+        ticks = [*(-tick for tick in ticks), 0, *ticks]
+        axes.set_xticks(ticks, [f"{tick:g}".replace("-", wording.MINUS) for tick in ticks])
         axes.set_xticks([], minor=True)
     axes.set_xlim(-reach, reach)
-
-
-def _said(question: Question) -> str:
-    paired = question.judgement.paired
-    effect = f"{wording.points(paired.mean)} {wording.interval(paired.interval)}".strip()
-    return f"{effect}, {question.verdict}"

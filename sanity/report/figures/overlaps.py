@@ -32,7 +32,6 @@ def _panel(overlap: Overlap) -> Panel:
                     )
                 )
                 times = f"\n×{share / chance:.1f}" if chance else ""
-                light = share > 0.5
                 axes.text(
                     column,
                     row,
@@ -40,7 +39,7 @@ def _panel(overlap: Overlap) -> Panel:
                     ha="center",
                     va="center",
                     fontsize=6.5,
-                    color="#111111" if light else "#ffffff",
+                    color="#111111" if share > 0.5 else "#ffffff",  # on light, on dark
                 )
         axes.set_xlim(-0.5, size - 1.5)
         axes.set_ylim(size - 0.5, 0.5)
@@ -57,4 +56,4 @@ def _panel(overlap: Overlap) -> Panel:
         ]
         name = canvas.file_name("overlap", context.label, sparsity)
         alt = f"{context.label}, {sparsity} pruned, weights kept by both: {'; '.join(pairs)}"
-        return canvas.panel(drawn, name, "", alt)
+        return canvas.panel(drawn, name, alt)

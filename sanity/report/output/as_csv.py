@@ -22,8 +22,9 @@ def frame(report: Report) -> pd.DataFrame:
         {"directory": str(one.directory), "status": one.word, "reason": one.why}
         for one in report.absent
     ]
-    columns = ["directory", "status", "reason", "sweep", *GROUPS, "sparsity", "seed"]
-    found = pd.DataFrame(rows, columns=_columns(columns, rows))
+    first = ["directory", "status", "reason", "sweep", *GROUPS, "sparsity", "seed"]
+    found = pd.DataFrame(rows)
+    found = found.reindex(columns=[*first, *found.columns.drop(first, errors="ignore")])
     # Runs without a result have no counts, which would make floats of the others'.
     whole = [name for name in ("seed", "kept", "total") if name in found]
     return found.astype(dict.fromkeys(whole, "Int64")).map(_inert)
@@ -70,7 +71,3 @@ def _varied(runs: tuple[Run, ...]) -> list[str]:
     settings = [flatten(run.config) for run in runs]
     names = dict.fromkeys(name for one in settings for name in one if name not in said)
     return [name for name in names if len({repr(one.get(name)) for one in settings}) > 1]
-
-
-def _columns(first: list[str], rows: list[dict[str, Any]]) -> list[str]:
-    return list(dict.fromkeys([*first, *(name for row in rows for name in row)]))

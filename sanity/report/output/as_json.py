@@ -1,33 +1,30 @@
 """The report as JSON, for scripts: numbers instead of words."""
 
+from dataclasses import asdict
 from typing import Any
 
 from sanity.report.data import controls, references
-from sanity.report.data.cells import Arm, Cell, deviation, mean
+from sanity.report.data.cells import Arm, Cell
 from sanity.report.data.questions import Question
 from sanity.report.data.references import Reference
 from sanity.report.report import Report
+from sanity.stats.paired import deviation, mean
 
 SCHEMA = 1
 
 
 def content(report: Report) -> dict[str, Any]:
     """Everything that the other forms print, as plain values; what is not known is null."""
-    criteria = report.criteria
     return {
         "schema": SCHEMA,
         "title": report.title,
         "created": report.created,
-        "criteria": {
-            "margin": criteria.margin,
-            "alpha": criteria.alpha,
-            "family": criteria.family,
-        },
+        "criteria": asdict(report.criteria),
         "controls": {
             "state": str(controls.state(report.questions)) if report.questions else None,
             "sentences": report.warnings,
         },
-        "cells": [_cell(report, cell) for cell in report.cells],
+        "cells": [_cell(cell) for cell in report.cells],
         "verdicts": [_verdict(one) for one in report.questions],
         "absent": [
             {"directory": str(one.directory), "state": one.word, "why": one.why}
@@ -39,9 +36,9 @@ def content(report: Report) -> dict[str, Any]:
     }
 
 
-def _cell(report: Report, cell: Cell) -> dict[str, Any]:
+def _cell(cell: Cell) -> dict[str, Any]:
     dense = cell.context.dense
-    reference = _reference(report.dense_reference(cell.context), mean(dense))
+    reference = _reference(references.of_dense(cell), mean(dense))
     return {
         **_place(cell),
         "dense": {**_figures(dense), "reference": reference},

@@ -21,30 +21,23 @@ def write(report: Report, directory: Path, *, best: bool = False) -> Path:
     """
     sections = draw(report)
     panels = [panel for section in sections.values() for panel in section.panels]
-    figures = {f"{panel.name}.svg": canvas.standalone(panel) for panel in panels}
-    pages_and_table = {
+    texts = {
+        **{f"{pages.FIGURES}/{panel.name}.svg": canvas.standalone(panel) for panel in panels},
         CSV: as_csv.frame(report).to_csv(index=False),
         MARKDOWN: pages.markdown(report, sections, best=best),
         HTML: pages.html(report, sections, best=best),
     }
     try:
         sharing.make_directory(directory / pages.FIGURES)
-        for name, text in figures.items():
-            write_atomically(directory / pages.FIGURES / name, text)
-        _remove_others(directory / pages.FIGURES, set(figures))
-        for name, text in pages_and_table.items():
+        for name, text in texts.items():
             write_atomically(directory / name, text)
+        for kind in KINDS:  # what an earlier report drew and this one does not
+            for path in directory.glob(f"{pages.FIGURES}/{kind}-*.svg"):
+                if f"{pages.FIGURES}/{path.name}" not in texts:
+                    path.unlink(missing_ok=True)
     except OSError as error:
         raise SanityError(
             f"the report cannot be written to {directory} ({reason(error)}); choose another "
             "directory with --output"
         ) from error
     return directory / HTML
-
-
-def _remove_others(figures: Path, names: set[str]) -> None:
-    """Remove what an earlier report drew and this one does not."""
-    for kind in KINDS:
-        for path in figures.glob(f"{kind}-*.svg"):
-            if path.name not in names:
-                path.unlink(missing_ok=True)

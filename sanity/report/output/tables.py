@@ -1,17 +1,19 @@
 """The rows that terminal, Markdown and HTML print: words already, so that all say the same."""
 
+from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sanity.record import summary
-from sanity.report.data import references
-from sanity.report.data.cells import Arm, Cell, deviation, mean
+from sanity.report.data import references, runs
+from sanity.report.data.cells import Arm, Cell
 from sanity.report.data.controls import State
 from sanity.report.data.questions import Question
 from sanity.report.data.references import Reference
 from sanity.report.data.runs import Absent
 from sanity.report.output import wording
 from sanity.report.report import Report
+from sanity.stats.paired import deviation, mean
 from sanity.stats.verdicts import Verdict
 from sanity.sweep import show
 
@@ -22,17 +24,8 @@ SYMBOLS = {
     Verdict.NONE: "–",
 }
 
-
-@dataclass(frozen=True)
-class Answer:
-    """A verdict in a few lines: the word, the effect with its interval, what is to be added."""
-
-    verdict: Verdict
-    symbol: str
-    word: str
-    effect: str
-    note: str
-    control: str = ""
+Table = list[dict[str, str]]
+"""Rows by the names of their columns."""
 
 
 @dataclass(frozen=True)
@@ -48,46 +41,26 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Row:
-    """A cell: what it is, its accuracies and its answers, by the label of the arm."""
+    """A cell with its accuracies, by the label of the arm."""
 
-    context: str
-    method: str
-    detail: str
-    sparsity: str
+    cell: Cell
     dense: Accuracy
-    arms: dict[str, Accuracy] = field(default_factory=dict)
-    answers: dict[str, Answer] = field(default_factory=dict)
+    arms: dict[str, Accuracy]
 
 
 def rows(report: Report) -> list[Row]:
     """A row a cell, in order."""
     return [
         Row(
-            context=cell.context.label,
-            method=cell.method,
-            detail=cell.detail,
-            sparsity=cell.size,
-            dense=_dense(report, cell),
-            arms={label: _accuracy(cell, arm) for label, arm in cell.arms.items()},
-            answers={one.label: answer(one) for one in report.questions_of(cell)},
+            cell=cell,
+            dense=_beside(cell.context.dense, {}, references.of_dense(cell)),
+            arms={
+                label: _beside(arm.accuracies, arm.best, references.of_arm(cell, arm.check))
+                for label, arm in cell.arms.items()
+            },
         )
         for cell in report.cells
     ]
-
-
-def arms(report: Report) -> list[str]:
-    """The labels of all arms, as found first, in the order of the chain."""
-    found = {label: arm.check for cell in report.cells for label, arm in cell.arms.items()}
-    return sorted(found, key=lambda label: wording.position(found[label]))
-
-
-def answer(question: Question) -> Answer:
-    """A question's answer in words."""
-    paired = question.judgement.paired
-    effect = f"{wording.points(paired.mean)} {wording.interval(paired.interval)}".strip()
-    control = f"{question.control} control" if question.control else ""
-    sign = symbol(question)
-    return Answer(question.verdict, sign, word(question), effect, note(question), control)
 
 
 def symbol(question: Question) -> str:
@@ -110,7 +83,11 @@ def word(question: Question) -> str:
 
 def note(question: Question) -> str:
     """What is to be added: the seeds that would decide, or what is peculiar."""
-    return "; ".join(part for part in (_said(question), _unpaired(question)) if part)
+    # Seeds that only one of the arms has can be used by no comparison.
+    either = question.cell.accuracies.keys() | question.changed.accuracies
+    both = question.judgement.paired.seeds
+    unpaired = f"{both} of {len(either)} seeds have both arms" if 2 <= both < len(either) else ""
+    return "; ".join(filter(None, (_said(question), unpaired)))
 
 
 def _said(question: Question) -> str:
@@ -123,69 +100,58 @@ def _said(question: Question) -> str:
     return "more than 1,000 seeds" if needed is None else f"about {needed} seeds would decide"
 
 
-def _unpaired(question: Question) -> str:
-    """Seeds that only one of the arms has, which no comparison can use."""
-    original = question.cell.original
-    seeds = {} if original is None else original.accuracies
-    either, both = seeds.keys() | question.changed.accuracies, question.judgement.paired.seeds
-    return f"{both} of {len(either)} seeds have both arms" if 2 <= both < len(either) else ""
-
-
-def statistics(question: Question) -> list[str]:
-    """Everything that a verdict rests on: the row of the long table."""
-    judgement, paired = question.judgement, question.judgement.paired
+def statistics(report: Report) -> Table:
+    """Everything that the verdicts rest on: a row a question."""
     return [
-        question.cell.context.label,
-        question.cell.label,
-        question.label,
-        str(paired.seeds),
-        wording.points(paired.mean),
-        wording.points(paired.std, sign=False),
-        wording.interval(paired.interval),
-        wording.probability(judgement.p_different),
-        wording.probability(judgement.p_equivalent),
-        word(question),
-        note(question),
+        {
+            **_place(one.cell, "change", one.label),
+            "seeds": str(one.judgement.paired.seeds),
+            "effect": wording.points(one.judgement.paired.mean),
+            "std": wording.points(one.judgement.paired.std, sign=False),
+            "interval": wording.interval(one.judgement.paired.interval),
+            "p different": wording.probability(one.judgement.p_different),
+            "p equivalent": wording.probability(one.judgement.p_equivalent),
+            "verdict": word(one),
+            "note": note(one),
+        }
+        for one in report.questions
     ]
 
 
-STATISTICS = (
-    *("context", "method", "change", "seeds", "effect", "std", "interval"),
-    *("p different", "p equivalent", "verdict", "note"),
-)
-
-CONTROLS = ("control", "context", "method", "change", "seeds", "effect", "verdict", "outcome")
-
-
-def controls(report: Report) -> list[list[str]]:
+def controls(report: Report) -> Table:
     """The controls: what was expected, what came out."""
-    found = []
-    for control in report.controls:
-        question, paired = control.question, control.question.judgement.paired
-        effect = f"{wording.points(paired.mean)} {wording.interval(paired.interval)}".strip()
-        outcome = control.state if control.state is not State.FAILS else "FAILS"
-        where = [question.cell.context.label, question.cell.label, question.label]
-        row = [control.kind, *where, str(paired.seeds), effect, str(question.verdict)]
-        found.append([*row, str(outcome)])
-    return found
+    return [
+        {
+            "control": control.kind,
+            **_place(control.question.cell, "change", control.question.label),
+            "seeds": str(control.question.judgement.paired.seeds),
+            "effect": wording.effect(control.question.judgement.paired),
+            "verdict": str(control.question.verdict),
+            "outcome": "FAILS" if control.state is State.FAILS else str(control.state),
+        }
+        for control in report.controls
+    ]
 
 
-def effects(report: Report) -> list[list[str]]:
+def effects(report: Report) -> Table:
     """What each check measurably changed: means over seeds of its own counts."""
-    found = []
-    for cell in report.cells:
-        for arm in cell.arms.values():
-            counted = _effect(arm)
-            if counted:
-                found.append([cell.context.label, cell.label, arm.label, counted])
-    return found
+    return [
+        {**_place(cell, "check", arm.label), "changed": counted}
+        for cell in report.cells
+        for arm in cell.arms.values()
+        if (counted := _effect(arm))
+    ]
 
 
-ABSENT = ("run", "state", "why", "overrides")
+def _place(cell: Cell, what: str, label: str) -> dict[str, str]:
+    """Where a row belongs; ``what`` heads the arm."""
+    return {"context": cell.context.label, "method": cell.label, what: label}
+
+
 NAMED = 3  # runs that a row of many names
 
 
-def absent(report: Report) -> list[list[str]]:
+def absent(report: Report) -> Table:
     """The runs without a result, those that lack it for one reason in one row."""
     groups: dict[tuple[str, str], list[Absent]] = {}
     for one in report.absent:
@@ -198,30 +164,21 @@ def absent(report: Report) -> list[list[str]]:
         shared = set.intersection(*({*one.command.split()} for one in group))
         command = " ".join(text for text in group[0].command.split() if text in shared)
         text = f"{len(group):,}: {wording.listed(listed)}" if len(group) > 1 else names[0]
-        found.append([text, group[0].word, group[0].why, command])
+        first = group[0]
+        found.append({"run": text, "state": first.word, "why": first.why, "overrides": command})
     return found
 
 
-def versions(report: Report) -> list[list[str]]:
+def versions(report: Report) -> Table:
     """Packages and their versions, several where runs differ."""
-    names = dict.fromkeys(name for run in report.runs for name in run.versions)
-    return [
-        [name, wording.listed(sorted({run.versions.get(name, "none") for run in report.runs}))]
-        for name in names
-    ]
+    found = runs.versions(report.runs)
+    return [{"package": name, "version": wording.listed(ones)} for name, ones in found.items()]
 
 
-def _accuracy(cell: Cell, arm: Arm) -> Accuracy:
-    best = wording.spread(mean(arm.best), deviation(arm.best))
-    return _beside(arm.accuracies, references.of_arm(cell, arm.check), best)
-
-
-def _dense(report: Report, cell: Cell) -> Accuracy:
-    return _beside(cell.context.dense, report.dense_reference(cell.context))
-
-
-def _beside(values: Mapping[int, float], found: Reference | None, best: str = "") -> Accuracy:
-    """Accuracies by seed, beside a published one."""
+def _beside(
+    values: Mapping[int, float], best: Mapping[int, float], found: Reference | None
+) -> Accuracy:
+    """Accuracies by seed, of the last epoch and the best, beside a published one."""
     average = mean(values)
     if average is None:
         return Accuracy()
@@ -229,15 +186,14 @@ def _beside(values: Mapping[int, float], found: Reference | None, best: str = ""
     if found is not None:
         reference = f"{found.accuracy:.2f} ({wording.points(average - found.accuracy)})"
         source = f"{found.source}: {found.about}"
-    last = wording.spread(average, deviation(values))
-    return Accuracy(last, len(values), best, reference, source)
+    texts = [wording.spread(mean(ones), deviation(ones)) for ones in (values, best)]
+    return Accuracy(texts[0], len(values), texts[1], reference, source)
 
 
 def _effect(arm: Arm) -> str:
     """ "1,293 of 1,437 labels changed": the counts of a check, averaged over seeds."""
-    names = dict.fromkeys(name for run in arm.runs.values() for name in run.effect)
-    found = {
-        name: [run.effect[name] for run in arm.runs.values() if name in run.effect]
-        for name in names
-    }
+    found: dict[str, list[float]] = defaultdict(list)
+    for run in arm.runs.values():
+        for name, count in run.effect.items():
+            found[name].append(count)
     return summary.effect({name: sum(values) / len(values) for name, values in found.items()})

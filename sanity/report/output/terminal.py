@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from sanity.core.files import near
@@ -32,18 +32,16 @@ def render(report: Report, *, best: bool = False, absent: bool = True) -> Group:
     """
     parts: list[RenderableType] = [Text(report.title, style="bold"), Text(_about(report))]
     state = controls.state(report.questions)
-    for warning in report.warnings:
-        parts.append(Text(warning, style=BANNER[state]))
+    parts += [Text(warning, style=BANNER[state]) for warning in report.warnings]
     figures = matrix.accuracies(report, best=best)
     if figures.rows:
         title = "test accuracy of the last epoch (%), mean ± std (seeds)"
         parts.append(_table(title, figures))
     if report.questions:
         title = "does it depend on what the check changes? (points against as found)"
-        parts += [_table(title, matrix.verdicts(report)), Text(report.headline)]
-        parts.append(Text(_legend(report)))
-    else:
-        parts.append(Text(report.headline))
+        parts.append(_table(title, matrix.verdicts(report)))
+    parts.append(Text(report.headline))
+    parts += [Text(_legend(report))] if report.questions else []
     parts += [Text(f"note: {note}", style="dim") for note in report.notes]
     parts += _absent(report) if absent else []
     parts += [Text(f"unreadable: {line}", style="red") for line in report.unreadable]
@@ -57,13 +55,15 @@ def link(page: Path) -> Text:
 
 def _table(title: str, content: Matrix) -> Table:
     """A table of methods and checks; what matters is on the first line of a place."""
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
-    table.add_column(content.corner)
-    for head in content.columns:
-        table.add_column(_heading(head))
+    headings = (Column(_heading(head)) for head in content.columns)
+    table = _empty(title, content.corner, *headings)
     for head, entries in content.rows:
         table.add_row(_heading(head), *(_place(entry) for entry in entries))
     return table
+
+
+def _empty(title: str, *columns: Column | str) -> Table:
+    return Table(*columns, box=box.SIMPLE_HEAD, title=title, title_justify="left")
 
 
 def _heading(head: Head) -> Text:
@@ -103,11 +103,10 @@ def _absent(report: Report) -> list[RenderableType]:
     if not report.absent:
         return []
     title = f"{len(report.absent):,} runs without a result"
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
-    for name in tables.ABSENT[:3]:
-        table.add_column(name, overflow="fold")
+    shown = ("run", "state", "why")
+    table = _empty(title, *(Column(name, overflow="fold") for name in shown))
     rows = tables.absent(report)
     for row in rows[:ABSENT]:
-        table.add_row(*row[:3])
+        table.add_row(*(row[name] for name in shown))
     more = len(rows) - ABSENT
     return [table, *([Text(f"and {more:,} more reasons")] if more > 0 else [])]

@@ -9,6 +9,7 @@ import sanity.rewinds
 from sanity.checks.base import Check, Target
 from sanity.core.option import options
 from sanity.rewinds.base import Rewind
+from sanity.stats.paired import Paired
 
 ORIGINAL = "none"
 RANDOM_TICKET = "random_ticket"
@@ -43,19 +44,12 @@ def arm(check: str) -> str:
     return check if check == RANDOM_TICKET else change(check)
 
 
-def uses(check: str) -> str:
-    """What a method depends on, if the check hurts it."""
-    if check == RANDOM_TICKET:
-        return "being more than a random ticket"
-    known = _checks().get(check)
-    return known.uses if known else f"what {check} changes"
-
-
 def question(check: str) -> str:
     """What a check asks, in a line."""
     if check == RANDOM_TICKET:
         return "would it do as well?"
-    return f"does it depend on {uses(check)}?"
+    known = _checks().get(check)
+    return f"does it depend on {known.uses if known else f'what {check} changes'}?"
 
 
 def dataset(choices: Mapping[str, str], config: Mapping[str, Any]) -> str:
@@ -118,6 +112,11 @@ def probability(value: float | None) -> str:
     if value is None:
         return ""
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def effect(paired: Paired) -> str:
+    """−1.39 [−2.51, −0.28]."""
+    return f"{points(paired.mean)} {interval(paired.interval)}".strip()
 
 
 def spread(mean: float | None, deviation: float | None) -> str:

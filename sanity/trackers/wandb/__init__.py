@@ -19,6 +19,7 @@ from sanity.core.config import PROJECT, absolute, unknown
 from sanity.core.errors import ConfigError
 from sanity.core.files import digest, near
 from sanity.trackers.base import Curve, Tracker, Training
+from sanity.trackers.guard import say_once
 from sanity.trackers.training import SECRET
 from sanity.trackers.wandb.run import WandbCurve
 from sanity.trackers.wandb.session import has_key, service, short
@@ -105,8 +106,6 @@ class Wandb(Tracker):
             )
         if self.timeout <= 0:
             raise ConfigError(f"tracker.wandb.timeout={self.timeout:g}: must be above 0 seconds")
-        if not isinstance(self.tags, list) or not all(isinstance(tag, str) for tag in self.tags):
-            raise ConfigError(f"tracker.wandb.tags={self.tags}: must be a list of texts")
         if any(not 0 < len(tag) <= LONGEST_TAG for tag in self.tags):
             raise ConfigError(
                 f"tracker.wandb.tags={self.tags}: must have 1 to {LONGEST_TAG} letters each"
@@ -114,7 +113,7 @@ class Wandb(Tracker):
 
     def subject(self, training: Training) -> str:
         """The run that it is shown as: an agent's own, where one has asked for it."""
-        return self._run_id(training)
+        return _agent(training).get("WANDB_RUN_ID") or self._id(training.id)
 
     def is_outdated(self, note: Mapping[str, Any]) -> bool:
         """What was written offline is sent where there is a server now."""
@@ -123,25 +122,22 @@ class Wandb(Tracker):
     def open(self, training: Training) -> Curve:
         """Start the training's run, or go on with it."""
         with service:
-            self._prepare()
-            _remove_fragments(self.directory, self._run_id(training))
+            # What an offline run stages for `wandb sync` lies beside it, not in somebody's home.
+            os.environ.setdefault("WANDB_DATA_DIR", str(self.directory))
+            this_process.directory = self.directory
+            this_process.prepare()
+            # What a broken-off attempt has left, since all of it is told again: otherwise
+            # `wandb sync` would append one to the other, and show epochs twice.
+            for path in self.directory.glob(f"*run-*-{self.subject(training)}"):
+                shutil.rmtree(path, ignore_errors=True)
             run = self._reach(training) if self.online else None
             if run is None:
                 run = self._init(training, "offline")
             return WandbCurve(run, training, self.timeout, self.artifacts)
 
-    def _run_id(self, training: Training) -> str:
-        return _agent(training).get("WANDB_RUN_ID") or self._id(training.id)
-
     def _id(self, training: str) -> str:
         """The id of a training's run, which is another one in another project."""
         return f"{training}-{digest(self.place)[:4]}"
-
-    def _prepare(self) -> None:
-        # What an offline run stages for `wandb sync` lies beside it, not in somebody's home.
-        os.environ.setdefault("WANDB_DATA_DIR", str(self.directory))
-        this_process.directory = self.directory
-        this_process.prepare()
 
     def _reach(self, training: Training) -> Any:
         """The run on the server; None, with a warning, where that cannot be had."""
@@ -158,7 +154,7 @@ class Wandb(Tracker):
                 near(self.directory),
             )
             return None
-        this_process.say(f"W&B: {run.project_url}")
+        say_once(f"W&B: {run.project_url}")
         return run
 
     def _init(self, training: Training, mode: Literal["online", "offline"]) -> Any:
@@ -188,7 +184,7 @@ class Wandb(Tracker):
             dir=str(self.directory.parent),
             entity=self.entity,
             project=self.project,
-            id=self._run_id(training),
+            id=self.subject(training),
             name=training.name,
             group=(training.group or "")[:LONGEST] or os.environ.get("WANDB_RUN_GROUP"),
             job_type=training.kind,
@@ -202,15 +198,6 @@ class Wandb(Tracker):
 def _agent(training: Training) -> dict[str, str]:
     """What an agent says of its run: that is the training which the program was started for."""
     return this_process.hear_agent() if training.main else {}
-
-
-def _remove_fragments(directory: Path, identifier: str) -> None:
-    """Remove what an attempt that was broken off has left, since all of it is told again.
-
-    Otherwise `wandb sync` would append one to the other, and show epochs twice.
-    """
-    for path in directory.glob(f"*run-*-{identifier}"):
-        shutil.rmtree(path, ignore_errors=True)
 
 
 def _tells_secrets(arguments: Sequence[str]) -> bool:

@@ -27,6 +27,9 @@ class DashboardError(SanityError):
 
 def workspace(entity: str, project: str, sweep: str | None = None) -> ws.Workspace:
     """The workspace of ``project``; of one ``sweep`` alone where it is named. Needs no network."""
+    # Tickets and dense networks, without the rounds before the last; of one sweep or of all.
+    stages = expr.Config("stage").isin(["train_ticket", "train_dense"])
+    of_sweep = [] if sweep is None else [expr.Metric("Group") == sweep]
     found = ws.Workspace(
         entity=entity,
         project=project,
@@ -40,7 +43,7 @@ def workspace(entity: str, project: str, sweep: str | None = None) -> ws.Workspa
         ],
         settings=ws.WorkspaceSettings(x_axis="epoch", max_runs=100),
         runset_settings=ws.RunsetSettings(
-            filters=_filters(sweep),
+            filters=expr.And(stages, *of_sweep),
             groupby=[expr.Config("pruner"), expr.Config("sanity_check")],
             pinned_columns=[
                 "run:displayName",
@@ -49,7 +52,8 @@ def workspace(entity: str, project: str, sweep: str | None = None) -> ws.Workspa
             ],
         ),
     )
-    found._internal_name = internal._url_query_str_to_internal_name(_slug(entity, project, sweep))
+    slug = f"sanity{digest([entity, project, sweep])[:10]}"
+    found._internal_name = internal._url_query_str_to_internal_name(slug)
     return found
 
 
@@ -93,16 +97,6 @@ def _existing(entity: str, project: str, name: str) -> str:
         if "Workspace" not in str(error):
             raise
         return ""
-
-
-def _slug(entity: str, project: str, sweep: str | None) -> str:
-    return f"sanity{digest([entity, project, sweep])[:10]}"
-
-
-def _filters(sweep: str | None) -> expr.And:
-    """Tickets and dense networks, without the rounds before the last; of one sweep or of all."""
-    stages = expr.Config("stage").isin(["train_ticket", "train_dense"])
-    return expr.And(stages, *([] if sweep is None else [expr.Metric("Group") == sweep]))
 
 
 def _checks() -> list[Any]:

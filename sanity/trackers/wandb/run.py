@@ -61,10 +61,16 @@ class WandbCurve(Curve):
             session.problems.clear()
         file = directory / f"run-{self._run.id}.wandb"
         if self._run.offline:
-            self._check_file(file)
+            if not becomes_whole(file, CLOSING) or self._trouble is not None:
+                why = "is the disk full?" if self._trouble is None else short(self._trouble)
+                raise Problem(
+                    f"{near(directory)} could not be written to its end ({why}); "
+                    "`python -m sanity.trackers send` with the run's directory shows it later"
+                )
         elif self._trouble or problems:
             becomes_whole(file, CLOSING)  # before the program ends, and wandb's process with it
-            why = _first_line(str(self._trouble or problems[0]))
+            said = str(self._trouble or problems[0]).strip().removeprefix("wandb: ")
+            why = said.removeprefix("WARNING ").splitlines()[0]
             raise Problem(
                 f"{why}; `wandb sync --include-online {near(directory)}` uploads what is missing"
             )
@@ -79,15 +85,6 @@ class WandbCurve(Curve):
             what()
         except Exception as error:  # wandb's errors are of many kinds
             self._trouble = self._trouble or error
-
-    def _check_file(self, file: Path) -> None:
-        if becomes_whole(file, CLOSING) and self._trouble is None:
-            return
-        why = "is the disk full?" if self._trouble is None else short(self._trouble)
-        raise Problem(
-            f"{near(file.parent)} could not be written to its end ({why}); "
-            "`python -m sanity.trackers send` with the run's directory shows it later"
-        )
 
     def _log(self, step: int, row: Mapping[str, Any]) -> None:
         if step >= self._next:  # the server has the others
@@ -149,7 +146,3 @@ class WandbCurve(Curve):
             artifact.add_file(str(path), policy="immutable", skip_cache=True)
             upload = self._run.use_artifact if kind in used else self._run.log_artifact
             upload(artifact)
-
-
-def _first_line(text: str) -> str:
-    return text.strip().removeprefix("wandb: ").removeprefix("WARNING ").splitlines()[0]

@@ -1,6 +1,5 @@
 """What a process knows of W&B, for all of its runs: its credentials, its agent, its troubles."""
 
-import logging
 import netrc
 import os
 import tempfile
@@ -10,8 +9,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from sanity.core.errors import one_line
-
-log = logging.getLogger(__name__)
 
 SWEEP = ("WANDB_SWEEP_ID", "WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH")
 
@@ -31,7 +28,6 @@ class Session:
 
     unreachable: bool = False
     prepared: bool = False
-    said: set[str] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
     agent: dict[str, str] = field(default_factory=dict)
 
@@ -62,12 +58,6 @@ class Session:
         self.prepared = False
         self.prepare()
         self.problems.clear()
-
-    def say(self, text: str) -> None:
-        """A line, once."""
-        if text not in self.said:
-            self.said.add(text)
-            log.info("%s", text)
 
     def info(self, message: str) -> None:
         """What wandb would print; our own lines say it."""
