@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from sanity.core.config import PROJECT
-from sanity.report.data.cells import Cell, Context
+from sanity.report.data.cells import Arm, Cell, Context
 from sanity.report.data.runs import kind
 
 FILE = Path(__file__).with_name("references.yaml")
@@ -34,21 +34,20 @@ class Reference:
     about: str
 
 
-def of_arm(cell: Cell, check: str) -> Reference | None:
-    """The published accuracy of a cell under a check ("none": as found), if there is one.
+def of_arm(cell: Cell, arm: Arm) -> Reference | None:
+    """The published accuracy of an arm of a cell, if there is one.
 
     None where the recipe is another one: two epochs are not to be compared with 160.
     """
-    arm = next(one for one in cell.arms.values() if one.check == check)
     config = arm.any_run.config
     whole_schedule = not config.get("rewind", {}).get("epoch")
     if cell.sparsity is None or not _same_recipe(config) or not whole_schedule:
         return None
-    choices = {**cell.choices, **_of_context(cell.context), "sanity_check": check}
+    choices = {**cell.choices, **_of_context(cell.context), "sanity_check": arm.check}
     if cell.missed is not None or not _as_shipped(config, choices):
         return None
     place = (cell.context.dataset, cell.context.arch, *map(cell.choices.get, PLACE[2:]))
-    return _cells().get((*place, check, round(cell.sparsity, 6)))
+    return _cells().get((*place, arm.check, round(cell.sparsity, 6)))
 
 
 def of_dense(cell: Cell) -> Reference | None:

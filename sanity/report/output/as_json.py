@@ -59,7 +59,7 @@ def _place(cell: Cell) -> dict[str, Any]:
 
 
 def _arm(cell: Cell, arm: Arm) -> dict[str, Any]:
-    found = _reference(references.of_arm(cell, arm.check), mean(arm.accuracies))
+    found = _reference(references.of_arm(cell, arm), mean(arm.accuracies))
     figures = {"last": _figures(arm.accuracies), "best": _figures(arm.best)}
     return {"check": arm.check, "label": arm.label, **figures, "reference": found}
 

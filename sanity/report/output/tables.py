@@ -55,7 +55,7 @@ def rows(report: Report) -> list[Row]:
             cell=cell,
             dense=_beside(cell.context.dense, {}, references.of_dense(cell)),
             arms={
-                label: _beside(arm.accuracies, arm.best, references.of_arm(cell, arm.check))
+                label: _beside(arm.accuracies, arm.best, references.of_arm(cell, arm))
                 for label, arm in cell.arms.items()
             },
         )
