@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo test lint types unit test-slurm install clean
+.PHONY: help demo test lint types unit test-slurm bench install clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,6 +26,9 @@ unit: $(INSTALLED)  ## Run the tests, a worker a core
 
 test-slurm: $(INSTALLED)  ## Run the tests that need a SLURM (slurm-wlm, munge)
 	OMP_NUM_THREADS=1 SANITY_REQUIRE_SLURM=1 $(BIN)/python -m pytest tests/slurm $(PYTEST)
+
+bench: $(INSTALLED)  ## Measure training steps and commands, an hour; BENCH=quick: a minute
+	$(BIN)/python tests/benchmarks/bench.py $(if $(filter quick,$(BENCH)),--quick) --json bench.json
 
 install: $(INSTALLED)  ## Create the environment and install into it
 

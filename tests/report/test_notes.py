@@ -36,6 +36,32 @@ def test_several_versions_are_named(tmp_path: Path) -> None:
     assert any(note.startswith("the runs used several versions: torch ") for note in found)
 
 
+def by(root: Path, arm: Arm, engine: str, device: str = "cpu") -> None:
+    """A run whose ticket was trained by that engine on that device, as it was asked to."""
+    content = simulated.record(arm)
+    how = {"engine": engine, "device": device, "threads": 1}
+    content["stages"]["train_ticket"] = {"key": "0" * 20, "reused": False, "computed_by": how}
+    content["config"]["training"] = {"epochs": 15, "engine": engine}
+    simulated.write(root / f"{arm.check}{arm.seed}", [arm])
+    simulated.rewrite(root / f"{arm.check}{arm.seed}", content)
+
+
+def test_tickets_of_one_comparison_by_several_engines_are_pointed_out(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        by(tmp_path, Arm(seed=seed), "dense")
+        by(tmp_path, Arm(seed=seed, check="rearrange"), "sparse")
+    report = make([tmp_path])
+    (cell,) = report.cells  # the engine parts nothing
+    assert report.notes == (
+        f"{cell.context.label}, {cell.label}: some tickets were trained by the dense engine on cpu "
+        "and the sparse engine on cpu, which compute the same with other rounding",
+    )
+    for seed in (0, 1):
+        by(tmp_path / "other", Arm(seed=seed), "sparse")
+        by(tmp_path / "other", Arm(seed=seed, check="rearrange"), "sparse")
+    assert make([tmp_path / "other"]).notes == ()
+
+
 def test_otherwise_nothing_is_said(tmp_path: Path) -> None:
     ticket = {"sparsity": 0.9805, "kept": 19, "total": 1000, "layers": []}
     record = simulated.record(Arm(), ticket=ticket)

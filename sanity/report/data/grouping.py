@@ -16,6 +16,9 @@ NEUTRAL = (
     *("seed", "until", "device", "threads", "checkpoint_every", "allow_dead", "data_dir"),
     *("store_dir", "tracker", "verdict", "experiment", "debug", "sweep", "hydra"),
 )
+ENGINE = "training.engine"
+"""Neither does what has computed a training: the same mathematics, with other rounding."""
+
 PARTS = {"dataset": "context", "arch": "context", "training": "context", "sanity_check": "arm"}
 
 
@@ -116,6 +119,7 @@ def flatten(config: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: int(value) if isinstance(value, float) and value.is_integer() else value
         for name, value in dotted(kept)
+        if name != ENGINE
     }
 
 

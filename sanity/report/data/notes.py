@@ -21,6 +21,7 @@ def warnings_of(runs: Sequence[Run], cells: Sequence[Cell]) -> list[str]:
         *_guessing(runs, cells),
         *_files(cells),
         *_mixed(cells),
+        *_computers(cells),
         *_versions(runs),
     ]
 
@@ -130,6 +131,21 @@ def _mixed(cells: Sequence[Cell]) -> list[str]:
                 "changed between its runs"
             )
     return found
+
+
+def _computers(cells: Sequence[Cell]) -> list[str]:
+    """Comparisons of tickets that several engines or devices trained."""
+    found: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for cell in cells:
+        runs = [run for arm in cell.arms.values() for run in arm.runs.values()]
+        several = tuple(sorted({run.computed_by for run in runs} - {""}))
+        if len(several) > 1:
+            found[several].append(f"{cell.context.label}, {cell.label}")
+    return [
+        f"{wording.listed(places)}: some tickets were trained by {wording.listed(several)}, which "
+        "compute the same with other rounding"
+        for several, places in found.items()
+    ]
 
 
 def _arms(cells: Sequence[Cell]) -> Iterator[tuple[Cell, Arm]]:

@@ -74,6 +74,14 @@ class Run:
             return None
         return self.metrics.get("dense_test_accuracy")
 
+    @property
+    def computed_by(self) -> str:
+        """What trained its ticket, "the dense engine on cpu"; nothing where that is not known."""
+        how = self.stages.get("train_ticket", {}).get("computed_by")
+        if not isinstance(how, Mapping) or "engine" not in how:
+            return ""
+        return f"the {how['engine']} engine on {how.get('device')}"
+
     def guesses(self, accuracy: float | None) -> bool:
         """Whether an accuracy on its test set is no better than guessing."""
         return self.guessing is not None and bool(self.guessing.remark(accuracy))

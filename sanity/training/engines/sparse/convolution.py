@@ -1,7 +1,7 @@
 """Convolutions that compute at kept weights only.
 
-Weights are compact: those of output o are ``values[starts[o]:starts[o + 1]]``, and ``offsets`` say
-where in memory the pixel lies that each is multiplied with, seen from the output's own.
+Memories are (floats, first, block, channel, row), see lanes.py. ``taps`` are (starts, offsets,
+values), see taps.py; ``tiles`` the shapes of a tile of inputs and one of outputs, see vectors.py.
 """
 
 import numpy as np
@@ -10,6 +10,8 @@ from sanity.training.engines.sparse.compiled import kernel
 from sanity.training.engines.sparse.lanes import Array, Memory, Range, Size
 from sanity.training.engines.sparse.vectors import Shape, add_dot, add_product, load, splat, store
 
+Tiles = tuple[Shape, Shape]
+
 
 @kernel
 def convolve(
@@ -17,39 +19,37 @@ def convolve(
     y: Memory,
     size: Size,
     blocks: Range,
-    starts: Array,
-    offsets: Array,
-    values: Array,
+    taps: tuple[Array, Array, Array],
     bias: Array,
-    accumulate: bool,
-    shape: Shape,
-    out: Shape,
+    adds: bool,
+    tiles: Tiles,
 ) -> None:
-    """y[n, o, h, w] = bias[o] + sum over kept (c, a, b) of w[o, c, a, b] x[n, c, sh + a, sw + b].
+    """y[n, o, h, w] = bias[o] + the sum of value times x at its offset from (n, h, w), over taps.
 
-    ``x`` and ``y`` are (memory, first, block, channel, row): where pixel 0 lies and the strides.
-    ``accumulate`` adds to what is in y. ``size`` is (O, H, W), ``blocks`` (first, end).
+    ``size`` is (O, H, W) of y, which is added to where it ``adds``.
     """
     source, x_first, x_block, _, x_row = x
     target, y_first, y_block, y_channel, y_row = y
+    starts, offsets, values = taps
     channels, height, width = size
-    depth, rows, columns = len(shape[0]), len(shape[1]), len(shape[2])
-    x_step, y_step = len(shape[3]) * len(shape[4]), len(out[3]) * len(out[4])
+    inner, outer = tiles
+    depth, rows, columns = len(inner[0]), len(inner[1]), len(inner[2])
+    x_step, y_step = len(inner[3]) * len(inner[4]), len(outer[3]) * len(outer[4])
     for block in range(blocks[0], blocks[1], depth):
         for h in range(0, height, rows):
             for o in range(channels):
                 for w in range(0, width, columns):
                     at = y_first + block * y_block + o * y_channel + h * y_row + w * y_step
                     base = x_first + block * x_block + h * x_row + w * x_step
-                    if accumulate:
-                        pixels = load(target, at, y_block, y_row, out)
+                    if adds:
+                        pixels = load(target, at, y_block, y_row, outer)
                     else:
-                        pixels = splat(bias[o], out)
+                        pixels = splat(bias[o], outer)
                     for z in range(starts[o], starts[o + 1]):
                         pixels = add_product(
-                            pixels, values[z], source, base + offsets[z], x_block, x_row, shape
+                            pixels, values[z], source, base + offsets[z], x_block, x_row, inner
                         )
-                    store(pixels, target, at, y_block, y_row, out)
+                    store(pixels, target, at, y_block, y_row, outer)
 
 
 @kernel
@@ -58,25 +58,25 @@ def weight_gradient(
     g: Memory,
     size: Size,
     blocks: Range,
-    starts: Array,
-    offsets: Array,
-    lanes: Array,
+    taps: tuple[Array, Array, Array],
+    scratch: Array,
     found: Array,
-    shape: Shape,
-    out: Shape,
+    tiles: Tiles,
 ) -> None:
-    """found[block, z] = sum over n in block, h, w of g[n, o, h, w] x[n, c, sh + a, sw + b].
+    """found[block, z] = the sum of g[n, o, h, w] times x at tap z's offset, over n, h and w.
 
-    For every kept weight z = (o, c, a, b); ``lanes`` is scratch memory of a vector a weight.
+    ``size`` is (O, H, W) of g; ``scratch`` has room for a vector a tap.
     """
     source, x_first, x_block, _, x_row = x
     gradient, g_first, g_block, g_channel, g_row = g
+    starts, offsets, _ = taps
     channels, height, width = size
-    depth, rows, columns = len(shape[0]), len(shape[1]), len(shape[2])
-    count = len(shape[3])
-    x_step, g_step = count * len(shape[4]), len(out[3]) * len(out[4])
-    for block in range(blocks[0], blocks[1], depth):
-        lanes[: starts[channels] * count] = np.float32(0)
+    inner, outer = tiles
+    rows, columns, lanes = len(inner[1]), len(inner[2]), len(inner[3])
+    x_step, g_step = lanes * len(inner[4]), lanes
+    count = starts[channels]
+    for block in range(blocks[0], blocks[1]):
+        scratch[: count * lanes] = np.float32(0)
         for h in range(0, height, rows):
             for o in range(channels):
                 if starts[o] == starts[o + 1]:
@@ -84,22 +84,12 @@ def weight_gradient(
                 for w in range(0, width, columns):
                     at = g_first + block * g_block + o * g_channel + h * g_row + w * g_step
                     base = x_first + block * x_block + h * x_row + w * x_step
-                    pixels = load(gradient, at, g_block, g_row, out)
+                    pixels = load(gradient, at, g_block, g_row, outer)
                     for z in range(starts[o], starts[o + 1]):
-                        add_dot(
-                            pixels,
-                            source,
-                            base + offsets[z],
-                            x_block,
-                            x_row,
-                            lanes,
-                            z * count,
-                            shape,
-                        )
-        for z in range(starts[channels]):
+                        place = base + offsets[z]
+                        add_dot(pixels, source, place, x_block, x_row, scratch, z * lanes, inner)
+        for z in range(count):
             total = np.float32(0)
-            for lane in range(count):
-                total += lanes[z * count + lane]
+            for lane in range(lanes):
+                total += scratch[z * lanes + lane]
             found[block, z] = total
-        for extra in range(1, depth):
-            found[block + extra, : starts[channels]] = np.float32(0)

@@ -69,6 +69,11 @@ class Activation:
         strides = form.block(lanes), form.channel(lanes), form.row(lanes)
         return (self.floats, form.first(lanes), *strides)
 
+    def every(self, stride: int, down: int = 0, right: int = 0) -> Memory:
+        """The same as if only each ``stride``-th row were there, from pixel (down, right) on."""
+        floats, first, block, channel, row = self.memory
+        return floats, first + down * row + right * self.lanes, block, channel, row * stride
+
     def tensor(self) -> torch.Tensor:
         """The pixels [blocks, C, H, W, lanes], in place."""
         floats, first, block, channel, row = self.memory

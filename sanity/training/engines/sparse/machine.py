@@ -5,6 +5,7 @@ have made of theirs, there is a barrier: before batch statistics are used, on bo
 summed over blocks is summed in their order, so that the bits do not depend on who computed them.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -12,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sanity.training.engines.sparse import convolution, elementwise, normalisation
+from sanity.training.engines.sparse import convolution, elementwise, normalisation, taps
 from sanity.training.engines.sparse.compiled import cpu
-from sanity.training.engines.sparse.lanes import Activation, Form, offsets
+from sanity.training.engines.sparse.lanes import Activation, Form
 from sanity.training.engines.sparse.parameters import Parameters
 from sanity.training.engines.sparse.program import (
     Average,
@@ -143,28 +144,16 @@ class Machine:
 
     def _add_convolution(self, one: Convolution) -> Callable[[], None]:
         x, y, kept = self._value(one.x), self._value(one.y), self.parameters.kept[one.name]
-        theta, lanes = self.parameters.weights(one.name), self.lanes
-        o, c, a, b = kept.indices
-        starts = np.searchsorted(o, np.arange(one.y.channels + 1))
-        places = offsets(x.form, lanes, c, a - one.padding, b - one.padding)
-        size = (one.y.channels, one.y.height, one.y.width)
+        weights = taps.forward(one, kept, x.form, self.lanes)
+        table = weights.starts, weights.offsets, self.parameters.weights(one.name)
+        size = one.y.channels, one.y.height, one.y.width
         bias = self.parameters.bias(one.name)
         tile = self._tile(one.y.height, one.y.width)
-        source, target = shape(*tile, lanes, one.stride), shape(*tile, lanes)
-        step = self._strided(x, one.stride)
+        tiles = shape(*tile, self.lanes, one.stride), shape(*tile, self.lanes)
+        source = x.every(one.stride)
         self._forward.append(
             lambda share: convolution.convolve(
-                step,
-                y.memory,
-                size,
-                share.blocks,
-                starts,
-                places,
-                theta,
-                bias,
-                False,
-                source,
-                target,
+                source, y.memory, size, share.blocks, table, bias, False, tiles
             )
         )
 
@@ -173,22 +162,19 @@ class Machine:
             found = self._partial[:, kept.place : kept.place + kept.count]
             self._backward.append(
                 lambda share: convolution.weight_gradient(
-                    step,
+                    source,
                     g.memory,
                     size,
                     share.blocks,
-                    starts,
-                    places,
+                    table,
                     self._scratch[share.thread],
                     found,
-                    source,
-                    target,
+                    tiles,
                 )
             )
             if one.bias:
-                at = self.parameters.bias_place(one.name)
+                at, whole = self.parameters.bias_place(one.name), self._size(one.y)
                 sums = self._partial[:, at : at + one.y.channels]
-                whole = self._size(one.y)
                 self._backward.append(
                     lambda share: elementwise.channel_sums(g.memory, whole, share.blocks, sums)
                 )
@@ -197,61 +183,25 @@ class Machine:
 
         return add_backward
 
-    def _strided(self, x: Activation, stride: int) -> Any:
-        """Memory as a convolution of that stride sees its rows."""
-        floats, first, block, channel, row = x.memory
-        return floats, first, block, channel, row * stride
-
     def _add_input_gradient(self, one: Convolution, g: Activation) -> None:
-        """dx[n, c, i, j] = sum over kept (o, a, b) of w[o, c, a, b] g[n, o, (i + p - a) / s, ...].
-
-        Pixels whose place is the same modulo the stride s take the same weights.
-        """
-        dx, lanes, stride = self._gradient(one.x), self.lanes, one.stride
-        adds, kept = self._adds(one.x), self.parameters.kept[one.name]
-        floats, first, block, channel, row = dx.memory
-        zeros = np.zeros(one.x.channels, np.float32)
-        o, c, a, b = kept.indices
-        for down in range(stride):
-            for right in range(stride):
-                hit = ((down + one.padding - a) % stride == 0) & (
-                    (right + one.padding - b) % stride == 0
-                )
-                chosen = np.flatnonzero(hit)
-                # By input channel, then as g lies in memory.
-                chosen = chosen[np.lexsort((-b[chosen], -a[chosen], o[chosen], c[chosen]))]
-                height = -(-(one.x.height - down) // stride)
-                width = -(-(one.x.width - right) // stride)
-                if height <= 0 or width <= 0 or (adds and not len(chosen)):
-                    continue
-                starts = np.searchsorted(c[chosen], np.arange(one.x.channels + 1))
-                places = offsets(
-                    g.form,
-                    lanes,
-                    o[chosen],
-                    (down + one.padding - a[chosen]) // stride,
-                    (right + one.padding - b[chosen]) // stride,
-                )
-                values = self.parameters.gathered(kept.place + chosen)
-                tile = self._tile(height, width)
-                target = (floats, first + down * row + right * lanes, block, channel, row * stride)
-                self._append_convolve(
-                    g,
-                    target,
-                    (one.x.channels, height, width),
-                    starts,
-                    places,
-                    values,
-                    zeros,
+        dx, adds = self._gradient(one.x), self._adds(one.x)
+        for phase in taps.backward(one, self.parameters.kept[one.name], g.form, self.lanes):
+            if not len(phase.taps) and adds:
+                continue
+            values = self.parameters.gathered(phase.taps.places)
+            tile = self._tile(phase.height, phase.width)
+            self._backward.append(
+                functools.partial(
+                    _convolve,
+                    g.memory,
+                    dx.every(one.stride, phase.down, phase.right),
+                    (one.x.channels, phase.height, phase.width),
+                    (phase.taps.starts, phase.taps.offsets, values),
+                    np.zeros(one.x.channels, np.float32),
                     adds,
-                    shape(*tile, lanes),
-                    shape(*tile, lanes, stride),
+                    (shape(*tile, self.lanes), shape(*tile, self.lanes, one.stride)),
                 )
-
-    def _append_convolve(self, g: Activation, target: Any, size: Any, *rest: Any) -> None:
-        self._backward.append(
-            lambda share: convolution.convolve(g.memory, target, size, share.blocks, *rest)
-        )
+            )
 
     def _add_norm(self, one: Combination) -> Callable[[], None]:
         assert one.norm is not None
@@ -375,6 +325,12 @@ class Machine:
                 )
 
         return add_backward
+
+
+def _convolve(x: Any, y: Any, size: Any, *rest: Any) -> None:
+    """A convolution whose last argument is the share of a thread."""
+    *known, share = rest
+    convolution.convolve(x, y, size, share.blocks, *known)
 
 
 def _form(value: Value, halo: int) -> Form:
