@@ -82,7 +82,7 @@ def find_mask(
         if perturb is not None:
             scores = perturb(scores)
         aim = allocation.at(_between(progress, step, steps), blueprint)
-        mask, found = _select(scores, aim, mask)
+        mask, found = select(scores, aim, mask)
         ties = ties.then(found)
         if on_step is not None:
             on_step(step, steps)
@@ -93,19 +93,14 @@ def find_mask(
     return mask
 
 
-def select(scores: Scores, allocation: Allocation, alive: Mask) -> Mask:
+def select(scores: Scores, allocation: Allocation, alive: Mask) -> tuple[Mask, Ties]:
     """Keep exactly the allocated number of the largest scores among the weights in ``alive``.
 
-    Layers whose count is None compete with each other for ``allocation.pooled``. Among equal
-    scores the earlier position, in module order, wins. Raises ConfigError for scores that are
-    missing or of the wrong shape and for an allocation beyond what is alive, TrainingError for
-    scores that are no numbers.
+    The mask, and the ties among them. Layers whose count is None compete with each other for
+    ``allocation.pooled``. Among equal scores the earlier position, in module order, wins. Raises
+    ConfigError for scores that are missing or of the wrong shape and for an allocation beyond what
+    is alive, TrainingError for scores that are no numbers.
     """
-    return _select(scores, allocation, alive)[0]
-
-
-def _select(scores: Scores, allocation: Allocation, alive: Mask) -> tuple[Mask, Ties]:
-    """The same, and how many ties it came upon."""
     _validate(scores, alive)
     pool = [name for name, count in allocation.kept.items() if count is None]
     counted = {name: count for name, count in allocation.kept.items() if count is not None}
@@ -116,12 +111,8 @@ def _select(scores: Scores, allocation: Allocation, alive: Mask) -> tuple[Mask, 
     return {name: chosen[name] for name in alive}, ties
 
 
-def largest(values: Tensor, count: int) -> Tensor:
-    """Which ``count`` entries of a 1-d tensor are the largest; of equal ones the first win."""
-    return _largest(values, count)[0]
-
-
-def _largest(values: Tensor, count: int) -> tuple[Tensor, Ties]:
+def largest(values: Tensor, count: int) -> tuple[Tensor, Ties]:
+    """Which ``count`` of a 1-d tensor are the largest, of equal ones the first; the ties."""
     if count == 0:
         return torch.zeros(len(values), dtype=torch.bool), Ties()
     # Partial ordering takes linear time whatever the order; a full sort, or torch's kthvalue on
@@ -155,7 +146,7 @@ def _keep_largest(
         raise ConfigError(
             f"ratio: asks {where} to keep {count} weights, but only {len(values)} are left"
         )
-    keep, ties = _largest(values, count)
+    keep, ties = largest(values, count)
     keeps = keep.split([len(part) for part in candidates])
     found = {
         name: torch.zeros_like(alive[name]).masked_scatter_(alive[name], keep)

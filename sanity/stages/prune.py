@@ -1,10 +1,11 @@
 """Stage 2: the mask; checks of scores and masks act here."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import nn
 
 from sanity.checks.base import Check, Effect, MaskCheck, ScoreCheck
@@ -13,7 +14,7 @@ from sanity.core.errors import CheckError, TrainingError
 from sanity.core.streams import generator
 from sanity.experiment.experiment import Experiment, Method
 from sanity.experiment.instantiate import option_name
-from sanity.pruners.base import Scores
+from sanity.pruners.base import Pruner, Scores
 from sanity.pruning import masks
 from sanity.pruning.connectivity import is_dead
 from sanity.pruning.masks import Mask
@@ -44,7 +45,10 @@ def stage(
     ``trained`` is the network to prune (None = as initialised), ``previous`` the mask it was
     trained under, and ``donor`` the mask whose layer counts ``ratio=like`` copies.
     """
-    search = _Search(experiment.method, round_, _acting_check(experiment.check, round_))
+    check = experiment.check
+    # Scores are perturbed in every round, the mask in the last.
+    acts = isinstance(check, ScoreCheck) or (isinstance(check, MaskCheck) and round_.last)
+    search = _Search(experiment.method, round_, check if acts else None)
     return _stage(round_.name(PRUNE), experiment, search, trained, previous, donor)
 
 
@@ -54,7 +58,7 @@ def donor_stage(experiment: Experiment, trained: Stage | None) -> Stage:
     Checks of scores and mask are about the ticket, not about the ratio it borrows.
     """
     assert experiment.donor is not None
-    return _stage(DONOR, experiment, _Search(experiment.donor, ONCE, None), trained, None, None)
+    return _stage(DONOR, experiment, _Search(experiment.donor, ONCE, None), trained)
 
 
 def _stage(
@@ -62,8 +66,8 @@ def _stage(
     experiment: Experiment,
     search: "_Search",
     trained: Stage | None,
-    previous: Stage | None,
-    donor: Stage | None,
+    previous: Stage | None = None,
+    donor: Stage | None = None,
 ) -> Stage:
     pruner = search.method.pruner
     scored = trained if pruner.needs_trained_weights else None
@@ -105,55 +109,47 @@ class _Search:
 
     method: Method
     round: Round
-    check: ScoreCheck | MaskCheck | None
+    check: Check | None
 
     def __call__(self, context: Context, inputs: Inputs, work: Work) -> dict[str, Any]:
         """Find the mask, let the check perturb it, and say what is left."""
-        check, trained = self.check, inputs.get("trained")
+        experiment, check, trained = context.experiment, self.check, inputs.get("trained")
         network = context.initial_network()
         if trained is not None:
             network.load_state_dict(final(trained)[0])
-        effects = [context.data.effect] if self.method.pruner.needs_data else []
-        perturb = None
-        if isinstance(check, ScoreCheck):
-            perturb = _Perturbation(check, context.seed, self.round)
-        ties: list[Ties] = []
-        allocation = self._allocation(context.experiment, inputs.get("donor"))
-        mask = self._find(context, inputs, network, allocation, perturb, ties.append)
+        effect = context.data.effect if self.method.pruner.needs_data else None
+        chance = generator(context.seed, *self.round.stream("check"))
+        perturb = _Perturbation(check, chance) if isinstance(check, ScoreCheck) else None
+        lent = masks.kept(mask_of(inputs["donor"])) if "donor" in inputs else {}
+        allocation = self.method.allocate(experiment.blueprint, lent)
+        mask, ties = self._find(context, inputs, network, allocation, perturb)
         if perturb is not None:
-            effects.append(perturb.effect)
-        if isinstance(check, MaskCheck):
-            chance = generator(context.seed, *self.round.stream("check"))
+            effect = perturb.effect
+        elif isinstance(check, MaskCheck):
             mask, effect = check.perturb(mask, chance)
-            effects.append(effect)
-        self._refuse_wrong_count(
-            mask, allocation.at(self.round.progress[1], context.experiment.blueprint)
-        )
+        wanted = allocation.at(self.round.progress[1], experiment.blueprint)
+        self._refuse_wrong_count(mask, wanted.total)
         save_tensors(work.directory, "mask", mask)
-        facts = _facts(context.experiment, mask, ties[0])
+        facts = _facts(experiment, mask, ties)
         if trained is not None:
             masks.apply(network, mask)
-            _, accuracy = evaluate(network, context.data.clean.test, context.experiment.recipe)
+            _, accuracy = evaluate(network, context.data.clean.test, experiment.recipe)
             facts["pruned_test_accuracy"] = accuracy
-        found = [effect for effect in effects if effect is not None]
-        return facts | ({"effect": effect_of(context.experiment.check, found[0])} if found else {})
+        if effect is not None:
+            facts["effect"] = effect_of(experiment.check, effect)
+        return facts
 
-    def _refuse_wrong_count(self, mask: Mask, wanted: Allocation) -> None:
+    def _refuse_wrong_count(self, mask: Mask, wanted: int) -> None:
         """A mask of another size than its ratio allocates is compared with the wrong tickets."""
         kept = sum(masks.kept(mask).values())
-        if kept == wanted.total:
+        if kept == wanted:
             return
         if isinstance(self.check, MaskCheck):
-            name = option_name(self.check)
             raise CheckError(
-                f"sanity_check={name}: the mask it gives keeps {kept} weights instead of "
-                f"{wanted.total}; a check must not change how many there are"
+                f"sanity_check={option_name(self.check)}: the mask it gives keeps {kept} weights "
+                f"instead of {wanted}; a check must not change how many there are"
             )
-        raise TrainingError(f"the mask keeps {kept} weights instead of {wanted.total}")
-
-    def _allocation(self, experiment: Experiment, donor: Entry | None) -> Allocation:
-        lent = {} if donor is None else masks.kept(mask_of(donor))
-        return self.method.allocate(experiment.blueprint, lent)
+        raise TrainingError(f"the mask keeps {kept} weights instead of {wanted}")
 
     def _find(
         self,
@@ -162,12 +158,12 @@ class _Search:
         network: nn.Module,
         allocation: Allocation,
         perturb: "_Perturbation | None",
-        on_ties: Callable[[Ties], None],
-    ) -> Mask:
+    ) -> tuple[Mask, Ties]:
         experiment, pruner = context.experiment, self.method.pruner
-        batches = _batches(context, self.method) if pruner.needs_data else []
+        batches = _batches(context, pruner) if pruner.needs_data else []
+        ties = [Ties()]
         with console.bar("prune", pruner.iterations) as bar:
-            return find_mask(
+            mask = find_mask(
                 pruner,
                 network,
                 experiment.blueprint,
@@ -179,8 +175,9 @@ class _Search:
                 progress=self.round.progress,
                 perturb=perturb,
                 on_step=lambda done, steps: bar.advance(),
-                on_ties=on_ties,
+                on_ties=ties.append,
             )
+        return mask, ties[-1]
 
 
 def _mask_before(inputs: Inputs) -> Mask | None:
@@ -207,27 +204,20 @@ class _Watched(list[Batch]):
 class _Perturbation:
     """A check of scores, applied at every scoring; remembers the largest effect it had."""
 
-    def __init__(self, check: ScoreCheck, seed: int, round_: Round) -> None:
-        self._check, self._generator = check, generator(seed, *round_.stream("check"))
+    def __init__(self, check: ScoreCheck, chance: torch.Generator) -> None:
+        self._check, self._chance = check, chance
         self.effect: Effect | None = None
 
     def __call__(self, scores: Scores) -> Scores:
-        scores, effect = self._check.perturb(scores, self._generator)
+        scores, effect = self._check.perturb(scores, self._chance)
         if self.effect is None or effect.changed > self.effect.changed:
             self.effect = effect
         return scores
 
 
-def _acting_check(check: Check, round_: Round) -> ScoreCheck | MaskCheck | None:
-    """The check that acts in this round: scores in every one, the mask in the last."""
-    if isinstance(check, ScoreCheck) or (isinstance(check, MaskCheck) and round_.last):
-        return check
-    return None
-
-
-def _batches(context: Context, method: Method) -> list[Batch]:
+def _batches(context: Context, pruner: Pruner) -> list[Batch]:
     """Class-balanced, augmented batches of the images that pruning sees."""
-    images, pruner = context.data.seen_by_pruning.train, method.pruner
+    images = context.data.seen_by_pruning.train
     num_classes = context.experiment.dataset.num_classes
     assert num_classes is not None, "resolved when the experiment was built"
     random = generator(context.seed, "scoring")

@@ -37,16 +37,16 @@ OF_THE_SWEEP = (
 
 def plan(config: DictConfig, loader: ConfigLoader, arguments: Sequence[str]) -> Plan:
     """The plan of the grid that ``sweep`` and the command line's ``arguments`` ask for."""
+    parser = OverridesParser.create(config_loader=loader)
     _refuse_unread(config, loader)
-    _refuse_swept_sweeps(arguments, loader)
+    _refuse_swept_sweeps(arguments, parser)
     own = [text for text in arguments if _key(text).split(".")[0] != "sweep"]
     for name in ("store_dir", "data_dir"):
-        if len(expand(None, [text for text in own if _key(text) == name], _parser(loader))) > 1:
+        if len(expand(None, [text for text in own if _key(text) == name], parser)) > 1:
             raise ConfigError(f"{name}: all jobs of a sweep share one")
     _refuse_lost_settings(config, loader)
     title = OmegaConf.select(config, "sweep.title") or " ".join(own)
     grid, controls = (_resolved(config, f"sweep.{name}") for name in ("grid", "controls"))
-    parser = _parser(loader)
     beside = expand_controls(controls, grid, own, parser)
     return plan_jobs(config, loader, expand(grid, own, parser), str(title), beside)
 
@@ -62,8 +62,8 @@ def plan_jobs(
     make_importable(config.hydra.runtime.config_sources)
     template = OmegaConf.to_container(config.hydra.sweep, resolve=False)
     assert isinstance(template, dict)
-    common = [*_common(config), *_places(config)]
-    composer = Composer(loader, config.hydra.job.config_name, common, typed_in(config.hydra))
+    common, mentions = _of_all_jobs(config), typed_in(config.hydra)
+    composer = Composer(loader, config.hydra.job.config_name, common, mentions)
     planner = Planner(composer, str(template["subdir"]))
     return planner(title, jobs, controls)
 
@@ -77,7 +77,7 @@ def open_sweep(config: DictConfig, plan: Plan) -> Sweep:
     identity = sweeps.identity_of(plan)
     store_dir = absolute(config.store_dir)
     directory = sweep_directory(config)
-    if _given(config, "hydra.sweep.dir"):
+    if "hydra.sweep.dir" in map(_key, _typed(config)):
         if (directory / sweeps.NAME).exists() and sweeps.read(directory).identity != identity:
             raise SweepError(f"hydra.sweep.dir={directory}: holds another sweep; choose another")
     else:
@@ -89,7 +89,7 @@ def open_sweep(config: DictConfig, plan: Plan) -> Sweep:
         name=_name(config, identity),
         store_dir=store_dir,
         launcher=str(OmegaConf.select(config, "hydra.runtime.choices")["hydra/launcher"]),
-        arguments=(*_common(config), *_places(config)),
+        arguments=tuple(_of_all_jobs(config)),
         config_dir=_config_dir(config),
         config_name=config.hydra.job.config_name,
         command=tuple(sys.argv),
@@ -137,13 +137,11 @@ def _refuse_unread(config: DictConfig, loader: ConfigLoader) -> None:
     unread.refuse_unread(composition(values, config.hydra, files, swept=True))
 
 
-def _refuse_swept_sweeps(arguments: Sequence[str], loader: ConfigLoader) -> None:
+def _refuse_swept_sweeps(arguments: Sequence[str], parser: OverridesParser) -> None:
     """Raise ConfigError for several values of a setting that a sweep has once."""
     for text in arguments:
-        if (
-            _key(text).split(".")[0] == "sweep"
-            and _parser(loader).parse_override(text).is_sweep_override()
-        ):
+        of_sweep = _key(text).split(".")[0] == "sweep"
+        if of_sweep and parser.parse_override(text).is_sweep_override():
             raise ConfigError(
                 f"{text}: a command is one sweep, with one value of this; a list is written [a,b]"
             )
@@ -181,13 +179,10 @@ def _common(config: DictConfig) -> list[str]:
     return [text for text in _typed(config) if not _key(text).startswith(OF_THE_SWEEP)]
 
 
-def _places(config: DictConfig) -> list[str]:
-    """The directories, absolute: a job may run from another copy of the code."""
-    return [f"{name}={quoted(str(absolute(config[name])))}" for name in ("data_dir", "store_dir")]
-
-
-def _given(config: DictConfig, key: str) -> bool:
-    return any(_key(text) == key for text in _typed(config))
+def _of_all_jobs(config: DictConfig) -> list[str]:
+    """What all jobs share; directories are absolute: one may run from another copy of the code."""
+    places = {name: quoted(str(absolute(config[name]))) for name in ("data_dir", "store_dir")}
+    return [*_common(config), *(f"{name}={place}" for name, place in places.items())]
 
 
 def _typed(config: DictConfig) -> list[str]:
@@ -206,10 +201,6 @@ def _config_dir(config: DictConfig) -> str | None:
 def absolute(directory: Any) -> Path:
     """A directory setting as an absolute path."""
     return Path(str(directory)).expanduser().absolute()
-
-
-def _parser(loader: ConfigLoader) -> OverridesParser:
-    return OverridesParser.create(config_loader=loader)
 
 
 def _key(text: str) -> str:

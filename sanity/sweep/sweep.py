@@ -141,9 +141,8 @@ class Sweep:
 
         How those ended must not be taken for how the next ones do. ``active`` ones have not ended.
         """
-        keys = {key for job in jobs for key in self.plan.needs(job)}
-        past = (self.latest().keys() & {*keys, *(job.number for job in jobs)}) - {*active}
-        self.take_back(past)
+        concerned = {*self.plan.needs(*jobs), *(job.number for job in jobs)}
+        self.take_back((self.latest().keys() & concerned) - {*active})
 
     def take_back(self, subjects: Collection[int | str]) -> None:
         """Forget the latest submissions of jobs (by number) and stages (by key)."""
@@ -155,7 +154,7 @@ class Sweep:
     def forget_failures(self, jobs: Sequence[Job]) -> None:
         """Remove the failed records of jobs that are about to run again, and of their stages."""
         directories = [self.directory_of(job) for job in jobs]
-        for key in {key for job in jobs for key in self.plan.needs(job)}:
+        for key in self.plan.needs(*jobs):
             directories.append(self.stage_directory(self.plan.shared[key].stage))
         for path in (directory / "record.json" for directory in directories):
             if _failed(path):  # one that was running a moment ago may be complete by now
