@@ -57,8 +57,7 @@ def find_mask(
     progress: tuple[float, float] = (0.0, 1.0),
     perturb: Callable[[Scores], Scores] | None = None,
     on_step: Callable[[int, int], None] | None = None,
-    on_ties: Callable[[Ties], None] | None = None,
-) -> Mask:
+) -> tuple[Mask, Ties]:
     """Score, select and repeat, ``pruner.iterations`` times, on the way to ``allocation``.
 
     ``network`` carries the unmasked weights to be scored and is left as it is: every step scores
@@ -66,7 +65,7 @@ def find_mask(
     from (None keeps everything) and ``progress`` the stretch of the way from dense (0) to
     ``allocation`` (1) that is covered here: ((r-1)/R, r/R) in round r of R of iterative pruning.
     ``perturb`` changes the scores of each step (a ScoreCheck); ``on_step(done, steps)`` is told
-    of each step that is done, ``on_ties`` of all ties in the end. Raises ConfigError and
+    of each step that is done. Gives the mask and all ties. Raises ConfigError and
     TrainingError like :func:`select`, and TrainingError where no step's scores tell any weights
     apart, so that nothing but their order would decide.
     """
@@ -88,9 +87,7 @@ def find_mask(
             on_step(step, steps)
     if ties.choices and not ties.told_apart:
         raise TrainingError(_nothing_told(scores))
-    if on_ties is not None:
-        on_ties(ties)
-    return mask
+    return mask, ties
 
 
 def select(scores: Scores, allocation: Allocation, alive: Mask) -> tuple[Mask, Ties]:

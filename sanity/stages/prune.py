@@ -1,11 +1,10 @@
 """Stage 2: the mask; checks of scores and masks act here."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import nn
 
 from sanity.checks.base import Check, Effect, MaskCheck, ScoreCheck
@@ -117,16 +116,23 @@ class _Search:
         network = context.initial_network()
         if trained is not None:
             network.load_state_dict(final(trained)[0])
-        effect = context.data.effect if self.method.pruner.needs_data else None
-        chance = generator(context.seed, *self.round.stream("check"))
-        perturb = _Perturbation(check, chance) if isinstance(check, ScoreCheck) else None
         lent = masks.kept(mask_of(inputs["donor"])) if "donor" in inputs else {}
         allocation = self.method.allocate(experiment.blueprint, lent)
+        chance = generator(context.seed, *self.round.stream("check"))
+        effects: list[Effect] = []
+
+        def perturb(scores: Scores) -> Scores:
+            if isinstance(check, ScoreCheck):
+                scores, effect = check.perturb(scores, chance)
+                effects.append(effect)
+            return scores
+
         mask, ties = self._find(context, inputs, network, allocation, perturb)
-        if perturb is not None:
-            effect = perturb.effect
-        elif isinstance(check, MaskCheck):
+        if isinstance(check, MaskCheck):
             mask, effect = check.perturb(mask, chance)
+            effects.append(effect)
+        elif self.method.pruner.needs_data and context.data.effect is not None:
+            effects.append(context.data.effect)
         wanted = allocation.at(self.round.progress[1], experiment.blueprint)
         self._refuse_wrong_count(mask, wanted.total)
         save_tensors(work.directory, "mask", mask)
@@ -135,8 +141,9 @@ class _Search:
             masks.apply(network, mask)
             _, accuracy = evaluate(network, context.data.clean.test, experiment.recipe)
             facts["pruned_test_accuracy"] = accuracy
-        if effect is not None:
-            facts["effect"] = effect_of(experiment.check, effect)
+        if effects:
+            largest = max(effects, key=lambda effect: effect.changed)
+            facts["effect"] = effect_of(experiment.check, largest)
         return facts
 
     def _refuse_wrong_count(self, mask: Mask, wanted: int) -> None:
@@ -157,13 +164,12 @@ class _Search:
         inputs: Inputs,
         network: nn.Module,
         allocation: Allocation,
-        perturb: "_Perturbation | None",
+        perturb: Callable[[Scores], Scores],
     ) -> tuple[Mask, Ties]:
         experiment, pruner = context.experiment, self.method.pruner
         batches = _batches(context, pruner) if pruner.needs_data else []
-        ties = [Ties()]
         with console.bar("prune", pruner.iterations) as bar:
-            mask = find_mask(
+            return find_mask(
                 pruner,
                 network,
                 experiment.blueprint,
@@ -175,9 +181,7 @@ class _Search:
                 progress=self.round.progress,
                 perturb=perturb,
                 on_step=lambda done, steps: bar.advance(),
-                on_ties=ties.append,
             )
-        return mask, ties[-1]
 
 
 def _mask_before(inputs: Inputs) -> Mask | None:
@@ -199,20 +203,6 @@ class _Watched(list[Batch]):
         for number, batch in enumerate(super().__iter__(), start=1):
             self._bar.within(f"batch {number}/{len(self)}")
             yield batch
-
-
-class _Perturbation:
-    """A check of scores, applied at every scoring; remembers the largest effect it had."""
-
-    def __init__(self, check: ScoreCheck, chance: torch.Generator) -> None:
-        self._check, self._chance = check, chance
-        self.effect: Effect | None = None
-
-    def __call__(self, scores: Scores) -> Scores:
-        scores, effect = self._check.perturb(scores, self._chance)
-        if self.effect is None or effect.changed > self.effect.changed:
-            self.effect = effect
-        return scores
 
 
 def _batches(context: Context, pruner: Pruner) -> list[Batch]:

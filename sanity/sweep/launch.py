@@ -46,7 +46,7 @@ def plan(config: DictConfig, loader: ConfigLoader, arguments: Sequence[str]) -> 
             raise ConfigError(f"{name}: all jobs of a sweep share one")
     _refuse_lost_settings(config, loader)
     title = OmegaConf.select(config, "sweep.title") or " ".join(own)
-    grid, controls = (_resolved(config, f"sweep.{name}") for name in ("grid", "controls"))
+    grid, controls = (_content(config, f"sweep.{name}") for name in ("grid", "controls"))
     beside = expand_controls(controls, grid, own, parser)
     return plan_jobs(config, loader, expand(grid, own, parser), str(title), beside)
 
@@ -60,11 +60,9 @@ def plan_jobs(
 ) -> Plan:
     """The plan of jobs given by their overrides, and of controls beside them."""
     make_importable(config.hydra.runtime.config_sources)
-    template = OmegaConf.to_container(config.hydra.sweep, resolve=False)
-    assert isinstance(template, dict)
     common, mentions = _of_all_jobs(config), typed_in(config.hydra)
     composer = Composer(loader, config.hydra.job.config_name, common, mentions)
-    planner = Planner(composer, str(template["subdir"]))
+    planner = Planner(composer, str(_content(config, "hydra.sweep", resolve=False)["subdir"]))
     return planner(title, jobs, controls)
 
 
@@ -118,16 +116,16 @@ def sweep_directory(config: DictConfig) -> Path:
     try:
         return Path(config.hydra.sweep.dir).absolute()
     except OmegaConfBaseException:
-        template: Any = OmegaConf.to_container(config.hydra.sweep, resolve=False)
+        template = _content(config, "hydra.sweep", resolve=False)["dir"]
         raise ConfigError(
-            f"hydra.sweep.dir={template['dir']}: is the sweep's, and refers to what it has not; a "
+            f"hydra.sweep.dir={template}: is the sweep's, and refers to what it has not; a "
             "job's own directory below it is hydra.sweep.subdir"
         ) from None
 
 
-def _resolved(config: DictConfig, key: str) -> Any:
+def _content(config: DictConfig, key: str, *, resolve: bool = True) -> Any:
     node = OmegaConf.select(config, key)
-    return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+    return OmegaConf.to_container(node, resolve=resolve) if OmegaConf.is_config(node) else node
 
 
 def _refuse_unread(config: DictConfig, loader: ConfigLoader) -> None:
@@ -187,9 +185,7 @@ def _of_all_jobs(config: DictConfig) -> list[str]:
 
 def _typed(config: DictConfig) -> list[str]:
     """Hydra's own overrides as they were given: what they refer to only a job may know."""
-    overrides = OmegaConf.to_container(config.hydra.overrides.hydra, resolve=False)
-    assert isinstance(overrides, list)
-    return [str(text) for text in overrides]
+    return [str(text) for text in _content(config, "hydra.overrides.hydra", resolve=False)]
 
 
 def _config_dir(config: DictConfig) -> str | None:

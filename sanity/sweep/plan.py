@@ -101,7 +101,8 @@ class Plan:
             for stage in job.training:
                 several, last = uses[stage.key] > 1, stage == job.stages[-1]
                 is_dense = stage.kind == TRAIN_DENSE
-                if not ((several or not last) if is_dense else (several and not last)):
+                worth_a_job = (several or not last) if is_dense else (several and not last)
+                if not worth_a_job:
                     continue
                 if stage.key not in found or _remembers_more(job, found[stage.key].job):
                     found[stage.key] = Needed(stage, job, before)

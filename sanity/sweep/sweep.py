@@ -153,10 +153,9 @@ class Sweep:
 
     def forget_failures(self, jobs: Sequence[Job]) -> None:
         """Remove the failed records of jobs that are about to run again, and of their stages."""
-        directories = [self.directory_of(job) for job in jobs]
-        for key in self.plan.needs(*jobs):
-            directories.append(self.stage_directory(self.plan.shared[key].stage))
-        for path in (directory / "record.json" for directory in directories):
+        stages = [self.plan.shared[key].stage for key in self.plan.needs(*jobs)]
+        for directory in (*map(self.directory_of, jobs), *map(self.stage_directory, stages)):
+            path = directory / "record.json"
             if _failed(path):  # one that was running a moment ago may be complete by now
                 path.unlink(missing_ok=True)
 

@@ -186,7 +186,7 @@ def test_synflow_never_collapses_a_layer_that_magnitudes_would_empty() -> None:
     kept = []
     for pruner in (SynFlow(iterations=20), Magnitude()):
         random = torch.Generator()
-        mask = find_mask(
+        mask, _ = find_mask(
             pruner, network, outline, allocation, input_shape=INPUT_SHAPE, generator=random
         )
         kept.append(masks.kept(mask))

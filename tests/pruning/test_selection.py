@@ -146,7 +146,7 @@ class Recorder(Pruner):
         return scores
 
 
-def find(pruner: Pruner, allocation: Allocation, **how: object) -> masks.Mask:
+def find_both(pruner: Pruner, allocation: Allocation, **how: object) -> tuple[masks.Mask, Ties]:
     network = tiny_network()
     return find_mask(
         pruner,
@@ -159,6 +159,10 @@ def find(pruner: Pruner, allocation: Allocation, **how: object) -> masks.Mask:
     )
 
 
+def find(pruner: Pruner, allocation: Allocation, **how: object) -> masks.Mask:
+    return find_both(pruner, allocation, **how)[0]
+
+
 OUTLINE = blueprint(tiny_network())
 POOLED = Allocation(dict.fromkeys(OUTLINE.names), pooled=20)
 
@@ -167,7 +171,7 @@ def test_every_step_scores_the_network_under_the_mask_before() -> None:
     pruner, network = Recorder(), tiny_network()
     steps: list[tuple[int, int]] = []
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    mask = find_mask(
+    mask, _ = find_mask(
         pruner,
         network,
         OUTLINE,
@@ -228,10 +232,7 @@ def ties_of(scores: Scores, allocation: Allocation, steps: int = 1) -> Ties:
         def score(self, scoring: Scoring) -> Scores:
             return scores
 
-    found: list[Ties] = []
-    find(Fixed(), allocation, on_ties=found.append)
-    (ties,) = found
-    return ties
+    return find_both(Fixed(), allocation)[1]
 
 
 def steps(levels: int) -> Scores:
@@ -296,6 +297,5 @@ def test_neither_do_scores_that_are_equal_within_each_layer_of_a_layer_wise_rati
 
 def test_the_pruners_themselves_meet_no_ties() -> None:
     for pruner in (Magnitude(), Random(), SynFlow(iterations=20)):
-        found: list[Ties] = []
-        find(pruner, POOLED, on_ties=found.append)
-        assert found[0].arbitrary == 0, pruner
+        _, ties = find_both(pruner, POOLED)
+        assert ties.arbitrary == 0, pruner
