@@ -74,14 +74,16 @@ def find_mask(
         raise ConfigError(f"pruner.iterations={steps}: must be 1 or more")
     mask = masks.full(blueprint) if start is None else start
     ties = Ties()
+    begin, end = progress
     for step in range(1, steps + 1):
         copy = deepcopy(network).eval()
         masks.apply(copy, mask)
         scores = pruner.score(Scoring(copy, blueprint, mask, batches, generator, input_shape))
         if perturb is not None:
             scores = perturb(scores)
-        aim = allocation.at(_between(progress, step, steps), blueprint)
-        mask, found = select(scores, aim, mask)
+        # Exactly the end, so that the last step lands on the allocation itself.
+        way = end if step == steps else begin + (end - begin) * step / steps
+        mask, found = select(scores, allocation.at(way, blueprint), mask)
         ties = ties.then(found)
         if on_step is not None:
             on_step(step, steps)
@@ -120,14 +122,10 @@ def largest(values: Tensor, count: int) -> tuple[Tensor, Ties]:
     tied = (values == threshold).nonzero().flatten()
     chosen = count - int(keep.sum())
     keep[tied[:chosen]] = True
-    return keep, _ties(len(values), count, len(tied), chosen)
-
-
-def _ties(candidates: int, count: int, tied: int, chosen: int) -> Ties:
-    if count == candidates:
-        return Ties()  # nothing was to be chosen
-    arbitrary = min(chosen, tied - chosen)
-    return Ties(1, int(tied < candidates), tied if arbitrary else 0, arbitrary)
+    if cut == 0:
+        return keep, Ties()  # nothing was to be chosen
+    arbitrary, told_apart = min(chosen, len(tied) - chosen), len(tied) < len(values)
+    return keep, Ties(1, int(told_apart), len(tied) if arbitrary else 0, arbitrary)
 
 
 def _keep_largest(
@@ -187,9 +185,3 @@ def _validate(scores: Scores, alive: Mask) -> None:
                 f"pruner: {strange} of {score.numel()} scores of layer {name} are NaN or infinite; "
                 "the weights it scores or their loss may have diverged"
             )
-
-
-def _between(progress: tuple[float, float], step: int, steps: int) -> float:
-    if step == steps:
-        return progress[1]  # exactly, so that the last step lands on the allocation itself
-    return progress[0] + (progress[1] - progress[0]) * step / steps

@@ -1,7 +1,7 @@
 """Stage 2: the mask; checks of scores and masks act here."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,7 +48,8 @@ def stage(
     # Scores are perturbed in every round, the mask in the last.
     acts = isinstance(check, ScoreCheck) or (isinstance(check, MaskCheck) and round_.last)
     search = _Search(experiment.method, round_, check if acts else None)
-    return _stage(round_.name(PRUNE), experiment, search, trained, previous, donor)
+    given = {"trained": trained, "previous": previous, "donor": donor}
+    return _stage(round_.name(PRUNE), experiment, search, given)
 
 
 def donor_stage(experiment: Experiment, trained: Stage | None) -> Stage:
@@ -57,35 +58,32 @@ def donor_stage(experiment: Experiment, trained: Stage | None) -> Stage:
     Checks of scores and mask are about the ticket, not about the ratio it borrows.
     """
     assert experiment.donor is not None
-    return _stage(DONOR, experiment, _Search(experiment.donor, ONCE, None), trained)
+    search = _Search(experiment.donor, ONCE, None)
+    return _stage(DONOR, experiment, search, {"trained": trained})
 
 
 def _stage(
-    name: str,
-    experiment: Experiment,
-    search: "_Search",
-    trained: Stage | None,
-    previous: Stage | None = None,
-    donor: Stage | None = None,
+    name: str, experiment: Experiment, search: "_Search", given: Mapping[str, Stage | None]
 ) -> Stage:
     pruner = search.method.pruner
-    scored = trained if pruner.needs_trained_weights else None
+    inputs = {role: one for role, one in given.items() if one is not None}
+    if not pruner.needs_trained_weights:
+        inputs.pop("trained", None)
+    keys = {role: one.key for role, one in inputs.items()}
     corrupted = pruner.needs_data and experiment.check.target == "data"
     settings = {
         "arch": experiment.ids.arch,
         "input_shape": list(experiment.input_shape),
         "seed": experiment.settings.seed,
         **search.method.identity,
-        "weights": None if scored is None else scored.key,
+        "weights": keys.get("trained"),
         "dataset": experiment.ids.dataset if pruner.needs_data else None,
         "data_check": experiment.ids.check if corrupted else None,
-        "donor": None if donor is None else donor.key,
-        "previous": None if previous is None else previous.key,
+        "donor": keys.get("donor"),
+        "previous": keys.get("previous"),
         "progress": list(search.round.progress),
         "check": None if search.check is None else experiment.ids.check,
     }
-    given = {"trained": scored, "previous": previous, "donor": donor}
-    inputs = {role: one for role, one in given.items() if one is not None}
     perturbed = corrupted or search.check is not None
     return Stage(name, PRUNE, settings, inputs, search, perturbed)
 

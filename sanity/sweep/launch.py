@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,7 @@ def open_sweep(config: DictConfig, plan: Plan) -> Sweep:
         config_dir=_config_dir(config),
         config_name=config.hydra.job.config_name,
         command=tuple(sys.argv),
-        created=sweeps.now(),
+        created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     )
     sweep.write()
     write_atomically(directory / "multirun.yaml", OmegaConf.to_yaml(config))

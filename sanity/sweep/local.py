@@ -212,18 +212,14 @@ def _work(slots: Path, devices: Sequence[str], task: Task) -> bool:
 @contextlib.contextmanager
 def device(slots: Path, devices: Sequence[str]) -> Iterator[str | None]:
     """One of ``devices`` that no other job of the sweep holds; it is held while in use."""
-    for number, device in enumerate(devices):
-        lock = locks.lock_at(slots / f"{number}.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            continue
-        try:
-            yield device
-        finally:
-            lock.release()
-        return
-    yield None
+    chosen = None
+    with contextlib.ExitStack() as held:
+        for number, device in enumerate(devices):
+            with contextlib.suppress(Timeout):
+                held.enter_context(locks.lock_at(slots / f"{number}.lock").acquire(timeout=0))
+                chosen = device
+                break
+        yield chosen
 
 
 def _stop(pool: ProcessPoolExecutor, running: Collection[Future[bool]]) -> None:

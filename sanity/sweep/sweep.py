@@ -8,7 +8,6 @@ import dataclasses
 import json
 import logging
 import socket
-import time
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
@@ -202,11 +201,6 @@ def known(store_dir: Path, notes: str = "*.json") -> list[Path]:
             if directory is not None and (directory / NAME).exists():
                 found.append((note.stat().st_mtime, directory))
     return [directory for _, directory in sorted(found)]
-
-
-def now() -> str:
-    """The time as it is written into sweeps."""
-    return time.strftime("%Y-%m-%dT%H:%M:%S%z")
 
 
 def _failed(record: Path) -> bool:
