@@ -20,6 +20,7 @@ from sanity.networks.build import skeleton
 from sanity.pruning.masks import Mask
 from sanity.pruning.ticket import expand
 from sanity.record.reading import damaged, read
+from sanity.stages.stage import TRAIN_TICKET
 from sanity.store import Entry, Store, is_key
 
 
@@ -44,7 +45,7 @@ def load(path: Path | str, own: str | Sequence[str] = ()) -> Ticket:
     path = Path(path)
     record = _read(path)
     store = Store(Path(record["config"]["store_dir"]))
-    trained = _entry(path, store, record, "train_ticket")
+    trained = _trained(path, store, record["stages"])
     try:
         weights, mask = expand(trained.tensors("final"))
         if not mask:
@@ -71,20 +72,20 @@ def _read(path: Path) -> dict[str, Any]:
     return record
 
 
-def _entry(path: Path, store: Store, record: dict[str, Any], name: str) -> Entry:
-    """What the record's stage ``name`` has left in the store."""
-    if name not in record["stages"]:
-        raise StoreError(f"the run has no stage {name}: its pruner or until left it out")
-    stage = record["stages"][name]
+def _trained(path: Path, store: Store, stages: dict[str, Any]) -> Entry:
+    """The trained ticket in the store."""
+    if TRAIN_TICKET not in stages:
+        raise StoreError(f"the run has no stage {TRAIN_TICKET}: its pruner or until left it out")
+    stage = stages[TRAIN_TICKET]
     key = stage.get("key") if isinstance(stage, dict) else None
     if not isinstance(key, str) or not is_key(key):
-        raise damaged(path, f"the key of its stage {name} is {key}")
+        raise damaged(path, f"the key of its stage {TRAIN_TICKET} is {key}")
     try:
-        entry = store.get(name, key)
+        entry = store.get(TRAIN_TICKET, key)
     except OSError as error:  # of a directory with a name that no directory can have
         raise damaged(path, f"config.store_dir is {store.root}: {reason(error)}") from error
     if entry is None:
-        missing = as_line(str(store.root / name / key))
+        missing = as_line(str(store.root / TRAIN_TICKET / key))
         raise StoreError(f"{missing}: missing; the same command computes it anew")
     return entry
 

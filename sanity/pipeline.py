@@ -109,18 +109,15 @@ def follow(stages: Sequence[Stage], context: Context, reached: Reached) -> None:
             _note_mask(context, stage, final(entry)[1], ties)
 
 
-def _note_mask(
-    context: Context, stage: Stage, mask: Mask, ties: dict[str, int] | None = None
-) -> None:
+def _note_mask(context: Context, stage: Stage, mask: Mask, ties: dict[str, int] | None) -> None:
     """Note in the record what the mask keeps: before its ticket is trained, and where it moved."""
     experiment = context.experiment
     # On the way to the last round's mask less is pruned.
     is_final = stage.name in (PRUNE, TRAIN_TICKET) and not experiment.pruner.decides_sparsity
     asked = experiment.ratio.sparsity if is_final else None
     is_moved = stage.kind == TRAIN_TICKET
-    for remark in context.record.set_ticket(
-        experiment.blueprint, mask, asked, ties, is_moved=is_moved
-    ):
+    remarks = context.record.set_ticket(experiment.blueprint, mask, asked, ties, is_moved=is_moved)
+    for remark in remarks:
         log.warning("%s", remark)
 
 

@@ -2,18 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
-from annotated_types import Ge
 from torch import Tensor, nn
 
 from sanity.core.errors import ConfigError
-from sanity.networks.layers import Blueprint
-from sanity.pruners.base import Batches, Pruner, Scores, Scoring
+from sanity.pruners.base import Batches, Scores, Scoring
 from sanity.pruners.snip import summed_gradients
-from sanity.pruning.scoring import automatic_batches, checked_batches
+from sanity.pruning.scoring import DataDriven
 from sanity.ratios.base import floor_share
 
 
@@ -36,17 +34,15 @@ def hessian_gradient_product(
 
 
 @dataclass
-class GraSP(Pruner):
+class GraSP(DataDriven):
     """Removes the weights whose removal hurts the norm of the gradient least, or even helps it.
 
     Other than in the reference every batch holds all classes, and the linear layer is scored with
     its real weights. Logits are divided by ``temperature``.
     """
 
-    needs_data: ClassVar[bool] = True
+    fewest_batches: ClassVar[int] = 2
 
-    samples_per_class: Annotated[int, Ge(1)] = 10
-    batches: Annotated[int, Ge(1)] | Literal["auto"] = "auto"
     temperature: float = 200.0
 
     def validate(self) -> None:
@@ -68,8 +64,3 @@ class GraSP(Pruner):
         """N - floor(N p): it is the number of removed weights that is rounded down."""
         assert sparsity is not None, "validated: GraSP does not decide it"
         return total - floor_share(total, sparsity)
-
-    def scoring_batches(self, blueprint: Blueprint, num_classes: int) -> int:
-        """Two halves for small networks, else one sample of each class a batch."""
-        automatic = max(2, automatic_batches(blueprint, num_classes, self.samples_per_class))
-        return checked_batches(self.batches, automatic, self.samples_per_class)

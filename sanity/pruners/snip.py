@@ -2,16 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
-from annotated_types import Ge
 from torch import Tensor, nn
 
-from sanity.networks.layers import Blueprint
-from sanity.pruners.base import Batches, Pruner, Scores, Scoring
-from sanity.pruning.scoring import automatic_batches, checked_batches
+from sanity.pruners.base import Batches, Scores, Scoring
+from sanity.pruning.scoring import DataDriven
 
 
 def summed_gradients(
@@ -31,25 +28,14 @@ def summed_gradients(
 
 
 @dataclass
-class SNIP(Pruner):
+class SNIP(DataDriven):
     """Keeps the weights whose removal would change the loss most, to first order.
 
-    ``batches`` is a number or "auto"; gradients are summed over the batches before the score is
-    taken, as in the reference.
+    Gradients are summed over the batches before the score is taken, as in the reference.
     """
-
-    needs_data: ClassVar[bool] = True
-
-    samples_per_class: Annotated[int, Ge(1)] = 10
-    batches: Annotated[int, Ge(1)] | Literal["auto"] = "auto"
 
     def score(self, scoring: Scoring) -> Scores:
         """|w * dL/dw| (Lee et al. 2019, section 4.1, without its normalisation)."""
         weights = scoring.weights
         gradients = summed_gradients(scoring.network.train(), weights, scoring.batches)
         return {name: (weight.detach() * gradients[name]).abs() for name, weight in weights.items()}
-
-    def scoring_batches(self, blueprint: Blueprint, num_classes: int) -> int:
-        """One batch for small networks, else one sample of each class a batch."""
-        automatic = automatic_batches(blueprint, num_classes, self.samples_per_class)
-        return checked_batches(self.batches, automatic, self.samples_per_class)

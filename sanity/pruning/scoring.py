@@ -1,22 +1,38 @@
 """The data a pruner scores by: how many class-balanced batches, and which examples are in them."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
 
 import torch
+from annotated_types import Ge
 from torch import Tensor
 
 from sanity.core.errors import ConfigError, listed
 from sanity.networks.layers import Blueprint
+from sanity.pruners.base import Pruner
 
 
-def automatic_batches(blueprint: Blueprint, num_classes: int, samples_per_class: int) -> int:
-    """One batch, or one sample of each class a batch where a single one would not fit a GPU.
+@dataclass
+class DataDriven(Pruner):
+    """Base of pruners that score by ``samples_per_class`` images, dealt into ``batches``."""
 
-    The reference splits for ResNets deeper than 32 (34 prunable layers) and for Tiny-ImageNet
-    (200 classes).
-    """
-    deep = blueprint.residual and len(blueprint.layers) > 34
-    return samples_per_class if deep or num_classes >= 200 else 1
+    needs_data: ClassVar[bool] = True
+    fewest_batches: ClassVar[int] = 1  # where their number is "auto"
+
+    samples_per_class: Annotated[int, Ge(1)] = 10
+    batches: Annotated[int, Ge(1)] | Literal["auto"] = "auto"
+
+    def scoring_batches(self, blueprint: Blueprint, num_classes: int) -> int:
+        """The fewest, or one sample of each class a batch where those would not fit a GPU.
+
+        The reference splits for ResNets deeper than 32 (34 prunable layers) and for Tiny-ImageNet
+        (200 classes).
+        """
+        deep = blueprint.residual and len(blueprint.layers) > 34
+        samples = self.samples_per_class if deep or num_classes >= 200 else 1
+        automatic = max(self.fewest_batches, samples)
+        return checked_batches(self.batches, automatic, self.samples_per_class)
 
 
 def checked_batches(batches: int | str, automatic: int, samples_per_class: int) -> int:

@@ -57,8 +57,7 @@ def find_mask(
     progress: tuple[float, float] = (0.0, 1.0),
     perturb: Callable[[Scores], Scores] | None = None,
     on_step: Callable[[int, int], None] | None = None,
-    on_ties: Callable[[Ties], None] | None = None,
-) -> Mask:
+) -> tuple[Mask, Ties]:
     """Score, select and repeat, ``pruner.iterations`` times, on the way to ``allocation``.
 
     ``network`` carries the unmasked weights to be scored and is left as it is: every step scores
@@ -66,7 +65,7 @@ def find_mask(
     from (None keeps everything) and ``progress`` the stretch of the way from dense (0) to
     ``allocation`` (1) that is covered here: ((r-1)/R, r/R) in round r of R of iterative pruning.
     ``perturb`` changes the scores of each step (a ScoreCheck); ``on_step(done, steps)`` is told
-    of each step that is done, ``on_ties`` of all ties in the end. Raises ConfigError and
+    of each step that is done. Gives the mask and all ties. Raises ConfigError and
     TrainingError like :func:`select`, and TrainingError where no step's scores tell any weights
     apart, so that nothing but their order would decide.
     """
@@ -75,37 +74,32 @@ def find_mask(
         raise ConfigError(f"pruner.iterations={steps}: must be 1 or more")
     mask = masks.full(blueprint) if start is None else start
     ties = Ties()
+    begin, end = progress
     for step in range(1, steps + 1):
         copy = deepcopy(network).eval()
         masks.apply(copy, mask)
         scores = pruner.score(Scoring(copy, blueprint, mask, batches, generator, input_shape))
         if perturb is not None:
             scores = perturb(scores)
-        aim = allocation.at(_between(progress, step, steps), blueprint)
-        mask, found = _select(scores, aim, mask)
+        # Exactly the end, so that the last step lands on the allocation itself.
+        way = end if step == steps else begin + (end - begin) * step / steps
+        mask, found = select(scores, allocation.at(way, blueprint), mask)
         ties = ties.then(found)
         if on_step is not None:
             on_step(step, steps)
     if ties.choices and not ties.told_apart:
         raise TrainingError(_nothing_told(scores))
-    if on_ties is not None:
-        on_ties(ties)
-    return mask
+    return mask, ties
 
 
-def select(scores: Scores, allocation: Allocation, alive: Mask) -> Mask:
+def select(scores: Scores, allocation: Allocation, alive: Mask) -> tuple[Mask, Ties]:
     """Keep exactly the allocated number of the largest scores among the weights in ``alive``.
 
-    Layers whose count is None compete with each other for ``allocation.pooled``. Among equal
-    scores the earlier position, in module order, wins. Raises ConfigError for scores that are
-    missing or of the wrong shape and for an allocation beyond what is alive, TrainingError for
-    scores that are no numbers.
+    The mask, and the ties among them. Layers whose count is None compete with each other for
+    ``allocation.pooled``. Among equal scores the earlier position, in module order, wins. Raises
+    ConfigError for scores that are missing or of the wrong shape and for an allocation beyond what
+    is alive, TrainingError for scores that are no numbers.
     """
-    return _select(scores, allocation, alive)[0]
-
-
-def _select(scores: Scores, allocation: Allocation, alive: Mask) -> tuple[Mask, Ties]:
-    """The same, and how many ties it came upon."""
     _validate(scores, alive)
     pool = [name for name, count in allocation.kept.items() if count is None]
     counted = {name: count for name, count in allocation.kept.items() if count is not None}
@@ -116,12 +110,8 @@ def _select(scores: Scores, allocation: Allocation, alive: Mask) -> tuple[Mask, 
     return {name: chosen[name] for name in alive}, ties
 
 
-def largest(values: Tensor, count: int) -> Tensor:
-    """Which ``count`` entries of a 1-d tensor are the largest; of equal ones the first win."""
-    return _largest(values, count)[0]
-
-
-def _largest(values: Tensor, count: int) -> tuple[Tensor, Ties]:
+def largest(values: Tensor, count: int) -> tuple[Tensor, Ties]:
+    """Which ``count`` of a 1-d tensor are the largest, of equal ones the first; the ties."""
     if count == 0:
         return torch.zeros(len(values), dtype=torch.bool), Ties()
     # Partial ordering takes linear time whatever the order; a full sort, or torch's kthvalue on
@@ -132,14 +122,10 @@ def _largest(values: Tensor, count: int) -> tuple[Tensor, Ties]:
     tied = (values == threshold).nonzero().flatten()
     chosen = count - int(keep.sum())
     keep[tied[:chosen]] = True
-    return keep, _ties(len(values), count, len(tied), chosen)
-
-
-def _ties(candidates: int, count: int, tied: int, chosen: int) -> Ties:
-    if count == candidates:
-        return Ties()  # nothing was to be chosen
-    arbitrary = min(chosen, tied - chosen)
-    return Ties(1, int(tied < candidates), tied if arbitrary else 0, arbitrary)
+    if cut == 0:
+        return keep, Ties()  # nothing was to be chosen
+    arbitrary, told_apart = min(chosen, len(tied) - chosen), len(tied) < len(values)
+    return keep, Ties(1, int(told_apart), len(tied) if arbitrary else 0, arbitrary)
 
 
 def _keep_largest(
@@ -155,7 +141,7 @@ def _keep_largest(
         raise ConfigError(
             f"ratio: asks {where} to keep {count} weights, but only {len(values)} are left"
         )
-    keep, ties = _largest(values, count)
+    keep, ties = largest(values, count)
     keeps = keep.split([len(part) for part in candidates])
     found = {
         name: torch.zeros_like(alive[name]).masked_scatter_(alive[name], keep)
@@ -199,9 +185,3 @@ def _validate(scores: Scores, alive: Mask) -> None:
                 f"pruner: {strange} of {score.numel()} scores of layer {name} are NaN or infinite; "
                 "the weights it scores or their loss may have diverged"
             )
-
-
-def _between(progress: tuple[float, float], step: int, steps: int) -> float:
-    if step == steps:
-        return progress[1]  # exactly, so that the last step lands on the allocation itself
-    return progress[0] + (progress[1] - progress[0]) * step / steps

@@ -20,7 +20,7 @@ from sanity.networks.checkpoint import fit, load_state_dict
 from sanity.pruning.masks import Mask
 from sanity.record.record import Record
 from sanity.stages.data import Data
-from sanity.stages.stage import Planned, Stage
+from sanity.stages.stage import Planned
 from sanity.store import Entry, Store, Work
 from sanity.training import engines
 from sanity.training.checkpoint import Checkpoints
@@ -61,10 +61,6 @@ class Context:
     def computed_by(self) -> dict[str, Any]:
         """What computes results, as entries and records say it: the same up to rounding."""
         return {"device": self.device.type, "threads": torch.get_num_threads()}
-
-    def is_planned(self, stage: Stage) -> bool:
-        """Whether a sweep has planned the stage."""
-        return self.planned is not None and stage.name in self.planned.keys
 
     def initial_network(self) -> nn.Module:
         """The network as it is before any training, on the device: drawn, or read from a file."""

@@ -35,7 +35,8 @@ def execute(stage: Stage, context: Context) -> Entry:
         facts = {"computed_by": context.computed_by} | facts
         return facts | ({"unknown_to_key": unknown} if unknown else {})
 
-    if not context.is_planned(stage):  # a sweep has noted what it planned
+    planned = context.planned
+    if planned is None or stage.name not in planned.keys:  # a sweep has noted what it planned
         Note(store.root, record.directory).add(stage.kind, stage.key)
     start = time.perf_counter()
     entry = store.fetch(stage.kind, stage.settings, compute)

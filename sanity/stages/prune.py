@@ -1,7 +1,7 @@
 """Stage 2: the mask; checks of scores and masks act here."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from sanity.core.errors import CheckError, TrainingError
 from sanity.core.streams import generator
 from sanity.experiment.experiment import Experiment, Method
 from sanity.experiment.instantiate import option_name
-from sanity.pruners.base import Scores
+from sanity.pruners.base import Pruner, Scores
 from sanity.pruning import masks
 from sanity.pruning.connectivity import is_dead
 from sanity.pruning.masks import Mask
@@ -44,8 +44,12 @@ def stage(
     ``trained`` is the network to prune (None = as initialised), ``previous`` the mask it was
     trained under, and ``donor`` the mask whose layer counts ``ratio=like`` copies.
     """
-    search = _Search(experiment.method, round_, _acting_check(experiment.check, round_))
-    return _stage(round_.name(PRUNE), experiment, search, trained, previous, donor)
+    check = experiment.check
+    # Scores are perturbed in every round, the mask in the last.
+    acts = isinstance(check, ScoreCheck) or (isinstance(check, MaskCheck) and round_.last)
+    search = _Search(experiment.method, round_, check if acts else None)
+    given = {"trained": trained, "previous": previous, "donor": donor}
+    return _stage(round_.name(PRUNE), experiment, search, given)
 
 
 def donor_stage(experiment: Experiment, trained: Stage | None) -> Stage:
@@ -54,35 +58,32 @@ def donor_stage(experiment: Experiment, trained: Stage | None) -> Stage:
     Checks of scores and mask are about the ticket, not about the ratio it borrows.
     """
     assert experiment.donor is not None
-    return _stage(DONOR, experiment, _Search(experiment.donor, ONCE, None), trained, None, None)
+    search = _Search(experiment.donor, ONCE, None)
+    return _stage(DONOR, experiment, search, {"trained": trained})
 
 
 def _stage(
-    name: str,
-    experiment: Experiment,
-    search: "_Search",
-    trained: Stage | None,
-    previous: Stage | None,
-    donor: Stage | None,
+    name: str, experiment: Experiment, search: "_Search", given: Mapping[str, Stage | None]
 ) -> Stage:
     pruner = search.method.pruner
-    scored = trained if pruner.needs_trained_weights else None
+    inputs = {role: one for role, one in given.items() if one is not None}
+    if not pruner.needs_trained_weights:
+        inputs.pop("trained", None)
+    keys = {role: one.key for role, one in inputs.items()}
     corrupted = pruner.needs_data and experiment.check.target == "data"
     settings = {
         "arch": experiment.ids.arch,
         "input_shape": list(experiment.input_shape),
         "seed": experiment.settings.seed,
         **search.method.identity,
-        "weights": None if scored is None else scored.key,
+        "weights": keys.get("trained"),
         "dataset": experiment.ids.dataset if pruner.needs_data else None,
         "data_check": experiment.ids.check if corrupted else None,
-        "donor": None if donor is None else donor.key,
-        "previous": None if previous is None else previous.key,
+        "donor": keys.get("donor"),
+        "previous": keys.get("previous"),
         "progress": list(search.round.progress),
         "check": None if search.check is None else experiment.ids.check,
     }
-    given = {"trained": scored, "previous": previous, "donor": donor}
-    inputs = {role: one for role, one in given.items() if one is not None}
     perturbed = corrupted or search.check is not None
     return Stage(name, PRUNE, settings, inputs, search, perturbed)
 
@@ -105,55 +106,55 @@ class _Search:
 
     method: Method
     round: Round
-    check: ScoreCheck | MaskCheck | None
+    check: Check | None
 
     def __call__(self, context: Context, inputs: Inputs, work: Work) -> dict[str, Any]:
         """Find the mask, let the check perturb it, and say what is left."""
-        check, trained = self.check, inputs.get("trained")
+        experiment, check, trained = context.experiment, self.check, inputs.get("trained")
         network = context.initial_network()
         if trained is not None:
             network.load_state_dict(final(trained)[0])
-        effects = [context.data.effect] if self.method.pruner.needs_data else []
-        perturb = None
-        if isinstance(check, ScoreCheck):
-            perturb = _Perturbation(check, context.seed, self.round)
-        ties: list[Ties] = []
-        allocation = self._allocation(context.experiment, inputs.get("donor"))
-        mask = self._find(context, inputs, network, allocation, perturb, ties.append)
-        if perturb is not None:
-            effects.append(perturb.effect)
+        lent = masks.kept(mask_of(inputs["donor"])) if "donor" in inputs else {}
+        allocation = self.method.allocate(experiment.blueprint, lent)
+        chance = generator(context.seed, *self.round.stream("check"))
+        effects: list[Effect] = []
+
+        def perturb(scores: Scores) -> Scores:
+            if isinstance(check, ScoreCheck):
+                scores, effect = check.perturb(scores, chance)
+                effects.append(effect)
+            return scores
+
+        mask, ties = self._find(context, inputs, network, allocation, perturb)
         if isinstance(check, MaskCheck):
-            chance = generator(context.seed, *self.round.stream("check"))
             mask, effect = check.perturb(mask, chance)
             effects.append(effect)
-        self._refuse_wrong_count(
-            mask, allocation.at(self.round.progress[1], context.experiment.blueprint)
-        )
+        elif self.method.pruner.needs_data and context.data.effect is not None:
+            effects.append(context.data.effect)
+        wanted = allocation.at(self.round.progress[1], experiment.blueprint)
+        self._refuse_wrong_count(mask, wanted.total)
         save_tensors(work.directory, "mask", mask)
-        facts = _facts(context.experiment, mask, ties[0])
+        facts = _facts(experiment, mask, ties)
         if trained is not None:
             masks.apply(network, mask)
-            _, accuracy = evaluate(network, context.data.clean.test, context.experiment.recipe)
+            _, accuracy = evaluate(network, context.data.clean.test, experiment.recipe)
             facts["pruned_test_accuracy"] = accuracy
-        found = [effect for effect in effects if effect is not None]
-        return facts | ({"effect": effect_of(context.experiment.check, found[0])} if found else {})
+        if effects:
+            largest = max(effects, key=lambda effect: effect.changed)
+            facts["effect"] = effect_of(experiment.check, largest)
+        return facts
 
-    def _refuse_wrong_count(self, mask: Mask, wanted: Allocation) -> None:
+    def _refuse_wrong_count(self, mask: Mask, wanted: int) -> None:
         """A mask of another size than its ratio allocates is compared with the wrong tickets."""
         kept = sum(masks.kept(mask).values())
-        if kept == wanted.total:
+        if kept == wanted:
             return
         if isinstance(self.check, MaskCheck):
-            name = option_name(self.check)
             raise CheckError(
-                f"sanity_check={name}: the mask it gives keeps {kept} weights instead of "
-                f"{wanted.total}; a check must not change how many there are"
+                f"sanity_check={option_name(self.check)}: the mask it gives keeps {kept} weights "
+                f"instead of {wanted}; a check must not change how many there are"
             )
-        raise TrainingError(f"the mask keeps {kept} weights instead of {wanted.total}")
-
-    def _allocation(self, experiment: Experiment, donor: Entry | None) -> Allocation:
-        lent = {} if donor is None else masks.kept(mask_of(donor))
-        return self.method.allocate(experiment.blueprint, lent)
+        raise TrainingError(f"the mask keeps {kept} weights instead of {wanted}")
 
     def _find(
         self,
@@ -161,11 +162,10 @@ class _Search:
         inputs: Inputs,
         network: nn.Module,
         allocation: Allocation,
-        perturb: "_Perturbation | None",
-        on_ties: Callable[[Ties], None],
-    ) -> Mask:
+        perturb: Callable[[Scores], Scores],
+    ) -> tuple[Mask, Ties]:
         experiment, pruner = context.experiment, self.method.pruner
-        batches = _batches(context, self.method) if pruner.needs_data else []
+        batches = _batches(context, pruner) if pruner.needs_data else []
         with console.bar("prune", pruner.iterations) as bar:
             return find_mask(
                 pruner,
@@ -179,7 +179,6 @@ class _Search:
                 progress=self.round.progress,
                 perturb=perturb,
                 on_step=lambda done, steps: bar.advance(),
-                on_ties=on_ties,
             )
 
 
@@ -204,30 +203,9 @@ class _Watched(list[Batch]):
             yield batch
 
 
-class _Perturbation:
-    """A check of scores, applied at every scoring; remembers the largest effect it had."""
-
-    def __init__(self, check: ScoreCheck, seed: int, round_: Round) -> None:
-        self._check, self._generator = check, generator(seed, *round_.stream("check"))
-        self.effect: Effect | None = None
-
-    def __call__(self, scores: Scores) -> Scores:
-        scores, effect = self._check.perturb(scores, self._generator)
-        if self.effect is None or effect.changed > self.effect.changed:
-            self.effect = effect
-        return scores
-
-
-def _acting_check(check: Check, round_: Round) -> ScoreCheck | MaskCheck | None:
-    """The check that acts in this round: scores in every one, the mask in the last."""
-    if isinstance(check, ScoreCheck) or (isinstance(check, MaskCheck) and round_.last):
-        return check
-    return None
-
-
-def _batches(context: Context, method: Method) -> list[Batch]:
+def _batches(context: Context, pruner: Pruner) -> list[Batch]:
     """Class-balanced, augmented batches of the images that pruning sees."""
-    images, pruner = context.data.seen_by_pruning.train, method.pruner
+    images = context.data.seen_by_pruning.train
     num_classes = context.experiment.dataset.num_classes
     assert num_classes is not None, "resolved when the experiment was built"
     random = generator(context.seed, "scoring")

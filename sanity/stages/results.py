@@ -15,8 +15,3 @@ def mask_of(pruned: Entry) -> Mask:
 def final(trained: Entry) -> tuple[dict[str, Tensor], Mask]:
     """A trained network's state dict, and the mask that its training ended with, if any."""
     return expand(trained.tensors("final"))
-
-
-def start(rewound: Entry) -> tuple[dict[str, Tensor], Mask]:
-    """The state dict and the mask that a ticket's training starts from."""
-    return expand(rewound.tensors("weights"))

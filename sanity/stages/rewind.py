@@ -46,8 +46,14 @@ def stage(
 
 
 def _compute(context: Context, inputs: Inputs, work: Work, *, checked: bool) -> dict[str, Any]:
-    check, mask = context.experiment.check, mask_of(inputs["mask"])
-    weights = _source_weights(context, inputs)
+    experiment, mask = context.experiment, mask_of(inputs["mask"])
+    check, source = experiment.check, experiment.rewind.source
+    if source == "init":
+        weights = context.initial_network().cpu().state_dict()
+    elif source == "epoch":
+        weights = weights_at(context, inputs["source"], experiment.start_epoch)
+    else:
+        weights, _ = final(inputs["source"])
     facts: dict[str, Any] = {}
     if checked:
         assert isinstance(check, WeightCheck)
@@ -56,16 +62,6 @@ def _compute(context: Context, inputs: Inputs, work: Work, *, checked: bool) -> 
         facts["effect"] = effect_of(check, effect)
     save_tensors(work.directory, "weights", compress(weights, mask))
     return facts
-
-
-def _source_weights(context: Context, inputs: Inputs) -> dict[str, Tensor]:
-    source = context.experiment.rewind.source
-    if source == "init":
-        return context.initial_network().cpu().state_dict()
-    if source == "epoch":
-        return weights_at(context, inputs["source"], context.experiment.start_epoch)
-    weights, _ = final(inputs["source"])
-    return weights
 
 
 def _fresh(context: Context) -> dict[str, Tensor]:

@@ -21,7 +21,13 @@ Trainer = Callable[[Sequence[Training]], Sequence[Outcome]]
 
 def in_turn(trainings: Sequence[Training]) -> list[Outcome]:
     """One training after another."""
-    return [_outcome(training) for training in trainings]
+    outcomes: list[Outcome] = []
+    for training in trainings:
+        try:
+            outcomes.append(train(training))
+        except Exception as error:
+            outcomes.append(error)
+    return outcomes
 
 
 def execute_together(ready: Sequence[Ready], trainer: Trainer = in_turn) -> list[Entry]:
@@ -32,43 +38,34 @@ def execute_together(ready: Sequence[Ready], trainer: Trainer = in_turn) -> list
     found: dict[str, Entry | Exception] = {}
     trainings: list[Training] = []
     outcomes: list[Outcome] = []
-
-    def begin(rest: Sequence[Ready]) -> None:
-        """Bring each to its training, inside of the one before; then train all."""
-        if not rest:
-            outcomes.extend(trainer(trainings) if trainings else [])
-            return
-        (stage, context), *others = rest
-        number = len(trainings)
-
-        def hand_over(training: Training) -> list[Epoch]:
-            trainings.append(training)
-            begin(others)
-            outcome = outcomes[number]
-            if isinstance(outcome, Exception):
-                raise outcome
-            return outcome
-
-        context.trainer = hand_over
-        try:
-            found[stage.key] = execute(stage, context)
-        except Exception as error:
-            found[stage.key] = error
-        finally:
-            context.trainer = train
-        if len(trainings) == number:  # its result was there, or it failed before
-            begin(others)
-
     # In one order everywhere, so that no two processes wait for each other's locks.
-    begin(sorted(ready, key=lambda one: one[0].key))
+    waiting = sorted(ready, key=lambda one: one[0].key, reverse=True)
+
+    def begin() -> None:
+        """Bring each that waits to its training, inside of the one before."""
+        while waiting:
+            stage, context = waiting.pop()
+            context.trainer = hand_over
+            try:
+                found[stage.key] = execute(stage, context)
+            except Exception as error:
+                found[stage.key] = error
+            finally:
+                context.trainer = train
+
+    def hand_over(training: Training) -> list[Epoch]:
+        number = len(trainings)
+        trainings.append(training)
+        begin()
+        if number == len(trainings) - 1:  # the last to come trains them all
+            outcomes.extend(trainer(trainings))
+        outcome = outcomes[number]
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    begin()
     for result in found.values():
         if isinstance(result, Exception):
             raise result
     return [entry for stage, _ in ready if isinstance(entry := found[stage.key], Entry)]
-
-
-def _outcome(training: Training) -> Outcome:
-    try:
-        return train(training)
-    except Exception as error:
-        return error

@@ -4,8 +4,7 @@ import functools
 from typing import Any
 
 from sanity.experiment.experiment import Experiment
-from sanity.pruning.ticket import compress
-from sanity.stages import results
+from sanity.pruning.ticket import compress, expand
 from sanity.stages.context import Context
 from sanity.stages.rounds import Round
 from sanity.stages.stage import TRAIN_TICKET, Inputs, Stage
@@ -43,7 +42,7 @@ def _compute(
 ) -> dict[str, Any]:
     experiment, data = context.experiment, context.data
     splits = data.seen_by_pruning if searching else data.clean
-    weights, mask = results.start(inputs["start"])
+    weights, mask = expand(inputs["start"].tensors("weights"))
     network = context.initial_network()
     network.load_state_dict(weights)
     _, start_accuracy = evaluate(network, splits.test, experiment.recipe)

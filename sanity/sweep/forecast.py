@@ -11,7 +11,7 @@ from pathlib import Path
 from sanity.sweep.pace import Capacity, Span, paces
 from sanity.sweep.plan import Job
 from sanity.sweep.scheduler import Subject
-from sanity.sweep.states import Position, in_store, position
+from sanity.sweep.states import Position, in_store, missing, position
 from sanity.sweep.sweep import Sweep
 
 RECENT = 50  # epochs, and runs, by which the time of the next is judged
@@ -46,21 +46,18 @@ class Work:
 
 def outstanding(sweep: Sweep, jobs: Sequence[Job]) -> dict[Subject, Work]:
     """What is left to train for ``jobs``: shared stages by key, jobs by number."""
-    plan = sweep.plan
-    wanted = {key: plan.shared[key] for job in jobs for key in plan.needs(job)}
-    missing = {key for key, one in wanted.items() if not in_store(sweep.store_dir, one.stage)}
+    plan, shared = sweep.plan, missing(sweep, jobs)
     found: dict[Subject, Work] = {}
-    for key, needed in wanted.items():
-        if key in missing:
-            stage, job = needed.stage, needed.job
-            first = [needed.after] if needed.after in missing else []
-            epochs = {stage.name: job.epochs_of(stage)}
-            found[key] = Work(sweep.stage_directory(stage), job.workload, epochs, first)
+    for key, needed in shared.items():
+        stage, job = needed.stage, needed.job
+        first = [needed.after] if needed.after in shared else []
+        epochs = {stage.name: job.epochs_of(stage)}
+        found[key] = Work(sweep.stage_directory(stage), job.workload, epochs, first)
     for job in jobs:
         own = [stage for stage in job.training if stage.key not in plan.shared]
         lacking = [stage for stage in own if not in_store(sweep.store_dir, stage)]
         epochs = {stage.name: job.epochs_of(stage) for stage in lacking}
-        before = [key for key in plan.needs(job) if key in missing]
+        before = [key for key in plan.needs(job) if key in shared]
         found[job.number] = Work(sweep.directory_of(job), job.workload, epochs, before)
     return found
 

@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -37,16 +38,16 @@ OF_THE_SWEEP = (
 
 def plan(config: DictConfig, loader: ConfigLoader, arguments: Sequence[str]) -> Plan:
     """The plan of the grid that ``sweep`` and the command line's ``arguments`` ask for."""
+    parser = OverridesParser.create(config_loader=loader)
     _refuse_unread(config, loader)
-    _refuse_swept_sweeps(arguments, loader)
+    _refuse_swept_sweeps(arguments, parser)
     own = [text for text in arguments if _key(text).split(".")[0] != "sweep"]
     for name in ("store_dir", "data_dir"):
-        if len(expand(None, [text for text in own if _key(text) == name], _parser(loader))) > 1:
+        if len(expand(None, [text for text in own if _key(text) == name], parser)) > 1:
             raise ConfigError(f"{name}: all jobs of a sweep share one")
     _refuse_lost_settings(config, loader)
     title = OmegaConf.select(config, "sweep.title") or " ".join(own)
-    grid, controls = (_resolved(config, f"sweep.{name}") for name in ("grid", "controls"))
-    parser = _parser(loader)
+    grid, controls = (_content(config, f"sweep.{name}") for name in ("grid", "controls"))
     beside = expand_controls(controls, grid, own, parser)
     return plan_jobs(config, loader, expand(grid, own, parser), str(title), beside)
 
@@ -60,11 +61,9 @@ def plan_jobs(
 ) -> Plan:
     """The plan of jobs given by their overrides, and of controls beside them."""
     make_importable(config.hydra.runtime.config_sources)
-    template = OmegaConf.to_container(config.hydra.sweep, resolve=False)
-    assert isinstance(template, dict)
-    common = [*_common(config), *_places(config)]
-    composer = Composer(loader, config.hydra.job.config_name, common, typed_in(config.hydra))
-    planner = Planner(composer, str(template["subdir"]))
+    common, mentions = _of_all_jobs(config), typed_in(config.hydra)
+    composer = Composer(loader, config.hydra.job.config_name, common, mentions)
+    planner = Planner(composer, str(_content(config, "hydra.sweep", resolve=False)["subdir"]))
     return planner(title, jobs, controls)
 
 
@@ -77,7 +76,7 @@ def open_sweep(config: DictConfig, plan: Plan) -> Sweep:
     identity = sweeps.identity_of(plan)
     store_dir = absolute(config.store_dir)
     directory = sweep_directory(config)
-    if _given(config, "hydra.sweep.dir"):
+    if "hydra.sweep.dir" in map(_key, _typed(config)):
         if (directory / sweeps.NAME).exists() and sweeps.read(directory).identity != identity:
             raise SweepError(f"hydra.sweep.dir={directory}: holds another sweep; choose another")
     else:
@@ -89,11 +88,11 @@ def open_sweep(config: DictConfig, plan: Plan) -> Sweep:
         name=_name(config, identity),
         store_dir=store_dir,
         launcher=str(OmegaConf.select(config, "hydra.runtime.choices")["hydra/launcher"]),
-        arguments=(*_common(config), *_places(config)),
+        arguments=tuple(_of_all_jobs(config)),
         config_dir=_config_dir(config),
         config_name=config.hydra.job.config_name,
         command=tuple(sys.argv),
-        created=sweeps.now(),
+        created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     )
     sweep.write()
     write_atomically(directory / "multirun.yaml", OmegaConf.to_yaml(config))
@@ -118,16 +117,16 @@ def sweep_directory(config: DictConfig) -> Path:
     try:
         return Path(config.hydra.sweep.dir).absolute()
     except OmegaConfBaseException:
-        template: Any = OmegaConf.to_container(config.hydra.sweep, resolve=False)
+        template = _content(config, "hydra.sweep", resolve=False)["dir"]
         raise ConfigError(
-            f"hydra.sweep.dir={template['dir']}: is the sweep's, and refers to what it has not; a "
+            f"hydra.sweep.dir={template}: is the sweep's, and refers to what it has not; a "
             "job's own directory below it is hydra.sweep.subdir"
         ) from None
 
 
-def _resolved(config: DictConfig, key: str) -> Any:
+def _content(config: DictConfig, key: str, *, resolve: bool = True) -> Any:
     node = OmegaConf.select(config, key)
-    return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+    return OmegaConf.to_container(node, resolve=resolve) if OmegaConf.is_config(node) else node
 
 
 def _refuse_unread(config: DictConfig, loader: ConfigLoader) -> None:
@@ -137,13 +136,11 @@ def _refuse_unread(config: DictConfig, loader: ConfigLoader) -> None:
     unread.refuse_unread(composition(values, config.hydra, files, swept=True))
 
 
-def _refuse_swept_sweeps(arguments: Sequence[str], loader: ConfigLoader) -> None:
+def _refuse_swept_sweeps(arguments: Sequence[str], parser: OverridesParser) -> None:
     """Raise ConfigError for several values of a setting that a sweep has once."""
     for text in arguments:
-        if (
-            _key(text).split(".")[0] == "sweep"
-            and _parser(loader).parse_override(text).is_sweep_override()
-        ):
+        of_sweep = _key(text).split(".")[0] == "sweep"
+        if of_sweep and parser.parse_override(text).is_sweep_override():
             raise ConfigError(
                 f"{text}: a command is one sweep, with one value of this; a list is written [a,b]"
             )
@@ -181,20 +178,15 @@ def _common(config: DictConfig) -> list[str]:
     return [text for text in _typed(config) if not _key(text).startswith(OF_THE_SWEEP)]
 
 
-def _places(config: DictConfig) -> list[str]:
-    """The directories, absolute: a job may run from another copy of the code."""
-    return [f"{name}={quoted(str(absolute(config[name])))}" for name in ("data_dir", "store_dir")]
-
-
-def _given(config: DictConfig, key: str) -> bool:
-    return any(_key(text) == key for text in _typed(config))
+def _of_all_jobs(config: DictConfig) -> list[str]:
+    """What all jobs share; directories are absolute: one may run from another copy of the code."""
+    places = {name: quoted(str(absolute(config[name]))) for name in ("data_dir", "store_dir")}
+    return [*_common(config), *(f"{name}={place}" for name, place in places.items())]
 
 
 def _typed(config: DictConfig) -> list[str]:
     """Hydra's own overrides as they were given: what they refer to only a job may know."""
-    overrides = OmegaConf.to_container(config.hydra.overrides.hydra, resolve=False)
-    assert isinstance(overrides, list)
-    return [str(text) for text in overrides]
+    return [str(text) for text in _content(config, "hydra.overrides.hydra", resolve=False)]
 
 
 def _config_dir(config: DictConfig) -> str | None:
@@ -206,10 +198,6 @@ def _config_dir(config: DictConfig) -> str | None:
 def absolute(directory: Any) -> Path:
     """A directory setting as an absolute path."""
     return Path(str(directory)).expanduser().absolute()
-
-
-def _parser(loader: ConfigLoader) -> OverridesParser:
-    return OverridesParser.create(config_loader=loader)
 
 
 def _key(text: str) -> str:

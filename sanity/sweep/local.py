@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import itertools
 import logging
 import os
 import signal
@@ -25,11 +24,13 @@ from sanity.core.signals import Terminated
 from sanity.sweep.job import Task, of_job, of_stage, run_quietly
 from sanity.sweep.plan import Job
 from sanity.sweep.progress import Progress
-from sanity.sweep.states import in_store
+from sanity.sweep.scheduler import Subject
+from sanity.sweep.states import missing
 from sanity.sweep.sweep import Sweep
 
 log = logging.getLogger(__name__)
 
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 LOOK = 1.0  # seconds between two looks at how far the running jobs are
 ALONE = 2  # times that a job may be killed though no other is at work
 GRACE = 20  # seconds that interrupted workers have to save their checkpoints
@@ -74,15 +75,15 @@ def run_jobs(
 
 def _run(
     queue: "_Queue", workers: int, work: Callable[[Task], bool], progress: Progress
-) -> list[int | str]:
+) -> list[Subject]:
     """Run what is in the queue, until it is empty or a worker is killed; returns what that hit."""
     pool = _pool(workers)
-    running: dict[Future[bool], int | str] = {}
-    lost: list[int | str] = []
+    running: dict[Future[bool], Subject] = {}
+    lost: list[Subject] = []
     try:
         while (queue.waiting or running) and not lost:
-            for subject, task in queue.ready(workers - len(running)):
-                running[_submit(pool, work, task)] = subject
+            for subject in queue.ready(workers - len(running)):
+                running[_submit(pool, work, queue.tasks[subject])] = subject
             progress.look(queue.waiting, running.values(), workers)
             finished, _ = wait(running, timeout=LOOK, return_when=FIRST_COMPLETED)
             broken = False
@@ -103,10 +104,11 @@ def _run(
 
 def _pool(workers: int) -> ProcessPoolExecutor:
     """Worker processes; raises SweepError where the system has no semaphores for their queue."""
+    threads = str(max(1, cores() // workers))
     try:
         return ProcessPoolExecutor(
             workers,
-            env=_thread_limits(max(1, cores() // workers)),
+            env={name: os.environ.get(name, threads) for name in THREADS},
             initializer=_end_with,
             initargs=(os.getpid(),),
         )
@@ -119,33 +121,28 @@ def _pool(workers: int) -> ProcessPoolExecutor:
 
 
 class _Queue:
-    """Tasks and the shared stages that they wait for."""
+    """Tasks of jobs and of the shared stages that they wait for."""
 
     def __init__(self, sweep: Sweep, jobs: Sequence[Job]) -> None:
-        plan = sweep.plan
-        wanted = dict.fromkeys(key for job in jobs for key in plan.needs(job))
-        missing = {key for key in wanted if not in_store(sweep.store_dir, plan.shared[key].stage)}
-        self.waiting: dict[int | str, tuple[set[str], Task]] = {}
-        for key in wanted:
-            needed = plan.shared[key]
-            if key in missing:
-                before = {needed.after} & missing if needed.after else set()
-                self.waiting[key] = (before, of_stage(sweep, needed))
+        self.tasks: dict[Subject, Task] = {}
+        self.waiting: dict[Subject, set[Subject]] = {}
+        shared = missing(sweep, jobs)
+        for key, needed in shared.items():
+            self.tasks[key] = of_stage(sweep, needed)
+            self.waiting[key] = {needed.after} if needed.after in shared else set()
         for job in jobs:
-            self.waiting[job.number] = (set(plan.needs(job)) & missing, of_job(sweep, job))
+            self.tasks[job.number] = of_job(sweep, job)
+            self.waiting[job.number] = {key for key in sweep.plan.needs(job) if key in shared}
+        self._killed: Counter[Subject] = Counter()
 
-        self._tasks = {subject: task for subject, (_, task) in self.waiting.items()}
-        self._killed: Counter[int | str] = Counter()
-
-    def ready(self, count: int) -> list[tuple[int | str, Task]]:
+    def ready(self, count: int) -> list[Subject]:
         """Up to ``count`` tasks that wait for nothing; stages first, since others wait for them."""
-        free = [(subject, task) for subject, (before, task) in self.waiting.items() if not before]
-        chosen = list(itertools.islice(free, count))
-        for subject, _ in chosen:
+        free = [subject for subject, before in self.waiting.items() if not before][:count]
+        for subject in free:
             del self.waiting[subject]
-        return chosen
+        return free
 
-    def take_back(self, subjects: Iterable[int | str], *, alone: bool) -> dict[int | str, int]:
+    def take_back(self, subjects: Iterable[Subject], *, alone: bool) -> dict[Subject, int]:
         """Put tasks whose workers were killed in the queue again, but for those killed twice alone.
 
         Returns these, each with the number of jobs that have ended by that.
@@ -154,23 +151,23 @@ class _Queue:
         for subject in subjects:
             self._killed[subject] += alone
             if self._killed[subject] < ALONE:
-                self.waiting[subject] = (set(), self._tasks[subject])
+                self.waiting[subject] = set()
             else:
                 given_up[subject] = self.ended(subject, fine=False)
         return given_up
 
-    def ended(self, subject: int | str, fine: bool) -> int:
+    def ended(self, subject: Subject, fine: bool) -> int:
         """Let go on what waited for ``subject``, or drop it where a stage failed.
 
         Returns how many jobs have ended by that.
         """
         if not isinstance(subject, str):
             return 1
-        followers = [one for one, (before, _) in self.waiting.items() if subject in before]
+        followers = [one for one, before in self.waiting.items() if subject in before]
         dropped = 0
         for one in followers:
             if fine:
-                self.waiting[one][0].discard(subject)
+                self.waiting[one].discard(subject)
             elif self.waiting.pop(one, None):
                 dropped += self.ended(one, fine=False)
         return dropped
@@ -215,23 +212,14 @@ def _work(slots: Path, devices: Sequence[str], task: Task) -> bool:
 @contextlib.contextmanager
 def device(slots: Path, devices: Sequence[str]) -> Iterator[str | None]:
     """One of ``devices`` that no other job of the sweep holds; it is held while in use."""
-    for number, device in enumerate(devices):
-        lock = locks.lock_at(slots / f"{number}.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            continue
-        try:
-            yield device
-        finally:
-            lock.release()
-        return
-    yield None
-
-
-def _thread_limits(threads: int) -> dict[str, str]:
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-    return {name: os.environ.get(name, str(threads)) for name in names}
+    chosen = None
+    with contextlib.ExitStack() as held:
+        for number, device in enumerate(devices):
+            with contextlib.suppress(Timeout):
+                held.enter_context(locks.lock_at(slots / f"{number}.lock").acquire(timeout=0))
+                chosen = device
+                break
+        yield chosen
 
 
 def _stop(pool: ProcessPoolExecutor, running: Collection[Future[bool]]) -> None:

@@ -100,10 +100,8 @@ class Plan:
             before = None
             for stage in job.training:
                 several, last = uses[stage.key] > 1, stage == job.stages[-1]
-                if stage.kind == TRAIN_DENSE:
-                    worth_a_job = several or not last
-                else:
-                    worth_a_job = several and not last
+                is_dense = stage.kind == TRAIN_DENSE
+                worth_a_job = (several or not last) if is_dense else (several and not last)
                 if not worth_a_job:
                     continue
                 if stage.key not in found or _remembers_more(job, found[stage.key].job):
@@ -111,9 +109,10 @@ class Plan:
                 before = stage.key
         return found
 
-    def needs(self, job: Job) -> list[str]:
-        """The keys of the shared stages that ``job`` goes through, in order."""
-        return [stage.key for stage in job.training if stage.key in self.shared]
+    def needs(self, *jobs: Job) -> list[str]:
+        """The keys of the shared stages that ``jobs`` go through, in order, each once."""
+        keys = (stage.key for job in jobs for stage in job.training if stage.key in self.shared)
+        return list(dict.fromkeys(keys))
 
 
 class Planner:

@@ -33,10 +33,6 @@ class Active:
     is_ordinary: bool = True
 
 
-def _no_log(subject: Subject) -> None:
-    return None
-
-
 @dataclass(frozen=True)
 class Poll:
     """What a scheduler knows of a sweep at one moment.
@@ -49,7 +45,7 @@ class Poll:
     submitted: Collection[Subject] = ()
     active: Mapping[Subject, Active] = field(default_factory=dict)
     why_ended: Callable[[Subject], str] = lambda subject: NO_RECORD
-    log: Callable[[Subject], Path | None] = _no_log
+    log: Callable[[Subject], Path | None] = lambda subject: None
     unknown: str = ""
 
 

@@ -12,7 +12,7 @@ from sanity.core import locks
 from sanity.core.files import printable, read_json
 from sanity.stages.stage import StageId
 from sanity.sweep import scheduler
-from sanity.sweep.plan import Job
+from sanity.sweep.plan import Job, Needed
 from sanity.sweep.scheduler import Active, Poll
 from sanity.sweep.sweep import Sweep
 
@@ -158,6 +158,12 @@ class _Evidence:
 def in_store(store_dir: Path, stage: StageId) -> bool:
     """Whether the store holds the stage's result (which is verified when it is used)."""
     return (store_dir / stage.kind / stage.key / "manifest.json").exists()
+
+
+def missing(sweep: Sweep, jobs: Sequence[Job]) -> dict[str, Needed]:
+    """The shared stages that ``jobs`` need and the store lacks, by key, in order."""
+    needed = {key: sweep.plan.shared[key] for key in sweep.plan.needs(*jobs)}
+    return {key: one for key, one in needed.items() if not in_store(sweep.store_dir, one.stage)}
 
 
 def is_running(directory: Path) -> bool:

@@ -8,7 +8,6 @@ import dataclasses
 import json
 import logging
 import socket
-import time
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
@@ -141,9 +140,8 @@ class Sweep:
 
         How those ended must not be taken for how the next ones do. ``active`` ones have not ended.
         """
-        keys = {key for job in jobs for key in self.plan.needs(job)}
-        past = (self.latest().keys() & {*keys, *(job.number for job in jobs)}) - {*active}
-        self.take_back(past)
+        concerned = {*self.plan.needs(*jobs), *(job.number for job in jobs)}
+        self.take_back((self.latest().keys() & concerned) - {*active})
 
     def take_back(self, subjects: Collection[int | str]) -> None:
         """Forget the latest submissions of jobs (by number) and stages (by key)."""
@@ -154,10 +152,9 @@ class Sweep:
 
     def forget_failures(self, jobs: Sequence[Job]) -> None:
         """Remove the failed records of jobs that are about to run again, and of their stages."""
-        directories = [self.directory_of(job) for job in jobs]
-        for key in {key for job in jobs for key in self.plan.needs(job)}:
-            directories.append(self.stage_directory(self.plan.shared[key].stage))
-        for path in (directory / "record.json" for directory in directories):
+        stages = [self.plan.shared[key].stage for key in self.plan.needs(*jobs)]
+        for directory in (*map(self.directory_of, jobs), *map(self.stage_directory, stages)):
+            path = directory / "record.json"
             if _failed(path):  # one that was running a moment ago may be complete by now
                 path.unlink(missing_ok=True)
 
@@ -204,11 +201,6 @@ def known(store_dir: Path, notes: str = "*.json") -> list[Path]:
             if directory is not None and (directory / NAME).exists():
                 found.append((note.stat().st_mtime, directory))
     return [directory for _, directory in sorted(found)]
-
-
-def now() -> str:
-    """The time as it is written into sweeps."""
-    return time.strftime("%Y-%m-%dT%H:%M:%S%z")
 
 
 def _failed(record: Path) -> bool:

@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 FORMAT = 2
 GENERATIONS = 2
+TENSORS = ("losses", "engine")  # of a state; its other fields are JSON
 
 Tensors = dict[str, Tensor]
 
@@ -76,7 +77,7 @@ class Checkpoints:
         with self._going_on_without():
             content = {
                 "format": FORMAT,
-                "facts": _facts(state),
+                "facts": {name: one for name, one in vars(state).items() if name not in TENSORS},
                 "tensors": self._write(_name(number), _tensors(state)),
                 "kept": self._kept_digests,
             }
@@ -130,7 +131,10 @@ class Checkpoints:
             raise ValueError("it does not match its digest, or is of another format")
         tensors = self._tensors(_name(number), content["tensors"])
         losses = tensors.pop("losses")
-        parts = {name: _below(f"{name}.", tensors) for name in ("network", "momentum", "mask")}
+        parts: dict[str, Tensors] = {"network": {}, "momentum": {}, "mask": {}}
+        for name, tensor in tensors.items():
+            part, _, inside = name.partition(".")
+            parts[part][inside] = tensor
         state = State(**content["facts"], losses=losses, engine=EngineState(**parts))
         _refuse_misfit(state, network)
         self._kept_digests = content["kept"]
@@ -178,23 +182,10 @@ def _name(number: int) -> str:
     return f"{number:08}"
 
 
-def _facts(state: State) -> dict[str, Any]:
-    names = ("epoch", "step", "seconds", "hits", "sizes", "history")
-    return {name: getattr(state, name) for name in names}
-
-
 def _tensors(state: State) -> Tensors:
-    parts = {name: getattr(state.engine, name) for name in ("network", "momentum", "mask")}
-    named = {f"{part}.{name}": one for part in parts for name, one in parts[part].items()}
+    parts = vars(state.engine).items()
+    named = {f"{part}.{name}": one for part, inside in parts for name, one in inside.items()}
     return {"losses": state.losses, **named}
-
-
-def _below(prefix: str, tensors: Tensors) -> Tensors:
-    return {
-        name.removeprefix(prefix): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(prefix)
-    }
 
 
 def _refuse_misfit(state: State, network: nn.Module) -> None:

@@ -93,7 +93,7 @@ def test_scores_are_finite_and_independent_of_global_chance(name: str, checkpoin
 def test_masks_hold_exactly_the_promised_number(name: str, checkpoint: Path) -> None:
     pruner = registered_pruner(name, checkpoint)
     kept = pruner.kept(OUTLINE.total, 0.0 if name == "dense" else 0.7)
-    mask = find_mask(
+    mask, _ = find_mask(
         pruner,
         tiny_network(),
         OUTLINE,

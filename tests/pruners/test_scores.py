@@ -186,7 +186,7 @@ def test_synflow_never_collapses_a_layer_that_magnitudes_would_empty() -> None:
     kept = []
     for pruner in (SynFlow(iterations=20), Magnitude()):
         random = torch.Generator()
-        mask = find_mask(
+        mask, _ = find_mask(
             pruner, network, outline, allocation, input_shape=INPUT_SHAPE, generator=random
         )
         kept.append(masks.kept(mask))
@@ -199,7 +199,7 @@ def test_magnitude_equals_torch_global_unstructured(pooled: int) -> None:
     network = tiny_network()
     outline = blueprint(network)
     allocation = Allocation(dict.fromkeys(outline.names), pooled=pooled)
-    ours = select(magnitudes(prunable_weights(network)), allocation, masks.full(outline))
+    ours, _ = select(magnitudes(prunable_weights(network)), allocation, masks.full(outline))
     modules = prunable_modules(network)
     global_unstructured(
         [(module, "weight") for module in modules.values()],
@@ -218,7 +218,7 @@ def test_random_positions_are_uniform() -> None:
     full, draws = masks.full(outline), 400
     seen = torch.zeros(total)
     for seed in range(draws):
-        mask = select(Random().score(scoring(network, seed=seed)), allocation, full)
+        mask, _ = select(Random().score(scoring(network, seed=seed)), allocation, full)
         seen += mask[name].flatten()
     assert float(seen.sum()) == draws * (total // 4)
     spread = (draws * 0.25 * 0.75) ** 0.5

@@ -26,41 +26,41 @@ SCORES = {"a": torch.tensor([[1.0, 9.0], [3.0, 7.0]]), "b": torch.tensor([8.0, 2
 
 
 def test_layers_without_a_count_compete_for_the_pool() -> None:
-    mask = select(SCORES, Allocation({"a": None, "b": None}, pooled=4), ALIVE)
+    mask, _ = select(SCORES, Allocation({"a": None, "b": None}, pooled=4), ALIVE)
     assert flat(mask, "a") == [False, True, False, True]
     assert flat(mask, "b") == [True, False, True]
 
 
 def test_counted_layers_keep_their_own_largest() -> None:
-    mask = select(SCORES, Allocation({"a": 3, "b": 1}), ALIVE)
+    mask, _ = select(SCORES, Allocation({"a": 3, "b": 1}), ALIVE)
     assert flat(mask, "a") == [False, True, True, True]
     assert flat(mask, "b") == [True, False, False]
 
 
 def test_pool_and_counts_mix() -> None:
-    mask = select(SCORES, Allocation({"a": None, "b": 0}, pooled=1), ALIVE)
+    mask, _ = select(SCORES, Allocation({"a": None, "b": 0}, pooled=1), ALIVE)
     assert flat(mask, "a") == [False, True, False, False]
     assert flat(mask, "b") == [False, False, False]
 
 
 def test_only_weights_that_are_alive_are_candidates() -> None:
     alive = {"a": torch.tensor([[True, False], [True, True]]), "b": ALIVE["b"]}
-    mask = select(SCORES, Allocation({"a": None, "b": None}, pooled=2), alive)
+    mask, _ = select(SCORES, Allocation({"a": None, "b": None}, pooled=2), alive)
     assert flat(mask, "a") == [False, False, False, True]
     assert flat(mask, "b") == [True, False, False]
 
 
 def test_of_equal_scores_the_earlier_layer_and_position_win() -> None:
     scores = {"a": torch.zeros(2, 2), "b": torch.tensor([0.0, 5.0, 0.0])}
-    mask = select(scores, Allocation({"a": None, "b": None}, pooled=3), ALIVE)
+    mask, _ = select(scores, Allocation({"a": None, "b": None}, pooled=3), ALIVE)
     assert flat(mask, "a") == [True, True, False, False]
     assert flat(mask, "b") == [False, True, False]
 
 
 def test_negative_scores_and_signed_zeros_are_ordered() -> None:
     values = torch.tensor([-3.0, -0.0, 0.0, -1.0, -2.0])
-    assert largest(values, 1).tolist() == [False, True, False, False, False]
-    assert largest(values, 3).tolist() == [False, True, True, True, False]
+    assert largest(values, 1)[0].tolist() == [False, True, False, False, False]
+    assert largest(values, 3)[0].tolist() == [False, True, True, True, False]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
@@ -73,7 +73,8 @@ def test_keeps_what_a_stable_sort_keeps(dtype: torch.dtype, levels: int) -> None
     for count in (0, 1, 17, 250, 499, 500):
         expected = torch.zeros(500, dtype=torch.bool)
         expected[order[:count]] = True
-        assert torch.equal(select({"a": values}, Allocation({"a": count}), alive)["a"], expected)
+        mask, _ = select({"a": values}, Allocation({"a": count}), alive)
+        assert torch.equal(mask["a"], expected)
 
 
 @pytest.mark.slow
@@ -88,7 +89,7 @@ def test_twenty_million_weights_take_seconds_in_any_order(kind: str) -> None:
         "binary": lambda: (torch.arange(count) % 50 == 0).float(),
     }[kind]()
     start = time.process_time()
-    keep = largest(values, count // 50)
+    keep, _ = largest(values, count // 50)
     assert int(keep.sum()) == count // 50
     assert time.process_time() - start < 10
 
@@ -145,7 +146,7 @@ class Recorder(Pruner):
         return scores
 
 
-def find(pruner: Pruner, allocation: Allocation, **how: object) -> masks.Mask:
+def find_both(pruner: Pruner, allocation: Allocation, **how: object) -> tuple[masks.Mask, Ties]:
     network = tiny_network()
     return find_mask(
         pruner,
@@ -158,6 +159,10 @@ def find(pruner: Pruner, allocation: Allocation, **how: object) -> masks.Mask:
     )
 
 
+def find(pruner: Pruner, allocation: Allocation, **how: object) -> masks.Mask:
+    return find_both(pruner, allocation, **how)[0]
+
+
 OUTLINE = blueprint(tiny_network())
 POOLED = Allocation(dict.fromkeys(OUTLINE.names), pooled=20)
 
@@ -166,7 +171,7 @@ def test_every_step_scores_the_network_under_the_mask_before() -> None:
     pruner, network = Recorder(), tiny_network()
     steps: list[tuple[int, int]] = []
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    mask = find_mask(
+    mask, _ = find_mask(
         pruner,
         network,
         OUTLINE,
@@ -227,10 +232,7 @@ def ties_of(scores: Scores, allocation: Allocation, steps: int = 1) -> Ties:
         def score(self, scoring: Scoring) -> Scores:
             return scores
 
-    found: list[Ties] = []
-    find(Fixed(), allocation, on_ties=found.append)
-    (ties,) = found
-    return ties
+    return find_both(Fixed(), allocation)[1]
 
 
 def steps(levels: int) -> Scores:
@@ -295,6 +297,5 @@ def test_neither_do_scores_that_are_equal_within_each_layer_of_a_layer_wise_rati
 
 def test_the_pruners_themselves_meet_no_ties() -> None:
     for pruner in (Magnitude(), Random(), SynFlow(iterations=20)):
-        found: list[Ties] = []
-        find(pruner, POOLED, on_ties=found.append)
-        assert found[0].arbitrary == 0, pruner
+        _, ties = find_both(pruner, POOLED)
+        assert ties.arbitrary == 0, pruner

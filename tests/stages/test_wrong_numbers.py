@@ -15,6 +15,7 @@ from sanity.checks.rearrange import Rearrange
 from sanity.core.errors import CheckError, TrainingError
 from sanity.pruners.random import Random
 from sanity.pruning import masks
+from sanity.pruning.selection import Ties
 from sanity.ratios.base import Allocation, kept_share
 from sanity.training import loop
 
@@ -89,7 +90,7 @@ def test_a_mask_of_the_wrong_size_is_refused(run: Run, monkeypatch: pytest.Monke
     from sanity.stages import prune
 
     def find_mask(pruner: Any, network: Any, blueprint: Any, *rest: Any, **more: Any) -> Any:
-        return masks.full(blueprint)
+        return masks.full(blueprint), Ties()
 
     monkeypatch.setattr(prune, "find_mask", find_mask)
     with pytest.raises(TrainingError, match="the mask keeps 2516 weights instead of"):

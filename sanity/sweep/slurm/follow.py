@@ -64,17 +64,16 @@ def _tell_waits(
     active: Mapping[int | str, str], queue: Mapping[str, QueuedJob], told: Collection[str]
 ) -> set[str]:
     """Say for what jobs wait that may never come; once for each of SLURM's words, given back."""
-    jobs = {key: queue[one] for key, one in active.items()}
-    reasons = {key: job.reason for key, job in jobs.items() if job.state == "PENDING"}
-    fresh: dict[str, list[int | str]] = {}
-    for key, reason in reasons.items():
-        if not waits.is_ordinary(reason) and waits.word(reason) not in told:
-            fresh.setdefault(waits.word(reason), []).append(key)
+    fresh: dict[str, list[Subject]] = {}
+    for key, one in active.items():
+        job, word = queue[one], waits.word(queue[one].reason)
+        if job.state == "PENDING" and not waits.is_ordinary(job.reason) and word not in told:
+            fresh.setdefault(word, []).append(key)
     for keys in fresh.values():
         stages = sum(isinstance(key, str) for key in keys)
         counts = ((len(keys) - stages, "jobs"), (stages, "shared stages"))
         who = " and ".join(f"{number} {what}" for number, what in counts if number)
-        log.warning("on SLURM %s wait: %s", who, waits.explain(reasons[keys[0]]))
+        log.warning("on SLURM %s wait: %s", who, waits.explain(queue[active[keys[0]]].reason))
     return {*fresh}
 
 

@@ -7,10 +7,9 @@ so that a parent may die at any time.
 
 import contextlib
 import hashlib
-import itertools
 import logging
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +21,7 @@ from sanity.sweep.slurm.cluster import Limits
 from sanity.sweep.slurm.sbatch import Full, sbatch
 from sanity.sweep.slurm.setup_lines import guarded
 from sanity.sweep.slurm.throttle import Throttled, lanes
-from sanity.sweep.states import in_store
+from sanity.sweep.states import missing
 from sanity.sweep.sweep import Submission, Sweep
 
 log = logging.getLogger(__name__)
@@ -67,8 +66,8 @@ class Submitter:
         try:
             # Where there is no room for a job and its stages together, the stages go first.
             self._submit_stages(needed[:room])
-            for chunk in _chunks(fitting, self.limits.array):
-                self._submit_array(chunk)
+            for start in range(0, len(fitting), self.limits.array):
+                self._submit_array(fitting[start : start + self.limits.array])
         except Full as full:
             self._try_fewer(len(needed) + len(fitting), str(full))
         except BaseException:
@@ -104,12 +103,10 @@ class Submitter:
             stages = more
         return fitting
 
-    def _missing(self, jobs: Iterable[Job]) -> list[Needed]:
+    def _missing(self, jobs: Sequence[Job]) -> list[Needed]:
         """The shared stages that ``jobs`` lack and nobody was asked for, in order."""
-        plan = self.sweep.plan
-        keys = dict.fromkeys(key for job in jobs for key in plan.needs(job))
-        needed = [plan.shared[key] for key in keys if key not in self._ids]
-        return [one for one in needed if not in_store(self.sweep.store_dir, one.stage)]
+        lacking = missing(self.sweep, jobs)
+        return [needed for key, needed in lacking.items() if key not in self._ids]
 
     def _submit_stages(self, needed: Sequence[Needed]) -> None:
         """One job a stage, named after it: of all sweeps, one at a time computes it."""
@@ -121,10 +118,9 @@ class Submitter:
                 waits.append(f"afterok:{self._ids[one.after]}")
             if len(line) >= width:
                 waits.append(f"afterany:{line[-width]}")
-            task = of_stage(self.sweep, one)
             name = f"{one.stage.name}-{one.stage.key}"
             extra = {"dependency": ",".join(waits)}
-            identifier = self._sbatch([task], self.stages, name, extra)[0]
+            (identifier,) = self._sbatch([of_stage(self.sweep, one)], self.stages, name, extra)
             line.append(identifier)
             self._note([Submission(identifier, stage=one.stage.key)])
 
@@ -213,8 +209,3 @@ def _own_waits(resources: Resources) -> list[str]:
     """What the user wants jobs to wait for, besides what they wait for anyway."""
     options = resources.parameters.get("slurm_additional_parameters") or {}
     return [str(options["dependency"])] if options.get("dependency") else []
-
-
-def _chunks(jobs: Sequence[Job], size: int) -> Iterable[list[Job]]:
-    iterator = iter(jobs)
-    return iter(lambda: list(itertools.islice(iterator, size)), [])

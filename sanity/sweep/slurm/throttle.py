@@ -17,7 +17,7 @@ from sanity.core.files import digest
 from sanity.sweep.job import Task
 from sanity.sweep.slurm import cluster
 from sanity.sweep.slurm.cluster import QueuedJob
-from sanity.sweep.slurm.scheduler import active_ids
+from sanity.sweep.slurm.poll import active_ids
 from sanity.sweep.sweep import Sweep, read
 
 log = logging.getLogger(__name__)

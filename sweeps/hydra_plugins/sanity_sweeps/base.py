@@ -49,6 +49,7 @@ class SweepLauncher(Launcher):
         """Have ``jobs`` run, by the scheduler that is given back."""
         from sanity.sweep.scheduler import Request
 
+        sweep.forget_failures(jobs)
         scheduler = self.scheduler(sweep)
         scheduler.start(jobs, Request(self.capacity(), str(self.config.device), self.settings))
         return scheduler
@@ -74,7 +75,6 @@ class SweepLauncher(Launcher):
         sweep = launch.open_sweep(config, plan)
         with sweep.locked():
             jobs = [state.job for state in look(sweep) if state.word != "done"]
-            sweep.forget_failures(jobs)
             if jobs:
                 sweep = launch.freeze(sweep, self.hydra_context.config_loader)
                 scheduler = self.start(sweep, jobs)

@@ -2,9 +2,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
-
 from .base import SweepLauncher
 
 if TYPE_CHECKING:
@@ -19,16 +16,14 @@ class LocalLauncher(SweepLauncher):
     def __init__(self, n_jobs: int | None = None, **unread: Any) -> None:
         self.n_jobs, self.unread = n_jobs, unread
 
-    def setup(
-        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
-    ) -> None:
+    def setup(self, **given: Any) -> None:
         """Refuse before anything is planned what the launcher does not know."""
         from sanity.core.config import unknown_setting
         from sanity.core.errors import ConfigError
 
         for name in self.unread:
             raise ConfigError(unknown_setting("hydra.launcher", name, ["n_jobs"]))
-        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
+        super().setup(**given)
 
     def capacity(self) -> "Capacity":
         """A worker a GPU, or a core, and each its share of the machine's cores."""

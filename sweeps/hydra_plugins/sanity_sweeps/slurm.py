@@ -1,12 +1,11 @@
 """hydra/launcher=slurm: submit to SLURM, through hydra-submitit-launcher's parameters."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from hydra.types import HydraContext, TaskFunction
 from hydra_plugins.hydra_submitit_launcher.config import SlurmQueueConf
 from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLauncher as Submitit
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from .base import SweepLauncher
 
@@ -22,25 +21,18 @@ class SlurmLauncher(SweepLauncher, Submitit):
     ``stage`` holds the resources of shared stages where they differ from those of jobs.
     """
 
-    def __init__(self, **params: Any) -> None:
-        Submitit.__init__(self, **params)
-
-    def setup(
-        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
-    ) -> None:
+    def setup(self, **given: Any) -> None:
         """Refuse before anything is planned where there is no SLURM."""
         from sanity.sweep.launch import sweep_directory
         from sanity.sweep.slurm import cluster
         from sanity.sweep.slurm.requests import validate, validate_directory
 
-        SweepLauncher.setup(
-            self, hydra_context=hydra_context, task_function=task_function, config=config
-        )
+        super().setup(**given)
         validate(self.params)
-        for group in ("", ".stage"):
-            self._refuse_unknown(group)
-        validate_directory(sweep_directory(config))
-        if not config.sweep.plan:
+        _refuse_unknown("hydra.launcher", self.params)
+        _refuse_unknown("hydra.launcher.stage", self.params["stage"] or {})
+        validate_directory(sweep_directory(self.config))
+        if not self.config.sweep.plan:
             cluster.require()
 
     def capacity(self) -> "Capacity":
@@ -52,21 +44,6 @@ class SlurmLauncher(SweepLauncher, Submitit):
         device = chosen if self.config.device == "auto" else kind_of(self.config.device)
         return Capacity(self.params["array_parallelism"], self.params["cpus_per_task"] or 1, device)
 
-    def _refuse_unknown(self, group: str) -> None:
-        from submitit.slurm.slurm import SlurmExecutor
-
-        from sanity.core.config import unknown_setting
-        from sanity.core.errors import ConfigError
-        from sanity.sweep.slurm.requests import OURS
-
-        known = {*OURS, *OmegaConf.structured(SlurmQueueConf), *SlurmExecutor._valid_parameters()}
-        for name in (self.params["stage"] or {}) if group else self.params:
-            if name not in known:
-                raise ConfigError(
-                    unknown_setting(f"hydra.launcher{group}", name, known)
-                    + ", or give it to sbatch in additional_parameters"
-                )
-
     def scheduler(self, sweep: "Sweep") -> "Scheduler":
         """SLURM."""
         from sanity.sweep.slurm.scheduler import Slurm
@@ -77,3 +54,17 @@ class SlurmLauncher(SweepLauncher, Submitit):
     def settings(self) -> Mapping[str, Any]:
         """As hydra-submitit-launcher has them."""
         return self.params
+
+
+def _refuse_unknown(group: str, names: Iterable[str]) -> None:
+    from submitit.slurm.slurm import SlurmExecutor
+
+    from sanity.core.config import unknown_setting
+    from sanity.core.errors import ConfigError
+    from sanity.sweep.slurm.requests import OURS
+
+    known = {*OURS, *OmegaConf.structured(SlurmQueueConf), *SlurmExecutor._valid_parameters()}
+    for name in names:
+        if name not in known:
+            advice = "or give it to sbatch in additional_parameters"
+            raise ConfigError(f"{unknown_setting(group, name, known)}, {advice}")

@@ -108,9 +108,9 @@ class SanitySweeper(Sweeper):
         from sanity.sweep.job import keys_of
         from sanity.sweep.states import look
 
-        sweep.forget_failures(jobs)
         if isinstance(self.launcher, SweepLauncher):
             return self.launcher.start(sweep, jobs).finish
+        sweep.forget_failures(jobs)
         scheduler.of(sweep).withdraw(jobs)
         self._task.keys = {job.directory: keys_of(job) for job in jobs}
         if (cost := cost_of(sweep.plan, sweep.store_dir, self._capacity())).total is not None:
