@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from sanity import trackers
 from sanity.core import device
-from sanity.core.config import make_importable
+from sanity.core.config import CHOSEN, make_importable
 from sanity.core.cores import cores
 from sanity.core.errors import SanityError, StoreError, TrainingError
 from sanity.core.signals import Terminated
@@ -41,8 +41,6 @@ log = logging.getLogger(__name__)
 
 Reached = dict[str, Entry]
 """What a run has reached so far: the results of its stages by name."""
-
-GROUPS = ("dataset", "arch", "pruner", "ratio", "rewind", "sanity_check")
 
 
 def run(
@@ -191,8 +189,8 @@ def _choices(cfg: DictConfig) -> dict[str, str]:
         hydra = HydraConfig.get()
         make_importable(hydra.runtime.config_sources)
         chosen = OmegaConf.to_container(hydra.runtime.choices)
-        return {group: str(chosen.get(group)) for group in GROUPS}  # type: ignore[union-attr]
-    targets = {group: str(cfg[group]._target_) for group in GROUPS}
+        return {group: str(chosen.get(group)) for group in CHOSEN}  # type: ignore[union-attr]
+    targets = {group: str(cfg[group]._target_) for group in CHOSEN}
     return {group: target.split(".")[-2].rstrip("_") for group, target in targets.items()}
 
 

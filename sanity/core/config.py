@@ -22,6 +22,8 @@ LARGEST = 2**63 - 1
 """Of whole numbers: what tensors, and most that reads a record, can hold."""
 Until = Literal["train_dense", "prune", "rewind", "train_ticket"]
 STAGES: tuple[str, ...] = get_args(Until)
+CHOSEN = ("dataset", "arch", "pruner", "ratio", "rewind", "sanity_check")
+"""The groups of which a run has one option each, as records and plans name it."""
 
 HOME = "SANITY_PROJECT"
 """The variable by which a job that runs from a copy of the code finds the project itself."""

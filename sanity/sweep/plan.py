@@ -12,6 +12,7 @@ from functools import cached_property
 from omegaconf import DictConfig, OmegaConf
 
 from sanity import trackers
+from sanity.core.config import CHOSEN
 from sanity.core.errors import CombinationError, ConfigError
 from sanity.experiment.experiment import Experiment, build
 from sanity.experiment.unread import locating
@@ -24,7 +25,6 @@ from sanity.sweep.compose import Composer, directory_of
 
 READ_FROM_IMAGES = ("dataset.num_classes", "dataset.image_size")
 SEED = re.compile(r"seed=\d{1,18}")  # longer ones are checked as any setting is
-GROUPS = ("dataset", "arch", "pruner", "ratio", "rewind", "sanity_check")
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ class Planner:
             overrides=tuple(overrides),
             directory=directory_of(self._subdirectory, number, seed, composed),
             stages=tuple(stage.id for stage in chain(experiment)),
-            choices={group: str(composed.choices.get(group)) for group in GROUPS},
+            choices={group: str(composed.choices.get(group)) for group in CHOSEN},
             sparsity=experiment.ratio.sparsity,
             seed=seed,
             epochs=experiment.recipe.epochs,

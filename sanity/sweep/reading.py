@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from sanity.core.config import CHOSEN
 from sanity.core.errors import SweepError, as_line, reason
 from sanity.core.files import printable, read_json
 from sanity.stages.stage import StageId
 from sanity.store import is_key
 from sanity.sweep.compose import leads_below
-from sanity.sweep.plan import GROUPS, Job, LeftOut, Plan
+from sanity.sweep.plan import Job, LeftOut, Plan
 
 SCHEMA = 2
 ID = re.compile(r"(\d+(_\d+)?)?", re.ASCII)  # SLURM's; none takes a submission back
@@ -109,7 +110,7 @@ def _job(values: Values) -> Job:
         overrides=_all(str, values, "overrides"),
         directory=directory,
         stages=tuple(map(_stage, _all(dict, values, "stages"))),
-        choices={group: _is(str, choices, group) for group in GROUPS},
+        choices={group: _is(str, choices, group) for group in CHOSEN},
         sparsity=_is(int | float | None, values, "sparsity"),
         seed=_is(int, values, "seed"),
         epochs=_is(int, values, "epochs"),

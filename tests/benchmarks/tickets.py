@@ -63,7 +63,7 @@ class Subject:
         network, pruner = self.network(images.device), experiment.pruner
         if pruner.needs_trained_weights:
             _train(network, experiment, images)
-        return find_mask(
+        mask, _ = find_mask(
             pruner,
             network,
             experiment.blueprint,
@@ -72,6 +72,7 @@ class Subject:
             generator=generator(0, "mask"),
             batches=_batches(experiment, images) if pruner.needs_data else [],
         )
+        return mask
 
 
 def _train(network: nn.Module, experiment: Experiment, images: Images) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sanity.core.config import CHOSEN
 from sanity.core.errors import ConfigError, SanityError, as_line
 from sanity.core.files import printable
 from sanity.record import reading, remarks
@@ -16,7 +17,6 @@ from sanity.stats.criteria import Criteria
 
 RECORD = "record.json"
 OURS = "sanity."
-GROUPS = ("dataset", "arch", "pruner", "ratio", "rewind", "sanity_check")
 
 
 @dataclass(frozen=True)
@@ -153,8 +153,8 @@ def versions(runs: Sequence[Run]) -> dict[str, list[str]]:
 
 
 def _run(directory: Path, content: Mapping[str, Any]) -> Run:
-    choices = {group: str(content["choices"][group]) for group in GROUPS}
-    for name in (*GROUPS, "training"):
+    choices = {group: str(content["choices"][group]) for group in CHOSEN}
+    for name in (*CHOSEN, "training"):
         if not isinstance(content["config"].get(name, {}), Mapping):
             raise ValueError(f"config.{name} is {content['config'][name]}")
     metrics = content["metrics"]

@@ -6,9 +6,10 @@ from typing import Any
 
 import pandas as pd
 
+from sanity.core.config import CHOSEN
 from sanity.report.data import sameness
 from sanity.report.data.grouping import flatten
-from sanity.report.data.runs import GROUPS, Run
+from sanity.report.data.runs import Run
 from sanity.report.report import Report
 
 
@@ -22,7 +23,7 @@ def frame(report: Report) -> pd.DataFrame:
         {"directory": str(one.directory), "status": one.word, "reason": one.why}
         for one in report.absent
     ]
-    first = ["directory", "status", "reason", "sweep", *GROUPS, "sparsity", "seed"]
+    first = ["directory", "status", "reason", "sweep", *CHOSEN, "sparsity", "seed"]
     found = pd.DataFrame(rows)
     found = found.reindex(columns=[*first, *found.columns.drop(first, errors="ignore")])
     # Runs without a result have no counts, which would make floats of the others'.
@@ -67,7 +68,7 @@ def _row(run: Run, varied: list[str], said: list[str]) -> dict[str, Any]:
 
 def _varied(runs: tuple[Run, ...]) -> list[str]:
     """Settings in which runs differ and which no other column says."""
-    said = {f"{group}._target_" for group in GROUPS} | {"ratio.sparsity"}
+    said = {f"{group}._target_" for group in CHOSEN} | {"ratio.sparsity"}
     settings = [flatten(run.config) for run in runs]
     names = dict.fromkeys(name for one in settings for name in one if name not in said)
     return [name for name in names if len({repr(one.get(name)) for one in settings}) > 1]
