@@ -35,9 +35,10 @@ class Cpu:
 
 @cache
 def cpu() -> Cpu:
-    """The CPU as kernels are compiled for it; NUMBA_CPU_FEATURES can take features away."""
-    given = numba.config.CPU_FEATURES
-    features = binding.get_host_cpu_features().flatten() if given is None else given
+    """The CPU as kernels are compiled for it: this one, or as numba's variables have it."""
+    name, features = numba.config.CPU_NAME, numba.config.CPU_FEATURES
+    if features is None:
+        features = "" if name else binding.get_host_cpu_features().flatten()
     if "+avx512f" in features:
         return Cpu("avx512", 16, 16)
     if "+avx2" in features and "+fma" in features:
