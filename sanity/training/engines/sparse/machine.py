@@ -1,8 +1,8 @@
 """A program made ready to run: memory for a batch, and the kernels of a step in order.
 
-All threads go through the same list, each with blocks of its own. Where one needs what the others
-have made of theirs, there is a barrier: before batch statistics are used, on both ways. What is
-summed over blocks is summed in their order, so that the bits do not depend on who computed them.
+All threads go through the same list, each with blocks of its own; norms have channels of their own
+instead, with barriers around. What is summed over blocks is summed in their order, so that the bits
+do not depend on who computed them.
 """
 
 import functools
@@ -210,34 +210,17 @@ class Machine:
         size, channels = self._size(one.y), one.y.channels
         gamma, beta = self.parameters.weights(one.norm), self.parameters.bias(one.norm)
         module = self._modules[one.norm]
-        means, squares = np.zeros((2, self.blocks, channels))
-        sums = np.zeros((2, self.blocks, channels))
         saved = np.zeros((2, channels))
         running = module.running_mean.numpy(), module.running_var.numpy()
         eps, momentum = float(module.eps), float(module.momentum)
         self._forward += [
-            lambda share: normalisation.moments(
-                y.memory, size, share.blocks, share.valid, means, squares
-            ),
             BARRIER,
             lambda share: normalisation.normalise(
-                y.memory,
-                r.memory,
-                z.memory,
-                size,
-                share.blocks,
-                share.valid,
-                means,
-                squares,
-                gamma,
-                beta,
-                eps,
-                saved,
-                running,
-                momentum,
-                (one.relu, one.r is not None),
+                y.memory, r.memory, z.memory, size, share.of(channels), share.valid,
+                gamma, beta, eps, saved, running, momentum, (one.relu, one.r is not None),
             ),
-        ]
+            BARRIER,
+        ]  # fmt: skip
 
         def add_backward() -> None:
             d, dy = self._gradient(one.z), self._gradient(one.y)
@@ -246,27 +229,13 @@ class Machine:
             form = (one.relu, one.r is not None, adds_r, self._adds(one.y))
             d_gamma, d_beta = self.parameters.norm_gradients(str(one.norm))
             self._backward += [
-                lambda share: normalisation.gradient_sums(
-                    y.memory, z.memory, d.memory, size, share.blocks, saved, sums, one.relu
-                ),
                 BARRIER,
                 lambda share: normalisation.denormalise(
-                    y.memory,
-                    z.memory,
-                    d.memory,
-                    dy.memory,
-                    dr.memory,
-                    size,
-                    share.blocks,
-                    share.valid,
-                    gamma,
-                    saved,
-                    sums,
-                    d_gamma,
-                    d_beta,
-                    form,
+                    y.memory, z.memory, d.memory, dy.memory, dr.memory, size, share.of(channels),
+                    share.valid, gamma, saved, d_gamma, d_beta, form,
                 ),
-            ]
+                BARRIER,
+            ]  # fmt: skip
 
         return add_backward
 

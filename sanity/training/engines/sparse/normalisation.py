@@ -1,10 +1,11 @@
-"""Batch norm, shortcut and ReLU in one pass over memory; statistics of blocks, merged in order.
+"""Batch norm, shortcut and ReLU: two passes over a channel, the second of which finds it in cache.
 
-Memories are (floats, first, block, channel, row), see lanes.py. ``size`` is (C, H, W, lanes).
-Of block ``valid[0]`` only the first ``valid[1]`` lanes are images, of those before it all.
+Memories are (floats, first, block, channel, row), see lanes.py. ``size`` is (C, H, W, lanes), and
+``channels`` are the first channel and the one behind the last. Of block ``valid[0]``, which is the
+last, only the first ``valid[1]`` lanes are images; of those before it all.
 """
 
-# mypy: disable-error-code="assignment"
+# mypy: disable-error-code="assignment, return-value"
 # numba keeps sums in float64 that float32 is added to; mypy takes them for two types.
 
 import math
@@ -22,66 +23,39 @@ def place(memory: Memory, block: int, channel: int, row: int) -> int:
 
 
 @kernel
-def moments(
-    y: Memory, size: Size, blocks: Range, valid: Range, means: Array, squares: Array
-) -> None:
-    """The mean of y and the sum of squares around it, by block and channel [blocks, C] (float64).
+def _moments(y: Memory, size: Size, valid: Range, block: int, c: int) -> tuple[float, float, float]:
+    """Of a block's channel: how many values, their mean, their squares around it summed up.
 
     One pass: squares are summed around the mean of the first row, which is near enough.
     """
-    channels, height, width, lanes = size
-    floats, length = y[0], width * lanes
-    for block in range(blocks[0], blocks[1]):
-        images = valid[1] if block == valid[0] else lanes
-        for c in range(channels):
-            at = place(y, block, c, 0)
-            pivot = np.float32(0)
-            if images == lanes:
-                for t in range(length):
-                    pivot += floats[at + t]
-            else:
-                for w in range(width):
-                    for lane in range(images):
-                        pivot += floats[at + w * lanes + lane]
-            pivot /= np.float32(width * images)
-            total, square = 0.0, 0.0
-            for h in range(height):
-                at = place(y, block, c, h)
-                s, q = np.float32(0), np.float32(0)
-                if images == lanes:
-                    row = floats[at : at + length]
-                    for t in range(length):
-                        d = row[t] - pivot
-                        s += d
-                        q += d * d
-                else:
-                    for w in range(width):
-                        for lane in range(images):
-                            d = floats[at + w * lanes + lane] - pivot
-                            s += d
-                            q += d * d
-                total += s
-                square += q
-            count = height * width * images
-            means[block, c] = pivot + total / count
-            squares[block, c] = square - total * total / count
-
-
-@kernel
-def _merged(
-    means: Array, squares: Array, c: int, count: int, size: Size, valid: Range
-) -> tuple[float, float, float]:
-    """Mean and biased variance over all blocks (Chan et al. 1983), and how many values they are."""
     _, height, width, lanes = size
-    mean, square, total = 0.0, 0.0, 0.0
-    for block in range(count):
-        images = valid[1] if block == valid[0] else lanes
-        n = float(height * width * images)
-        delta = means[block, c] - mean
-        total += n
-        mean += delta * n / total
-        square += squares[block, c] + delta * delta * (total - n) * n / total
-    return mean, square / total, total
+    floats, length = y[0], width * lanes
+    images = valid[1] if block == valid[0] else lanes
+    at, pivot = place(y, block, c, 0), np.float32(0)
+    for w in range(width):
+        for lane in range(images):
+            pivot += floats[at + w * lanes + lane]
+    pivot /= np.float32(width * images)
+    total, square = 0.0, 0.0
+    for h in range(height):
+        at = place(y, block, c, h)
+        row = floats[at : at + length]
+        s, q = np.float32(0), np.float32(0)
+        if images == lanes:
+            for t in range(length):
+                d = row[t] - pivot
+                s += d
+                q += d * d
+        else:
+            for w in range(width):
+                for lane in range(images):
+                    d = row[w * lanes + lane] - pivot
+                    s += d
+                    q += d * d
+        total += s
+        square += q
+    count = float(height * width * images)
+    return count, pivot + total / count, square - total * total / count
 
 
 @kernel
@@ -90,10 +64,8 @@ def normalise(
     r: Memory,
     z: Memory,
     size: Size,
-    blocks: Range,
+    channels: Range,
     valid: Range,
-    means: Array,
-    squares: Array,
     gamma: Array,
     beta: Array,
     eps: float,
@@ -104,24 +76,28 @@ def normalise(
 ) -> None:
     """z = relu(gamma (y - mean) / sqrt(var + eps) + beta + r); ``form``: whether relu, whether r.
 
-    ``saved`` [2, C] gets mean and 1 / sqrt(var + eps) for the way back; ``running``, mean and
-    variance [C] each, are moved by whoever has the first block.
+    Statistics of blocks are merged in their order (Chan et al. 1983). ``saved`` [2, C] gets mean
+    and 1 / sqrt(var + eps) for the way back; ``running`` are running mean and variance [C].
     """
-    channels, height, width, lanes = size
+    _, height, width, lanes = size
     length = width * lanes
     with_relu, with_r = form
     zero = np.float32(0)
-    for c in range(channels):
-        mean, var, total = _merged(means, squares, c, valid[0] + 1, size, valid)
-        inverse = 1.0 / math.sqrt(var + eps)
-        if blocks[0] == 0:
-            saved[0, c], saved[1, c] = mean, inverse
-            running[0][c] += momentum * (mean - running[0][c])
-            unbiased = var * total / (total - 1.0)
-            running[1][c] += momentum * (unbiased - running[1][c])
+    for c in range(channels[0], channels[1]):
+        mean, square, count = 0.0, 0.0, 0.0
+        for block in range(valid[0] + 1):
+            n, block_mean, block_square = _moments(y, size, valid, block, c)
+            delta = block_mean - mean
+            count += n
+            mean += delta * n / count
+            square += block_square + delta * delta * (count - n) * n / count
+        inverse = 1.0 / math.sqrt(square / count + eps)
+        saved[0, c], saved[1, c] = mean, inverse
+        running[0][c] += momentum * (mean - running[0][c])
+        running[1][c] += momentum * (square / (count - 1.0) - running[1][c])
         scale, pivot = np.float32(gamma[c] * inverse), np.float32(mean)
         shift = np.float32(beta[c] - (mean - pivot) * gamma[c] * inverse)
-        for block in range(blocks[0], blocks[1]):
+        for block in range(valid[0] + 1):
             for h in range(height):
                 a, b = place(y, block, c, h), place(z, block, c, h)
                 source, target = y[0][a : a + length], z[0][b : b + length]
@@ -145,46 +121,35 @@ def normalise(
 
 
 @kernel
-def gradient_sums(
-    y: Memory,
-    z: Memory,
-    d: Memory,
-    size: Size,
-    blocks: Range,
-    saved: Array,
-    sums: Array,
-    with_relu: bool,
-) -> None:
-    """sums[0] = sum g, sums[1] = sum g (y - mean), by block and channel; g = d where z > 0.
+def _sums(
+    y: Memory, z: Memory, d: Memory, size: Size, block: int, c: int, pivot: float, with_relu: bool
+) -> tuple[float, float]:
+    """Sum of g and of g (y - pivot) over a block's channel; g = d where z > 0.
 
-    The mean is rounded to float32 here, and what that takes away made good later. Lanes without
-    an image have d = 0.
+    Lanes without an image have d = 0.
     """
-    channels, height, width, lanes = size
+    _, height, width, lanes = size
     length = width * lanes
     zero = np.float32(0)
-    for c in range(channels):
-        pivot = np.float32(saved[0, c])
-        for block in range(blocks[0], blocks[1]):
-            total, product = 0.0, 0.0
-            for h in range(height):
-                a, b = place(y, block, c, h), place(d, block, c, h)
-                source, gradient = y[0][a : a + length], d[0][b : b + length]
-                s, q = zero, zero
-                if with_relu:
-                    a = place(z, block, c, h)
-                    result = z[0][a : a + length]
-                    for t in range(length):
-                        g = gradient[t] if result[t] > zero else zero
-                        s += g
-                        q += g * (source[t] - pivot)
-                else:
-                    for t in range(length):
-                        s += gradient[t]
-                        q += gradient[t] * (source[t] - pivot)
-                total += s
-                product += q
-            sums[0, block, c], sums[1, block, c] = total, product
+    total, product = 0.0, 0.0
+    for h in range(height):
+        a, b = place(y, block, c, h), place(d, block, c, h)
+        source, gradient = y[0][a : a + length], d[0][b : b + length]
+        s, q = zero, zero
+        if with_relu:
+            a = place(z, block, c, h)
+            result = z[0][a : a + length]
+            for t in range(length):
+                g = gradient[t] if result[t] > zero else zero
+                s += g
+                q += g * (source[t] - pivot)
+        else:
+            for t in range(length):
+                s += gradient[t]
+                q += gradient[t] * (source[t] - pivot)
+        total += s
+        product += q
+    return total, product
 
 
 @kernel
@@ -195,11 +160,10 @@ def denormalise(
     dy: Memory,
     dr: Memory,
     size: Size,
-    blocks: Range,
+    channels: Range,
     valid: Range,
     gamma: Array,
     saved: Array,
-    sums: Array,
     d_gamma: Array,
     d_beta: Array,
     form: tuple[bool, ...],
@@ -207,28 +171,28 @@ def denormalise(
     """The gradients with respect to y and r, of gamma and beta; dy is 0 in lanes without an image.
 
     dy = gamma / sqrt(var + eps) (g - mean(g) - (y - mean) mean(g (y - mean)) / (var + eps)).
-    ``form``: whether there was a ReLU, an r, whether dr and dy are added to.
+    ``form``: whether there was a ReLU, an r, whether dr and dy are added to. The mean is rounded
+    to float32 for passes over memory; what that takes away is made good in the sums.
     """
-    channels, height, width, lanes = size
+    _, height, width, lanes = size
     length = width * lanes
     with_relu, with_r, adds_r, adds_y = form
     zero = np.float32(0)
     g = np.empty(length, np.float32)
     count = float(height * width) * (valid[0] * lanes + valid[1])
-    for c in range(channels):
+    for c in range(channels[0], channels[1]):
+        pivot, inverse = np.float32(saved[0, c]), saved[1, c]
+        lost = saved[0, c] - pivot
         total, product = 0.0, 0.0
         for block in range(valid[0] + 1):
-            total += sums[0, block, c]
-            product += sums[1, block, c]
-        pivot, inverse = np.float32(saved[0, c]), saved[1, c]
-        product -= total * (saved[0, c] - pivot)
-        if blocks[0] == 0:
-            d_gamma[c], d_beta[c] = product * inverse, total
-        scale = np.float32(gamma[c] * inverse)
-        slope = product * inverse * inverse / count
-        k1 = np.float32(total / count - slope * (saved[0, c] - pivot))
-        k2 = np.float32(slope)
-        for block in range(blocks[0], blocks[1]):
+            s, q = _sums(y, z, d, size, block, c, pivot, with_relu)
+            total += s
+            product += q
+        product -= total * lost
+        d_gamma[c], d_beta[c] = product * inverse, total
+        scale, slope = np.float32(gamma[c] * inverse), product * inverse * inverse / count
+        k1, k2 = np.float32(total / count - slope * lost), np.float32(slope)
+        for block in range(valid[0] + 1):
             for h in range(height):
                 a, b = place(y, block, c, h), place(dy, block, c, h)
                 source, target = y[0][a : a + length], dy[0][b : b + length]

@@ -1,21 +1,37 @@
-"""Several threads that go through one list of kernels, each with blocks of its own."""
+"""Several threads that go through one list of kernels, each with a part of its own."""
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numpy as np
+
+from sanity.training.engines.sparse.compiled import kernel
+from sanity.training.engines.sparse.lanes import Array
+from sanity.training.engines.sparse.vectors import atomic_add
+
 
 @dataclass(frozen=True)
 class Share:
-    """A thread's part of a batch: blocks ``blocks[0]`` up to ``blocks[1]``.
+    """A thread's part of a batch: ``thread`` of ``threads``.
 
     ``valid`` are the number of the batch's last block, and how many images that has.
     """
 
     thread: int
-    blocks: tuple[int, int]
+    threads: int
     valid: tuple[int, int]
+
+    @property
+    def blocks(self) -> tuple[int, int]:
+        """Its blocks: the first, and the one behind the last."""
+        return self.of(self.valid[0] + 1)
+
+    def of(self, count: int) -> tuple[int, int]:
+        """Its part of ``count`` things: the first, and the one behind the last."""
+        return count * self.thread // self.threads, count * (self.thread + 1) // self.threads
 
 
 Kernel = Callable[[Share], None]
@@ -24,6 +40,46 @@ BARRIER = None
 """In a list of kernels: go on when all threads are here."""
 
 Steps = Sequence[Kernel | None]
+
+
+ARRIVED, TURN, BROKEN = range(3)
+PATIENCE = 20_000
+"""Looks at who has arrived before a thread lets others have its core: some tens of microseconds."""
+
+
+@kernel
+def _arrive(state: Array, threads: int) -> int:
+    """Wait until all threads have arrived; -1, or the turn that is still to end after a while."""
+    turn = atomic_add(state, TURN, 0)
+    if atomic_add(state, ARRIVED, 1) == threads - 1:
+        atomic_add(state, ARRIVED, -threads)
+        atomic_add(state, TURN, 1)
+        return -1
+    for _ in range(PATIENCE):
+        if atomic_add(state, TURN, 0) != turn:
+            return -1
+    return turn
+
+
+class Barrier:
+    """Where ``threads`` threads wait for each other; a kernel takes less time than a lock does."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads, self._state = threads, np.zeros(3, np.int64)
+
+    def wait(self) -> None:
+        """Go on when all are here; raises BrokenBarrierError when one never will be."""
+        if self.threads == 1:
+            return
+        turn = _arrive(self._state, self.threads)
+        while turn >= 0 and self._state[TURN] == turn:
+            if self._state[BROKEN]:
+                raise threading.BrokenBarrierError
+            time.sleep(0)  # lets go of the interpreter, and of the core
+
+    def abort(self) -> None:
+        """Let nobody wait any more."""
+        self._state[BROKEN] = 1
 
 
 class Threads:
@@ -38,9 +94,8 @@ class Threads:
         blocks = -(-images // lanes)
         valid = blocks - 1, images - (blocks - 1) * lanes
         count = min(self.count, blocks)
-        cuts = [blocks * number // count for number in range(count + 1)]
-        shares = [Share(n, (cuts[n], cuts[n + 1]), valid) for n in range(count)]
-        barrier = threading.Barrier(count)
+        shares = [Share(number, count, valid) for number in range(count)]
+        barrier = Barrier(count)
         others = [self._others.submit(_work, steps, one, barrier) for one in shares[1:]]
         try:
             _work(steps, shares[0], barrier)
@@ -52,13 +107,13 @@ class Threads:
             one.result()
 
 
-def _work(steps: Steps, share: Share, barrier: threading.Barrier) -> None:
+def _work(steps: Steps, share: Share, barrier: Barrier) -> None:
     try:
         for step in steps:
-            if step is not BARRIER:
-                step(share)
-            elif barrier.parties > 1:
+            if step is BARRIER:
                 barrier.wait()
+            else:
+                step(share)
     except BaseException:
         barrier.abort()
         raise

@@ -189,3 +189,14 @@ def add_dot(
 
     integers = (types.int64,) * 3
     return types.void(pixels, array, *integers, sums, types.int64, shape), code
+
+
+@intrinsic
+def atomic_add(typing: Any, array: Any, place: Any, value: Any) -> Any:
+    """Add to an int64 that other threads see at once; gives what it was before."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = builder.gep(_data(context, builder, array, arguments[0]), [arguments[1]])
+        return builder.atomic_rmw("add", pointer, arguments[2], "seq_cst")
+
+    return types.int64(array, types.int64, types.int64), code
