@@ -77,10 +77,7 @@ class Run:
     @property
     def computed_by(self) -> str:
         """What trained its ticket, "the dense engine on cpu"; nothing where that is not known."""
-        how = self.stages.get("train_ticket", {}).get("computed_by")
-        if not isinstance(how, Mapping) or "engine" not in how:
-            return ""
-        return f"the {how['engine']} engine on {how.get('device')}"
+        return str(self.stages.get("train_ticket", {}).get("computed_by", ""))
 
     def guesses(self, accuracy: float | None) -> bool:
         """Whether an accuracy on its test set is no better than guessing."""
@@ -152,6 +149,12 @@ def versions(runs: Sequence[Run]) -> dict[str, list[str]]:
     return {name: sorted({run.versions.get(name, "none") for run in runs}) for name in names}
 
 
+def _computed_by(how: Any) -> str:
+    if not isinstance(how, Mapping) or "engine" not in how:
+        return ""
+    return as_line(f"the {how['engine']} engine on {how.get('device')}")
+
+
 def _run(directory: Path, content: Mapping[str, Any]) -> Run:
     choices = {group: str(content["choices"][group]) for group in CHOSEN}
     for name in (*CHOSEN, "training"):
@@ -163,7 +166,11 @@ def _run(directory: Path, content: Mapping[str, Any]) -> Run:
         if not _is_number(value) or (is_share and not 0 <= value <= 100):
             raise ValueError(f"metrics.{name} is {value}")
     stages = {
-        name: {"key": str(stage["key"]), "perturbed": bool(stage.get("perturbed"))}
+        name: {
+            "key": str(stage["key"]),
+            "perturbed": bool(stage.get("perturbed")),
+            "computed_by": _computed_by(stage.get("computed_by")),
+        }
         for name, stage in content["stages"].items()
     }
     seed = content["seed"]
