@@ -232,7 +232,7 @@ class Machine:
                 BARRIER,
                 lambda share: normalisation.denormalise(
                     y.memory, z.memory, d.memory, dy.memory, dr.memory, size, share.of(channels),
-                    share.valid, gamma, beta, saved, d_gamma, d_beta, form,
+                    share.valid, gamma, saved, d_gamma, d_beta, form,
                 ),
                 BARRIER,
             ]  # fmt: skip

@@ -121,40 +121,35 @@ def normalise(
 
 
 @kernel
-def _pass_back(
-    y: Memory,
-    z: Memory,
-    d: Memory,
-    place_of: tuple[int, int, int],
-    size: Size,
-    affine: tuple[float, float, float],
-    form: tuple[bool, ...],
-    g: Array,
-) -> None:
-    """g = d where z > 0, for a row; without a shortcut y tells as well, and need not be read twice.
+def _sums(
+    y: Memory, z: Memory, d: Memory, size: Size, block: int, c: int, pivot: float, with_relu: bool
+) -> tuple[float, float]:
+    """Sum of g and of g (y - pivot) over a block's channel; g = d where z > 0.
 
-    ``affine`` is what made z of y: z = relu((y - pivot) scale + shift).
+    Lanes without an image have d = 0.
     """
-    block, c, h = place_of
-    length = size[2] * size[3]
-    pivot, scale, shift = affine
-    with_relu, with_r = form[0], form[1]
+    _, height, width, lanes = size
+    length = width * lanes
     zero = np.float32(0)
-    a = place(d, block, c, h)
-    gradient = d[0][a : a + length]
-    if with_relu and with_r:
-        a = place(z, block, c, h)
-        result = z[0][a : a + length]
-        for t in range(length):
-            g[t] = gradient[t] if result[t] > zero else zero
-    elif with_relu:
-        a = place(y, block, c, h)
-        source = y[0][a : a + length]
-        for t in range(length):
-            u = (source[t] - pivot) * scale + shift
-            g[t] = gradient[t] if u > zero else zero
-    else:
-        g[:] = gradient
+    total, product = 0.0, 0.0
+    for h in range(height):
+        a, b = place(y, block, c, h), place(d, block, c, h)
+        source, gradient = y[0][a : a + length], d[0][b : b + length]
+        s, q = zero, zero
+        if with_relu:
+            a = place(z, block, c, h)
+            result = z[0][a : a + length]
+            for t in range(length):
+                g = gradient[t] if result[t] > zero else zero
+                s += g
+                q += g * (source[t] - pivot)
+        else:
+            for t in range(length):
+                s += gradient[t]
+                q += gradient[t] * (source[t] - pivot)
+        total += s
+        product += q
+    return total, product
 
 
 @kernel
@@ -168,7 +163,6 @@ def denormalise(
     channels: Range,
     valid: Range,
     gamma: Array,
-    beta: Array,
     saved: Array,
     d_gamma: Array,
     d_beta: Array,
@@ -182,36 +176,33 @@ def denormalise(
     """
     _, height, width, lanes = size
     length = width * lanes
-    _, with_r, adds_r, adds_y = form
+    with_relu, with_r, adds_r, adds_y = form
     zero = np.float32(0)
     g = np.empty(length, np.float32)
     count = float(height * width) * (valid[0] * lanes + valid[1])
     for c in range(channels[0], channels[1]):
         pivot, inverse = np.float32(saved[0, c]), saved[1, c]
         lost = saved[0, c] - pivot
-        scale = np.float32(gamma[c] * inverse)
-        affine = pivot, scale, np.float32(beta[c] - lost * gamma[c] * inverse)
         total, product = 0.0, 0.0
         for block in range(valid[0] + 1):
-            for h in range(height):
-                _pass_back(y, z, d, (block, c, h), size, affine, form, g)
-                a = place(y, block, c, h)
-                source = y[0][a : a + length]
-                s, q = zero, zero
-                for t in range(length):
-                    s += g[t]
-                    q += g[t] * (source[t] - pivot)
-                total += s
-                product += q
+            s, q = _sums(y, z, d, size, block, c, pivot, with_relu)
+            total += s
+            product += q
         product -= total * lost
         d_gamma[c], d_beta[c] = product * inverse, total
-        slope = product * inverse * inverse / count
+        scale, slope = np.float32(gamma[c] * inverse), product * inverse * inverse / count
         k1, k2 = np.float32(total / count - slope * lost), np.float32(slope)
         for block in range(valid[0] + 1):
             for h in range(height):
-                _pass_back(y, z, d, (block, c, h), size, affine, form, g)
                 a, b = place(y, block, c, h), place(dy, block, c, h)
                 source, target = y[0][a : a + length], dy[0][b : b + length]
+                a, b = place(d, block, c, h), place(z, block, c, h)
+                gradient, result = d[0][a : a + length], z[0][b : b + length]
+                if with_relu:
+                    for t in range(length):
+                        g[t] = gradient[t] if result[t] > zero else zero
+                else:
+                    g[:] = gradient
                 if with_r:
                     a = place(dr, block, c, h)
                     other = dr[0][a : a + length]
