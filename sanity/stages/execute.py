@@ -10,6 +10,7 @@ from sanity.stages.context import Context
 from sanity.stages.stage import DONOR, PRUNE, SNAPSHOT, TRAIN_DENSE, Stage
 from sanity.store import Entry, Work
 from sanity.store.notes import Note
+from sanity.training import engines
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ def execute(stage: Stage, context: Context) -> Entry:
             facts = stage.compute(context, inputs, work)
         experiment = context.experiment
         experiment.code.refuse_change(before, reads)
-        places = (store.root, context.data.data_dir, record.directory)
+        places = (store.root, context.data.data_dir, record.directory, *engines.directories())
         unknown = identity.unknown_to_keys(reads, experiment.code, places)
         unknown += identity.changes_unknown_to_keys(_told_by_key(stage, experiment))
         facts = {"computed_by": context.computed_by} | facts

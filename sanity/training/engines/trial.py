@@ -7,11 +7,12 @@ import json
 import logging
 import statistics
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sanity.core.files import read_json, write_json
 from sanity.networks.layers import prunable_weights
@@ -31,10 +32,6 @@ WORTH = 5e10
 TRIALS = 3
 AGREE = 1e-4
 """How far, relatively, two engines' first losses may be apart by rounding."""
-
-
-NEVER = 1e9
-"""Seconds, of an engine that must not be taken."""
 
 
 def why_not(network: nn.Module, recipe: Recipe, input_shape: Shape, device: str) -> str:
@@ -72,7 +69,8 @@ def is_sparse_faster(
     known = _read(place)
     if kind not in known:
         known[kind] = _times(network, recipe, mask, input_shape)
-        write_json(place, _read(place) | known)
+        with suppress(OSError):  # of a home that is full: the next one tries again
+            write_json(place, _read(place) | known)
     dense, found = known[kind]
     faster = "sparse" if found < dense else "dense"
     ratio = max(dense, found) / min(dense, found)
@@ -80,35 +78,48 @@ def is_sparse_faster(
     return bool(found < dense)
 
 
+def learns_the_same(network: nn.Module, recipe: Recipe, mask: Mask, input_shape: Shape) -> bool:
+    """Whether two steps of both engines, on copies, have the same losses but for rounding.
+
+    The second loss tells the gradients of the first step, too.
+    """
+    both, x, y = _both(network, recipe, mask, input_shape)
+    for _ in range(2):
+        dense, found = (float(engine.step(x, y)[0]) for engine in both)
+        if not abs(dense - found) <= AGREE * abs(dense):
+            return False
+    return True
+
+
 def _times(
     network: nn.Module, recipe: Recipe, mask: Mask, input_shape: Shape
 ) -> tuple[float, float]:
-    """Seconds of a step, dense and sparse: NEVER where that one learns something else."""
+    """Seconds of a step, dense and sparse."""
+    both, x, y = _both(network, recipe, mask, input_shape)
+    seconds: tuple[list[float], list[float]] = ([], [])
+    for number in range(1 + TRIALS):
+        for engine, taken in zip(both, seconds, strict=True):
+            start = time.perf_counter()
+            engine.step(x, y)
+            if number:  # the first compiles, and warms up
+                taken.append(time.perf_counter() - start)
+    return statistics.median(seconds[0]), statistics.median(seconds[1])
+
+
+def _both(
+    network: nn.Module, recipe: Recipe, mask: Mask, input_shape: Shape
+) -> tuple[tuple[Engine, Engine], Tensor, Tensor]:
+    """Both engines with copies of the network, ready to step, and a batch of noise."""
     random = torch.Generator().manual_seed(0)
     x = torch.randn(recipe.batch_size, *input_shape, generator=random)
     with torch.no_grad():
         classes = copy.deepcopy(network).eval()(x[:2]).shape[1]
     y = torch.randint(classes, (recipe.batch_size,), generator=random)
-    both = (
-        Dense(copy.deepcopy(network), recipe, mask),
-        sparse(copy.deepcopy(network), recipe, mask, input_shape),
-    )
-    seconds: tuple[list[float], list[float]] = ([], [])
-    losses: list[float] = []
-    for number in range(1 + TRIALS):
-        for engine, taken in zip(both, seconds, strict=True):
-            engine.begin(recipe.lr_at(0) / 100)
-            start = time.perf_counter()
-            loss, _ = engine.step(x, y)
-            if number:  # the first compiles, and warms up
-                taken.append(time.perf_counter() - start)
-            losses.append(float(loss))
-    # The second loss tells the gradients of the first step, too.
-    apart = max(abs(losses[0] - losses[1]), abs(losses[2] - losses[3]))
-    if not apart <= AGREE * abs(losses[0]):
-        log.warning("training.engine=auto: dense, since the network does more than is seen of it")
-        return statistics.median(seconds[0]), NEVER
-    return statistics.median(seconds[0]), statistics.median(seconds[1])
+    dense = Dense(copy.deepcopy(network), recipe, mask)
+    both = dense, sparse(copy.deepcopy(network), recipe, mask, input_shape)
+    for engine in both:
+        engine.begin(recipe.lr_at(0) / 100)
+    return both, x, y
 
 
 def _products(network: nn.Module, input_shape: Shape) -> int:

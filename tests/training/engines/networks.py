@@ -41,7 +41,7 @@ def network(name: str) -> tuple[nn.Module, Shape]:
     known: dict[str, Network] = {
         "resnet": ResNet(8, 4, in_channels=1, image_size=8, widths=(5, 6, 7)),
         "bottleneck": ResNet(8, 4, image_size=7, widths=(3, 4, 5), block="bottleneck"),
-        "vgg_bn": VGG(11, True, 4, in_channels=1, image_size=17),
+        "vgg_bn": VGG(13, True, 4, in_channels=1, image_size=17),
         "vgg": VGG(11, False, 4, image_size=16),
         "preactivation": Preactivation(),
     }

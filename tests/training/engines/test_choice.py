@@ -1,5 +1,6 @@
 """Which engine trains a ticket: the one asked for, or the faster one, or the one that can."""
 
+import json
 import logging
 import sys
 from pathlib import Path
@@ -15,9 +16,11 @@ from sanity.core.errors import ConfigError
 from sanity.training import engines
 from sanity.training.engines import trial
 from sanity.training.engines.sparse import compiled
+from sanity.training.engines.sparse.program import program
 from sanity.training.recipe import Recipe
 
 AUTO = Recipe(batch_size=20)
+SPARSE = Recipe(batch_size=20, engine="sparse")
 MANY = 10**6
 
 
@@ -86,19 +89,70 @@ def test_a_trial_measures_and_changes_nothing(remembered: Path) -> None:
     assert all(torch.equal(before[name], one) for name, one in found.state_dict().items())
 
 
-def test_a_network_that_does_more_than_is_seen_is_trained_dense(
-    remembered: Path, caplog: pytest.LogCaptureFixture
+def test_a_network_of_ones_own_is_trained_sparse_only_where_it_is_asked_for(
+    remembered: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Traced once, it may still do something else each time: the first steps are compared."""
+    pretend(monkeypatch, 0.3, 0.1)
+    assert chosen(AUTO, name="preactivation") == "dense"
+    assert chosen(SPARSE, name="preactivation") == "sparse"
     found, shape = network("resnet")
-    kind = type(found)
 
-    class Sly(kind):  # type: ignore[misc, valid-type]
+    class Sly(type(found)):  # type: ignore[misc]
         def forward(self, x: Tensor) -> Tensor:
             return super().forward(x if isinstance(x, torch.fx.Proxy) else x.abs())
 
     found.__class__ = Sly
     assert engines.choose(found, AUTO, mask_of(found), shape, MANY).name == "dense"
-    assert "does more than is seen of it" in caplog.text
+    with pytest.raises(ConfigError, match="does more than its forward pass shows"):
+        engines.choose(found, SPARSE, mask_of(found), shape)
+
+
+def test_tracing_changes_neither_the_network_nor_the_random_numbers() -> None:
+    found, shape = network("resnet")
+
+    class Counting(type(found)):  # type: ignore[misc]
+        calls = 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.calls += 1
+            torch.rand(1)
+            return super().forward(x)
+
+    found.__class__ = Counting
+    random, training = torch.get_rng_state(), found.eval().training
+    program(found, shape)
+    assert torch.equal(random, torch.get_rng_state())
+    assert (vars(found).get("calls", 0), found.training) == (0, training)
+
+
+def test_a_home_that_takes_nothing_is_no_harm(
+    remembered: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    made = pretend(monkeypatch, 0.3, 0.1)
+    monkeypatch.setattr(trial, "write_json", full)
+    assert [chosen(AUTO), chosen(AUTO), len(made)] == ["sparse", "sparse", 2]
+
+
+def test_compiled_kernels_are_nothing_that_keys_should_tell(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read while a ticket by a pruner of one's own is trained, whose files are asked about."""
+    (tmp_path / "mine_pruner.py").write_text(
+        "from sanity.pruners.magnitude import Magnitude\n\n\nclass Mine(Magnitude):\n    pass\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    record = run(
+        "pruner=magnitude", "pruner._target_=mine_pruner.Mine", "training.engine=sparse",
+        "ratio.sparsity=0.5",
+    )  # fmt: skip
+    store, key = Path(record["config"]["store_dir"]), record["stages"]["train_ticket"]["key"]
+    facts = json.loads((store / "train_ticket" / key / "manifest.json").read_text())["facts"]
+    assert facts["computed_by"]["engine"] == "sparse"
+    assert "unknown_to_key" not in facts
 
 
 def test_dense_networks_and_other_settings_are_trained_dense(

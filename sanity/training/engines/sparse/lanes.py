@@ -33,10 +33,6 @@ class Form:
     width: int
     halo: int = 0
 
-    @property
-    def pixels(self) -> int:
-        return self.height * self.width
-
     def row(self, lanes: int) -> int:
         """Floats from a row to the next."""
         return (self.width + self.halo) * lanes

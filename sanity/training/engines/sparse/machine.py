@@ -51,6 +51,7 @@ class Machine:
         self._values: dict[Value, Activation] = {}
         self._gradients: dict[Value, Activation] = {}
         self._free: dict[Form, list[Activation]] = {}
+        self._alone: list[Activation] = []
         self._written = {program.logits}
         self._forward: list[Kernel | None] = []
         self._backward: list[Kernel | None] = []
@@ -66,7 +67,8 @@ class Machine:
             add_backward()
             # Nobody asks for this gradient any more: the next of its form may lie there.
             gradient = self._gradients[result(operation)]
-            self._free.setdefault(gradient.form, []).append(gradient)
+            if gradient not in self._alone:
+                self._free.setdefault(gradient.form, []).append(gradient)
 
     def logits(self, images: Tensor) -> Tensor:
         """Those of ``images`` [B, C, H, W], as [B, classes]."""
@@ -110,14 +112,19 @@ class Machine:
     def _new(self, form: Form) -> Activation:
         return Activation(form, self.blocks, self.lanes)
 
-    def _gradient(self, value: Value, *, fresh: bool = False) -> Activation:
-        """Where the gradient with respect to a value lies: where another one's lay, once used."""
+    def _gradient(self, value: Value, *, alone: bool = False) -> Activation:
+        """Where the gradient with respect to a value lies: where another one's lay, once used.
+
+        But for one that lies ``alone``, since pixels that nobody writes have to stay 0.
+        """
         if value not in self._gradients:
             made = next((one for one in self.program.operations if result(one) == value), None)
             halo = max(made.kernel) - 1 - made.padding if isinstance(made, Convolution) else 0
             form = _form(value, halo)
-            free = [] if fresh else self._free.get(form, [])
-            self._gradients[value] = free.pop() if free else self._new(form)
+            free = [] if alone else self._free.get(form, [])
+            found = self._gradients[value] = free.pop() if free else self._new(form)
+            if alone:
+                self._alone.append(found)
         return self._gradients[value]
 
     def _adds(self, value: Value) -> bool:
@@ -278,7 +285,7 @@ class Machine:
 
         def add_backward() -> None:
             rest = window and (one.x.height % window or one.x.width % window)
-            d, dx = self._gradient(one.z), self._gradient(one.x, fresh=bool(rest))
+            d, dx = self._gradient(one.z), self._gradient(one.x, alone=bool(rest))
             adds = self._adds(one.x)
             if window:
                 self._backward.append(

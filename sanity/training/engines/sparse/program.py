@@ -4,6 +4,7 @@ Only what this engine computes is in it: convolutions, batch norms, ReLUs, sums 
 global averages and linear layers, in any order. Everything else raises UnsupportedError.
 """
 
+import copy
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -85,9 +86,13 @@ class Program:
 
 
 def program(network: nn.Module, input_shape: tuple[int, int, int]) -> Program:
-    """The program of ``network`` in training mode; raises UnsupportedError where it has none."""
+    """The program of ``network`` in training mode; raises UnsupportedError where it has none.
+
+    A copy is traced: what a forward pass changes or draws on the way is left as it was.
+    """
     try:
-        graph = fx.symbolic_trace(network.train()).graph
+        with torch.random.fork_rng(devices=[]):
+            graph = fx.symbolic_trace(copy.deepcopy(network).train()).graph
     except Exception as error:  # whatever a forward pass does that has no numbers yet
         raise UnsupportedError(
             f"its forward pass cannot be traced ({type(error).__name__})"
