@@ -27,7 +27,7 @@ unit: $(INSTALLED)  ## Run the tests, a worker a core
 test-slurm: $(INSTALLED)  ## Run the tests that need a SLURM (slurm-wlm, munge)
 	OMP_NUM_THREADS=1 SANITY_REQUIRE_SLURM=1 $(BIN)/python -m pytest tests/slurm $(PYTEST)
 
-bench: $(INSTALLED)  ## Measure training steps and commands, an hour; BENCH=quick: a minute
+bench: $(INSTALLED)  ## Measure training steps and commands (long); BENCH=quick: a minute
 	$(BIN)/python tests/benchmarks/bench.py $(if $(filter quick,$(BENCH)),--quick) --json bench.json
 
 install: $(INSTALLED)  ## Create the environment and install into it
