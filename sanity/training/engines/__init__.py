@@ -10,10 +10,8 @@ from sanity.pruning.masks import Mask
 from sanity.training.engines import trial
 from sanity.training.engines.base import Engine
 from sanity.training.engines.dense import Dense
+from sanity.training.engines.trial import Shape
 from sanity.training.recipe import Recipe
-
-Shape = tuple[int, int, int]
-"""Of an image: channels, height, width."""
 
 
 def choose(
@@ -62,6 +60,6 @@ def _is_own(network: nn.Module) -> bool:
 def refuse_without_sparse(
     network: nn.Module, recipe: Recipe, input_shape: Shape, device: str
 ) -> None:
-    """Raise ConfigError where ``training.engine=sparse`` cannot train tickets of ``network``."""
-    if recipe.engine == "sparse" and (why := trial.why_not(network, recipe, input_shape, device)):
+    """Raise ConfigError where the sparse engine cannot train tickets of ``network``."""
+    if why := trial.why_not(network, recipe, input_shape, device):
         raise ConfigError(f"training.engine=sparse: {why}; choose dense or auto")

@@ -25,6 +25,7 @@ from sanity.training.recipe import Recipe
 log = logging.getLogger(__name__)
 
 Shape = tuple[int, int, int]
+"""Of an image: channels, height, width."""
 
 WORTH = 5e10
 """Products of weights and pixels, dense, from which on a trial pays: seconds on one core."""
