@@ -47,7 +47,7 @@ def choose(
 
 def directories() -> list[Path]:
     """Where engines keep what they have compiled and tried; none where none has."""
-    compiled = sys.modules.get("sanity.training.engines.sparse.compiled")
+    compiled = sys.modules.get("sanity.training.engines.compiled")
     return [] if compiled is None else [compiled.cache_directory()]
 
 

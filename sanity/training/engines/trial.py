@@ -43,7 +43,7 @@ def why_not(network: nn.Module, recipe: Recipe, input_shape: Shape, device: str)
         return f"it computes in fp32, not in training.precision={recipe.precision}"
     if importlib.util.find_spec("numba") is None:
         return "it needs numba: pip install '.[sparse]'"
-    from sanity.training.engines.sparse.program import UnsupportedError, program
+    from sanity.training.engines.program import UnsupportedError, program
 
     try:
         program(network, input_shape)
@@ -54,8 +54,8 @@ def why_not(network: nn.Module, recipe: Recipe, input_shape: Shape, device: str)
 
 def sparse(network: nn.Module, recipe: Recipe, mask: Mask, input_shape: Shape) -> Engine:
     """The sparse engine; it must be known that there is one."""
+    from sanity.training.engines.program import program
     from sanity.training.engines.sparse.engine import Sparse
-    from sanity.training.engines.sparse.program import program
 
     return Sparse(network, recipe, mask, program(network, input_shape))
 
@@ -125,7 +125,7 @@ def _both(
 
 def _products(network: nn.Module, input_shape: Shape) -> int:
     """Products of weights and pixels for an image, dense."""
-    from sanity.training.engines.sparse.program import Convolution, program
+    from sanity.training.engines.program import Convolution, program
 
     weights = prunable_weights(network)
     return sum(
@@ -147,7 +147,7 @@ def _kind(network: nn.Module, recipe: Recipe, mask: Mask, input_shape: Shape) ->
 
 
 def _remembered() -> Path:
-    from sanity.training.engines.sparse.compiled import cache_directory, cpu
+    from sanity.training.engines.compiled import cache_directory, cpu
 
     return cache_directory() / f"trials-{cpu().name}.json"
 

@@ -14,9 +14,8 @@ from torch import Tensor
 
 from sanity.core.errors import ConfigError
 from sanity.training import engines
-from sanity.training.engines import trial
-from sanity.training.engines.sparse import compiled
-from sanity.training.engines.sparse.program import program
+from sanity.training.engines import compiled, trial
+from sanity.training.engines.program import program
 from sanity.training.recipe import Recipe
 
 AUTO = Recipe(batch_size=20)

@@ -9,7 +9,7 @@ from networks import NAMES, network
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sanity.training.engines.sparse.program import (
+from sanity.training.engines.program import (
     Combination,
     Convolution,
     UnsupportedError,

@@ -6,7 +6,7 @@ values), see taps.py; ``tiles`` the shapes of a tile of inputs and one of output
 
 import numpy as np
 
-from sanity.training.engines.sparse.compiled import kernel
+from sanity.training.engines.compiled import kernel
 from sanity.training.engines.sparse.lanes import Array, Memory, Range, Size
 from sanity.training.engines.sparse.vectors import Shape, add_dot, add_product, load, splat, store
 

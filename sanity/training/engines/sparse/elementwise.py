@@ -8,7 +8,7 @@ Memories are (floats, first, block, channel, row), see lanes.py. ``size`` is (C,
 
 import numpy as np
 
-from sanity.training.engines.sparse.compiled import kernel
+from sanity.training.engines.compiled import kernel
 from sanity.training.engines.sparse.lanes import Array, Memory, Range, Size
 from sanity.training.engines.sparse.normalisation import place
 

@@ -9,10 +9,10 @@ from torch.nn import functional as F
 from sanity.networks.layers import prunable_weights
 from sanity.pruning.masks import Mask
 from sanity.training.engines.base import Engine, EngineState
-from sanity.training.engines.sparse.compiled import first_use
+from sanity.training.engines.compiled import first_use
+from sanity.training.engines.program import Program
 from sanity.training.engines.sparse.machine import Machine
 from sanity.training.engines.sparse.parameters import Parameters
-from sanity.training.engines.sparse.program import Program
 from sanity.training.recipe import Recipe
 
 

@@ -13,11 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sanity.training.engines.sparse import convolution, elementwise, normalisation, taps
-from sanity.training.engines.sparse.compiled import cpu
-from sanity.training.engines.sparse.lanes import Activation, Form
-from sanity.training.engines.sparse.parameters import Parameters
-from sanity.training.engines.sparse.program import (
+from sanity.training.engines.compiled import cpu
+from sanity.training.engines.program import (
     Average,
     Combination,
     Convolution,
@@ -25,8 +22,12 @@ from sanity.training.engines.sparse.program import (
     Operation,
     Program,
     Value,
+    operands,
     result,
 )
+from sanity.training.engines.sparse import convolution, elementwise, normalisation, taps
+from sanity.training.engines.sparse.lanes import Activation, Form
+from sanity.training.engines.sparse.parameters import Parameters
 from sanity.training.engines.sparse.threads import BARRIER, Kernel, Threads
 from sanity.training.engines.sparse.vectors import shape
 
@@ -51,8 +52,11 @@ class Machine:
         self._values: dict[Value, Activation] = {}
         self._gradients: dict[Value, Activation] = {}
         self._free: dict[Form, list[Activation]] = {}
-        self._alone: list[Activation] = []
+        self._alone = {
+            one.x for one in program.operations if isinstance(one, MaxPool) and one.leaves_rest
+        }
         self._written = {program.logits}
+        self._in_place = _in_place(program, self._alone | {program.logits})
         self._forward: list[Kernel | None] = []
         self._backward: list[Kernel | None] = []
         self._images = self._value(program.images)
@@ -66,8 +70,9 @@ class Machine:
         for operation, add_backward in zip(reversed(operations), reversed(ways_back), strict=True):
             add_backward()
             # Nobody asks for this gradient any more: the next of its form may lie there.
-            gradient = self._gradients[result(operation)]
-            if gradient not in self._alone:
+            made = result(operation)
+            if made not in self._alone and made not in self._in_place:
+                gradient = self._gradients[made]
                 self._free.setdefault(gradient.form, []).append(gradient)
 
     def logits(self, images: Tensor) -> Tensor:
@@ -112,19 +117,19 @@ class Machine:
     def _new(self, form: Form) -> Activation:
         return Activation(form, self.blocks, self.lanes)
 
-    def _gradient(self, value: Value, *, alone: bool = False) -> Activation:
+    def _gradient(self, value: Value) -> Activation:
         """Where the gradient with respect to a value lies: where another one's lay, once used.
 
-        But for one that lies ``alone``, since pixels that nobody writes have to stay 0.
+        But for one that lies alone, since pixels that nobody writes have to stay 0.
         """
+        if value in self._in_place:
+            return self._gradients.setdefault(value, self._gradient(self._in_place[value]))
         if value not in self._gradients:
             made = next((one for one in self.program.operations if result(one) == value), None)
             halo = max(made.kernel) - 1 - made.padding if isinstance(made, Convolution) else 0
             form = _form(value, halo)
-            free = [] if alone else self._free.get(form, [])
-            found = self._gradients[value] = free.pop() if free else self._new(form)
-            if alone:
-                self._alone.append(found)
+            free = [] if value in self._alone else self._free.get(form, [])
+            self._gradients[value] = free.pop() if free else self._new(form)
         return self._gradients[value]
 
     def _adds(self, value: Value) -> bool:
@@ -218,13 +223,15 @@ class Machine:
         gamma, beta = self.parameters.weights(one.norm), self.parameters.bias(one.norm)
         module = self._modules[one.norm]
         saved = np.zeros((2, channels))
+        active = np.zeros((self.blocks, *size[:3]) if one.relu else (1, 1, 1, 1), np.uint16)
         running = module.running_mean.numpy(), module.running_var.numpy()
         eps, momentum = float(module.eps), float(module.momentum)
         self._forward += [
             BARRIER,
             lambda share: normalisation.normalise(
-                y.memory, r.memory, z.memory, size, share.of(channels), share.valid,
-                gamma, beta, eps, saved, running, momentum, (one.relu, one.r is not None),
+                y.memory, r.memory, z.memory, active, size, share.of(channels),
+                share.valid, gamma, beta, eps, saved, running, momentum,
+                (one.relu, one.r is not None),
             ),
             BARRIER,
         ]  # fmt: skip
@@ -238,7 +245,7 @@ class Machine:
             self._backward += [
                 BARRIER,
                 lambda share: normalisation.denormalise(
-                    y.memory, z.memory, d.memory, dy.memory, dr.memory, size, share.of(channels),
+                    y.memory, d.memory, dy.memory, dr.memory, active, size, share.of(channels),
                     share.valid, gamma, saved, d_gamma, d_beta, form,
                 ),
                 BARRIER,
@@ -284,8 +291,7 @@ class Machine:
             )
 
         def add_backward() -> None:
-            rest = window and (one.x.height % window or one.x.width % window)
-            d, dx = self._gradient(one.z), self._gradient(one.x, alone=bool(rest))
+            d, dx = self._gradient(one.z), self._gradient(one.x)
             adds = self._adds(one.x)
             if window:
                 self._backward.append(
@@ -301,6 +307,18 @@ class Machine:
                 )
 
         return add_backward
+
+
+def _in_place(program: Program, but: set[Value]) -> dict[Value, Value]:
+    """By result, an operand that nobody else reads: the gradient with respect to it is written
+    over that with respect to the result, which is in cache then."""
+    operations = program.operations
+    read = [value for one in operations for value in operands(one)]
+    return {
+        one.z: one.y
+        for one in operations
+        if isinstance(one, Combination) and read.count(one.y) == 1 and one.z not in but
+    }
 
 
 def _convolve(x: Any, y: Any, size: Any, *rest: Any) -> None:

@@ -2,18 +2,34 @@
 
 Memories are (floats, first, block, channel, row), see lanes.py. ``size`` is (C, H, W, lanes), and
 ``channels`` are the first channel and the one behind the last. Of block ``valid[0]``, which is the
-last, only the first ``valid[1]`` lanes are images; of those before it all.
+last, only the first ``valid[1]`` lanes are images; of those before it all. ``active`` [blocks, C,
+H, W] has the lanes in which the ReLU lets a pixel pass, a bit each: on the way back that is less to
+read than its result.
 """
 
 # mypy: disable-error-code="assignment, return-value"
 # numba keeps sums in float64 that float32 is added to; mypy takes them for two types.
 
 import math
+from typing import Any
 
 import numpy as np
 
-from sanity.training.engines.sparse.compiled import kernel
+from sanity.training.engines.compiled import kernel
 from sanity.training.engines.sparse.lanes import Array, Memory, Range, Size
+from sanity.training.engines.sparse.pixels import (
+    LANES,
+    every_lane,
+    pixel,
+    positive,
+    total,
+    within,
+    write,
+)
+
+ALL = np.uint16((1 << LANES) - 1)
+CHAIN = 32
+"""Pixels that are summed up in float32; sums of sums are float64."""
 
 
 @kernel
@@ -23,39 +39,39 @@ def place(memory: Memory, block: int, channel: int, row: int) -> int:
 
 
 @kernel
+def _images(valid: Range, block: int) -> Any:
+    """The lanes of a block that are images."""
+    return np.uint16((1 << valid[1]) - 1) if block == valid[0] else ALL
+
+
+@kernel
 def _moments(y: Memory, size: Size, valid: Range, block: int, c: int) -> tuple[float, float, float]:
     """Of a block's channel: how many values, their mean, their squares around it summed up.
 
     One pass: squares are summed around the mean of the first row, which is near enough.
     """
-    _, height, width, lanes = size
-    floats, length = y[0], width * lanes
-    images = valid[1] if block == valid[0] else lanes
-    at, pivot = place(y, block, c, 0), np.float32(0)
+    _, height, width, _ = size
+    floats, images, zero = y[0], _images(valid, block), every_lane(np.float32(0))
+    count = valid[1] if block == valid[0] else LANES
+    at, first = place(y, block, c, 0), zero
     for w in range(width):
-        for lane in range(images):
-            pivot += floats[at + w * lanes + lane]
-    pivot /= np.float32(width * images)
-    total, square = 0.0, 0.0
+        first = first + within(images, pixel(floats, at + w * LANES))
+    pivot = total(first) / np.float32(width * count)
+    pivots = every_lane(pivot)
+    sums, squares = 0.0, 0.0
+    s, q = zero, zero
+    rows = max(1, CHAIN // width)
     for h in range(height):
         at = place(y, block, c, h)
-        row = floats[at : at + length]
-        s, q = np.float32(0), np.float32(0)
-        if images == lanes:
-            for t in range(length):
-                d = row[t] - pivot
-                s += d
-                q += d * d
-        else:
-            for w in range(width):
-                for lane in range(images):
-                    d = row[w * lanes + lane] - pivot
-                    s += d
-                    q += d * d
-        total += s
-        square += q
-    count = float(height * width * images)
-    return count, pivot + total / count, square - total * total / count
+        for w in range(width):
+            d = within(images, pixel(floats, at + w * LANES) - pivots)
+            s, q = s + d, q + d * d
+        if (h + 1) % rows == 0 or h + 1 == height:
+            sums += total(s)
+            squares += total(q)
+            s, q = zero, zero
+    n = float(height * width * count)
+    return n, pivot + sums / n, squares - sums * sums / n
 
 
 @kernel
@@ -63,6 +79,7 @@ def normalise(
     y: Memory,
     r: Memory,
     z: Memory,
+    active: Array,
     size: Size,
     channels: Range,
     valid: Range,
@@ -79,10 +96,8 @@ def normalise(
     Statistics of blocks are merged in their order (Chan et al. 1983). ``saved`` [2, C] gets mean
     and 1 / sqrt(var + eps) for the way back; ``running`` are running mean and variance [C].
     """
-    _, height, width, lanes = size
-    length = width * lanes
+    _, height, width, _ = size
     with_relu, with_r = form
-    zero = np.float32(0)
     for c in range(channels[0], channels[1]):
         mean, square, count = 0.0, 0.0, 0.0
         for block in range(valid[0] + 1):
@@ -95,70 +110,59 @@ def normalise(
         saved[0, c], saved[1, c] = mean, inverse
         running[0][c] += momentum * (mean - running[0][c])
         running[1][c] += momentum * (square / (count - 1.0) - running[1][c])
-        scale, pivot = np.float32(gamma[c] * inverse), np.float32(mean)
-        shift = np.float32(beta[c] - (mean - pivot) * gamma[c] * inverse)
+        pivot, scale = np.float32(mean), every_lane(np.float32(gamma[c] * inverse))
+        shift = every_lane(np.float32(beta[c] - (mean - pivot) * gamma[c] * inverse))
+        pivots = every_lane(pivot)
         for block in range(valid[0] + 1):
             for h in range(height):
-                a, b = place(y, block, c, h), place(z, block, c, h)
-                source, target = y[0][a : a + length], z[0][b : b + length]
-                if with_r:
-                    a = place(r, block, c, h)
-                    other = r[0][a : a + length]
+                a, b, e = place(y, block, c, h), place(z, block, c, h), place(r, block, c, h)
+                passed = active[block, c, h]
+                for w in range(width):
+                    u = (pixel(y[0], a + w * LANES) - pivots) * scale + shift
+                    if with_r:
+                        u = u + pixel(r[0], e + w * LANES)
                     if with_relu:
-                        for t in range(length):
-                            u = (source[t] - pivot) * scale + shift + other[t]
-                            target[t] = u if u > zero else zero
-                    else:
-                        for t in range(length):
-                            target[t] = (source[t] - pivot) * scale + shift + other[t]
-                elif with_relu:
-                    for t in range(length):
-                        u = (source[t] - pivot) * scale + shift
-                        target[t] = u if u > zero else zero
-                else:
-                    for t in range(length):
-                        target[t] = (source[t] - pivot) * scale + shift
+                        lanes = positive(u)
+                        passed[w] = lanes
+                        u = within(lanes, u)
+                    write(u, z[0], b + w * LANES)
 
 
 @kernel
 def _sums(
-    y: Memory, z: Memory, d: Memory, size: Size, block: int, c: int, pivot: float, with_relu: bool
+    y: Memory, d: Memory, active: Array, size: Size, block: int, c: int, pivot: float, relu: bool
 ) -> tuple[float, float]:
-    """Sum of g and of g (y - pivot) over a block's channel; g = d where z > 0.
+    """Sum of g and of g (y - pivot) over a block's channel; g = d where the ReLU let pass.
 
     Lanes without an image have d = 0.
     """
-    _, height, width, lanes = size
-    length = width * lanes
-    zero = np.float32(0)
-    total, product = 0.0, 0.0
+    _, height, width, _ = size
+    pivots, zero = every_lane(np.float32(pivot)), every_lane(np.float32(0))
+    sums, products = 0.0, 0.0
+    s, q = zero, zero
+    rows = max(1, CHAIN // width)
     for h in range(height):
-        a, b = place(y, block, c, h), place(d, block, c, h)
-        source, gradient = y[0][a : a + length], d[0][b : b + length]
-        s, q = zero, zero
-        if with_relu:
-            a = place(z, block, c, h)
-            result = z[0][a : a + length]
-            for t in range(length):
-                g = gradient[t] if result[t] > zero else zero
-                s += g
-                q += g * (source[t] - pivot)
-        else:
-            for t in range(length):
-                s += gradient[t]
-                q += gradient[t] * (source[t] - pivot)
-        total += s
-        product += q
-    return total, product
+        a, b, passed = place(y, block, c, h), place(d, block, c, h), active[block, c, h]
+        for w in range(width):
+            g = pixel(d[0], b + w * LANES)
+            if relu:
+                g = within(passed[w], g)
+            s = s + g
+            q = q + g * (pixel(y[0], a + w * LANES) - pivots)
+        if (h + 1) % rows == 0 or h + 1 == height:
+            sums += total(s)
+            products += total(q)
+            s, q = zero, zero
+    return sums, products
 
 
 @kernel
 def denormalise(
     y: Memory,
-    z: Memory,
     d: Memory,
     dy: Memory,
     dr: Memory,
+    active: Array,
     size: Size,
     channels: Range,
     valid: Range,
@@ -171,53 +175,43 @@ def denormalise(
     """The gradients with respect to y and r, of gamma and beta; dy is 0 in lanes without an image.
 
     dy = gamma / sqrt(var + eps) (g - mean(g) - (y - mean) mean(g (y - mean)) / (var + eps)).
-    ``form``: whether there was a ReLU, an r, whether dr and dy are added to. The mean is rounded
-    to float32 for passes over memory; what that takes away is made good in the sums.
+    ``form``: whether there was a ReLU, an r, whether dr and dy are added to; dy may lie where d
+    does. The mean is rounded to float32 for passes over memory; what that takes away is made good
+    in the sums.
     """
-    _, height, width, lanes = size
-    length = width * lanes
+    _, height, width, _ = size
     with_relu, with_r, adds_r, adds_y = form
-    zero = np.float32(0)
-    g = np.empty(length, np.float32)
-    count = float(height * width) * (valid[0] * lanes + valid[1])
+    count = float(height * width) * (valid[0] * LANES + valid[1])
     for c in range(channels[0], channels[1]):
         pivot, inverse = np.float32(saved[0, c]), saved[1, c]
         lost = saved[0, c] - pivot
-        total, product = 0.0, 0.0
+        sums, products = 0.0, 0.0
         for block in range(valid[0] + 1):
-            s, q = _sums(y, z, d, size, block, c, pivot, with_relu)
-            total += s
-            product += q
-        product -= total * lost
-        d_gamma[c], d_beta[c] = product * inverse, total
-        scale, slope = np.float32(gamma[c] * inverse), product * inverse * inverse / count
-        k1, k2 = np.float32(total / count - slope * lost), np.float32(slope)
+            s, q = _sums(y, d, active, size, block, c, pivot, with_relu)
+            sums += s
+            products += q
+        products -= sums * lost
+        d_gamma[c], d_beta[c] = products * inverse, sums
+        slope = products * inverse * inverse / count
+        scale, pivots = every_lane(np.float32(gamma[c] * inverse)), every_lane(pivot)
+        k1 = every_lane(np.float32(sums / count - slope * lost))
+        k2 = every_lane(np.float32(slope))
         for block in range(valid[0] + 1):
+            images = _images(valid, block)
             for h in range(height):
-                a, b = place(y, block, c, h), place(dy, block, c, h)
-                source, target = y[0][a : a + length], dy[0][b : b + length]
-                a, b = place(d, block, c, h), place(z, block, c, h)
-                gradient, result = d[0][a : a + length], z[0][b : b + length]
-                if with_relu:
-                    for t in range(length):
-                        g[t] = gradient[t] if result[t] > zero else zero
-                else:
-                    g[:] = gradient
-                if with_r:
-                    a = place(dr, block, c, h)
-                    other = dr[0][a : a + length]
-                    if adds_r:
-                        for t in range(length):
-                            other[t] += g[t]
-                    else:
-                        other[:] = g
-                for t in range(length):
-                    g[t] = scale * (g[t] - k1 - (source[t] - pivot) * k2)
-                if block == valid[0] and valid[1] < lanes:
-                    for w in range(width):
-                        g[w * lanes + valid[1] : (w + 1) * lanes] = zero
-                if adds_y:
-                    for t in range(length):
-                        target[t] += g[t]
-                else:
-                    target[:] = g
+                a, b, passed = place(y, block, c, h), place(d, block, c, h), active[block, c, h]
+                to, e = place(dy, block, c, h), place(dr, block, c, h)
+                for w in range(width):
+                    g = pixel(d[0], b + w * LANES)
+                    if with_relu:
+                        g = within(passed[w], g)
+                    if with_r:
+                        other = g
+                        if adds_r:
+                            other = g + pixel(dr[0], e + w * LANES)
+                        write(other, dr[0], e + w * LANES)
+                    g = scale * (g - k1 - (pixel(y[0], a + w * LANES) - pivots) * k2)
+                    g = within(images, g)
+                    if adds_y:
+                        g = g + pixel(dy[0], to + w * LANES)
+                    write(g, dy[0], to + w * LANES)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sanity.pruning.masks import Mask
-from sanity.training.engines.sparse.program import Combination, Convolution, Program
+from sanity.training.engines.program import Combination, Convolution, Program
 
 Floats = Any
 """A numpy array of float32."""

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sanity.training.engines.program import Convolution
 from sanity.training.engines.sparse.lanes import Array, Form, offsets
 from sanity.training.engines.sparse.parameters import Kept
-from sanity.training.engines.sparse.program import Convolution
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,14 @@
-"""Several threads that go through one list of kernels, each with a part of its own."""
+"""Threads that go through one list of kernels, each with a part of its own."""
 
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
-from sanity.training.engines.sparse.compiled import kernel
+from sanity.training.engines import team
+from sanity.training.engines.compiled import kernel
 from sanity.training.engines.sparse.lanes import Array
 from sanity.training.engines.sparse.vectors import atomic_add
 
@@ -83,37 +83,29 @@ class Barrier:
 
 
 class Threads:
-    """At most ``count`` threads, this one included; the others wait until they are needed."""
+    """At most ``count`` threads, this one included."""
 
     def __init__(self, count: int) -> None:
         self.count = count
-        self._others = ThreadPoolExecutor(max(1, count - 1), "sparse")
 
     def run(self, steps: Steps, images: int, lanes: int) -> None:
         """Run all steps for a batch of ``images``, in blocks of ``lanes``."""
         blocks = -(-images // lanes)
         valid = blocks - 1, images - (blocks - 1) * lanes
-        count = min(self.count, blocks)
-        shares = [Share(number, count, valid) for number in range(count)]
-        barrier = Barrier(count)
-        others = [self._others.submit(_work, steps, one, barrier) for one in shares[1:]]
-        try:
-            _work(steps, shares[0], barrier)
-        except threading.BrokenBarrierError:  # what broke it says more
-            for one in others:
-                one.result()
-            raise
-        for one in others:
-            one.result()
+        barrier = Barrier(1)
 
+        def work(thread: int, threads: int) -> None:
+            barrier.threads, share = threads, Share(thread, threads, valid)
+            try:
+                for step in steps:
+                    if step is BARRIER:
+                        barrier.wait()
+                    else:
+                        step(share)
+            except threading.BrokenBarrierError:
+                pass  # what broke it says more
+            except BaseException:
+                barrier.abort()
+                raise
 
-def _work(steps: Steps, share: Share, barrier: Barrier) -> None:
-    try:
-        for step in steps:
-            if step is BARRIER:
-                barrier.wait()
-            else:
-                step(share)
-    except BaseException:
-        barrier.abort()
-        raise
+        team.together(work, min(self.count, blocks))

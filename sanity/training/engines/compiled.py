@@ -49,7 +49,7 @@ def cpu() -> Cpu:
 @cache
 def cache_directory() -> Path:
     """Where compiled kernels are kept, named after their code: the user's, or a temporary one."""
-    sources = sorted(Path(__file__).parent.glob("*.py"))
+    sources = sorted(Path(__file__).parent.rglob("*.py"))
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     directory = Path(home) / "sanity" / f"kernels-{digest}"

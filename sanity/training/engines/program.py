@@ -64,6 +64,11 @@ class MaxPool:
     z: Value
     window: int
 
+    @property
+    def leaves_rest(self) -> bool:
+        """Whether there are pixels that no window reaches."""
+        return bool(self.x.height % self.window or self.x.width % self.window)
+
 
 @dataclass(frozen=True)
 class Average:
@@ -280,6 +285,13 @@ class _Reader:
 def result(operation: Operation) -> Value:
     """What an operation makes."""
     return operation.y if isinstance(operation, Convolution) else operation.z
+
+
+def operands(operation: Operation) -> list[Value]:
+    """What an operation reads."""
+    if isinstance(operation, Combination):
+        return [operation.y] if operation.r is None else [operation.y, operation.r]
+    return [operation.x]
 
 
 def _refuse_shared(network: nn.Module, found: Program) -> None:
