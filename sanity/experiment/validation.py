@@ -44,12 +44,12 @@ def _validate_options(experiment: Experiment) -> None:
 
 
 def _refuse_engine(experiment: Experiment) -> None:
-    """Refuse an engine that cannot train tickets of this network here."""
+    """Refuse an engine that cannot train this network, or its tickets, here."""
     recipe, settings = experiment.recipe, experiment.settings
-    if recipe.engine == "sparse" and experiment.pruner.prunes:
+    if recipe.engine == "fused" or (recipe.engine == "sparse" and experiment.pruner.prunes):
         network = skeleton(experiment.factory)
         where = device.choose(settings.device).type
-        engines.refuse_without_sparse(network, recipe, experiment.input_shape, where)
+        engines.refuse(recipe.engine, network, recipe, experiment.input_shape, where)
 
 
 def _refuse_wrong_sparsity(experiment: Experiment) -> None:

@@ -70,7 +70,7 @@ class Context:
         return network.to(self.device)
 
     def engine(self, network: nn.Module, mask: Mask | None = None, steps: int = 0) -> Engine:
-        """What trains ``network`` by the run's recipe; a ticket under ``mask`` for ``steps``."""
+        """What trains ``network`` for ``steps`` by the run's recipe, a ticket under its mask."""
         experiment = self.experiment
         return engines.choose(network, experiment.recipe, mask, experiment.input_shape, steps)
 

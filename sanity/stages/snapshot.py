@@ -8,7 +8,7 @@ from torch import Tensor
 from sanity.stages.context import Context
 from sanity.stages.execute import execute
 from sanity.stages.stage import SNAPSHOT, Inputs, Stage
-from sanity.stages.train_dense import images_of
+from sanity.stages.train_dense import engine_of, images_of
 from sanity.store import Entry, Work, save_tensors
 from sanity.training.schedule import Schedule
 
@@ -33,7 +33,7 @@ def _compute(context: Context, inputs: Inputs, work: Work, *, epoch: int) -> dic
     network = context.initial_network()
     facts = context.train(
         SNAPSHOT,
-        context.engine(network),
+        engine_of(context, network),
         images_of(context),
         Schedule(context.seed, end=epoch),
         context.checkpoints(work),

@@ -2,10 +2,13 @@
 
 from typing import Any
 
+from torch import nn
+
 from sanity.experiment.experiment import Experiment
 from sanity.stages.context import Context, effect_of
 from sanity.stages.stage import TRAIN_DENSE, Inputs, Stage
 from sanity.store import Work, save_tensors
+from sanity.training.engines import Engine
 from sanity.training.loop import Splits
 from sanity.training.schedule import Schedule
 
@@ -44,13 +47,20 @@ def _compute(context: Context, inputs: Inputs, work: Work) -> dict[str, Any]:
         if epochs == wanted:
             checkpoints.keep(memory, network.state_dict())
 
-    engine, schedule = context.engine(network), Schedule(context.seed)
+    engine, schedule = engine_of(context, network), Schedule(context.seed)
     facts |= context.train(TRAIN_DENSE, engine, images_of(context), schedule, checkpoints, remember)
     # None where a run with another rewind had passed the epoch: then a snapshot goes there.
     if remembered := checkpoints.kept(memory):
         save_tensors(work.directory, memory, remembered)
     save_tensors(work.directory, "final", network.state_dict())
     return facts
+
+
+def engine_of(context: Context, network: nn.Module) -> Engine:
+    """What trains the dense network: the same where a training is to stop earlier than that."""
+    recipe = context.experiment.recipe
+    steps = images_of(context).train.steps(recipe.batch_size)
+    return context.engine(network, steps=recipe.epochs * steps)
 
 
 def images_of(context: Context) -> Splits:

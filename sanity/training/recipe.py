@@ -17,7 +17,7 @@ class Recipe(Option):
 
     ``milestones`` are the points at which ``schedule=step`` multiplies the learning rate by
     ``gamma``: below 1 a share of the epochs, otherwise an epoch (counted from 0). ``engine``:
-    what trains tickets (sanity.training.engines).
+    what trains networks (sanity.training.engines).
     """
 
     epochs: Annotated[int, Ge(1), Le(10**6)] = 160
@@ -30,7 +30,7 @@ class Recipe(Option):
     milestones: list[Annotated[float, Ge(0)]] = field(default_factory=lambda: [0.5, 0.75])
     gamma: Annotated[float, Gt(0), Le(1)] = 0.1
     precision: Literal["fp32", "bf16"] = "fp32"
-    engine: Literal["auto", "dense", "sparse"] = "auto"
+    engine: Literal["auto", "dense", "fused", "sparse"] = "auto"
 
     def lr_at(self, epoch: int) -> float:
         """The learning rate of the 0-based ``epoch``."""

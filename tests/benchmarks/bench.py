@@ -17,6 +17,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,8 @@ TARGETS = {
 """Times the speed of the conventional loop that issue-sized targets ask for, by sparsity."""
 
 DENSE_TARGET = 1.15
+BF16_TARGET = 1.9
+ENGINES = ("dense", "fused", "dense bf16", "fused bf16", "sparse")
 METHODS = ("random x uniform", "random x smart", "SNIP", "LT")
 SPARSITIES = (0.99, 0.98, 0.95, 0.9)
 
@@ -88,7 +91,7 @@ def main() -> int:
 def training(
     name: str, device: torch.device, options: argparse.Namespace
 ) -> Iterable[dict[str, Any]]:
-    """A row a mask: images a second of the conventional loop, the dense engine, and auto."""
+    """A row a mask: images a second of the conventional loop and of every engine."""
     subject = SUBJECTS[name]
     experiment, examples = subject.experiment(), subject.examples()
     images = Images(examples, experiment.dataset, device)
@@ -114,11 +117,16 @@ def _race(
     network = pruned(subject.network(images.device), mask)
     conventional = Conventional(copy.deepcopy(network), pictures, batch, images.device)
     racers: dict[str, Callable[[], Any]] = {"conventional": conventional.step}
-    found = {"dense": engines.choose(copy.deepcopy(network), recipe)}
-    found["dense"].move(mask)
-    why = trial.why_not(network, recipe, experiment.input_shape, images.device.type)
-    if mask and not why:
-        found["sparse"] = trial.sparse(copy.deepcopy(network), recipe, mask, experiment.input_shape)
+    found: dict[str, engines.Engine] = {}
+    for name in ENGINES:
+        kind, in_bf16 = name.split()[0], "bf16" in name
+        if (in_bf16 and mask) or (kind == "sparse" and not mask):
+            continue
+        wanted = replace(recipe, precision="bf16" if in_bf16 else "fp32")
+        where = wanted, experiment.input_shape, images.device.type
+        if kind == "dense" or not trial.why_not(kind, network, *where):
+            twin = copy.deepcopy(network)
+            found[name] = trial.make(kind, twin, wanted, mask, experiment.input_shape)
     for name, engine in found.items():
         engine.begin(0.01)
         racers[name] = _stepper(engine, images, batch)
@@ -175,26 +183,31 @@ def quartiles(values: list[float]) -> tuple[float, float, float]:
 
 
 def table(rows: list[dict[str, Any]], network: str, threads: int) -> Table:
-    """Images a second, and how many times the conventional loop's that is."""
+    """Images a second by mask and engine, and how many times the conventional loop's that is."""
     found = Table(title=f"{network}, {threads} thread{'s' if threads > 1 else ''}")
-    for column in ("mask", "kept", "conventional", "dense", "sparse", "dense x", "sparse x"):
-        found.add_column(column, justify="left" if column == "mask" else "right")
-    found.add_column("target", justify="right")
+    for column in ("mask", "kept", "engine", "images a second", "times", "target"):
+        found.add_column(column, justify="left" if column in ("mask", "engine") else "right")
     for row in rows:
         if (row["network"], row["threads"]) != (network, threads):
             continue
-        base = row["conventional"][0]
         label = "dense" if not row["sparsity"] else f"{row['method']} {row['sparsity']:.0%}"
-        shown = [
-            _spread(row[name]) if name in row else ""
-            for name in ("conventional", "dense", "sparse")
-        ]
-        times = [f"{row[one][0] / base:.2f}" if one in row else "" for one in ("dense", "sparse")]
-        target = TARGETS.get((network, row["method"]), {}).get(row["sparsity"])
-        wanted = DENSE_TARGET if not row["sparsity"] else target
         kept = f"{row['kept']:,}" if row["kept"] else ""
-        found.add_row(label, kept, *shown, *times, "" if wanted is None else f"{wanted:g}")
+        for engine in ("conventional", *(one for one in ENGINES if one in row)):
+            target = _target(row, engine)
+            times = row[engine][0] / row["conventional"][0]
+            cells = (engine, _spread(row[engine]), f"{times:.2f}", f"{target:g}" if target else "")
+            found.add_row(label, kept, *cells)
+            label = kept = ""
+        found.add_section()
     return found
+
+
+def _target(row: dict[str, Any], engine: str) -> float | None:
+    """How many times the conventional loop's speed an engine is to reach, where there is a say."""
+    if engine == "sparse":
+        return TARGETS.get((row["network"], row["method"]), {}).get(row["sparsity"])
+    dense = {"fused": DENSE_TARGET, "fused bf16": BF16_TARGET}
+    return None if row["sparsity"] else dense.get(engine)
 
 
 def _spread(values: list[float]) -> str:

@@ -29,13 +29,18 @@ class Dense(Engine):
     def step(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Forward, backward, SGD, and the mask once more."""
         with autocast(self.recipe, x.device):
-            logits = self.network(x)
+            logits = self.logits(x)
         loss = F.cross_entropy(logits.float(), y)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
         self._prune()
         return loss.detach(), (logits.argmax(1) == y).sum()
+
+    def logits(self, x: Tensor) -> Tensor:
+        """The network's forward pass."""
+        logits: Tensor = self.network(x)
+        return logits
 
     def move(self, mask: Mask) -> None:
         """The momentum of what was pruned is set to 0: it has gone on to gather."""

@@ -1,4 +1,4 @@
-"""Which engine is faster for a ticket: a few steps of each, once for all tickets of a kind."""
+"""Which engine is the fastest: a few steps of each, once for all trainings of a kind."""
 
 import copy
 import hashlib
@@ -7,6 +7,7 @@ import json
 import logging
 import statistics
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -35,11 +36,12 @@ AGREE = 1e-4
 """How far, relatively, two engines' first losses may be apart by rounding."""
 
 
-def why_not(network: nn.Module, recipe: Recipe, input_shape: Shape, device: str) -> str:
-    """Why the sparse engine cannot train tickets of ``network``; nothing where it can."""
+def why_not(name: str, network: nn.Module, recipe: Recipe, input_shape: Shape, device: str) -> str:
+    """Why the engine ``name``, which is not the dense one, cannot train ``network``; nothing
+    where it can."""
     if device != "cpu":
         return f"it computes on CPUs, not on {device}"
-    if recipe.precision != "fp32":
+    if name == "sparse" and recipe.precision != "fp32":
         return f"it computes in fp32, not in training.precision={recipe.precision}"
     if importlib.util.find_spec("numba") is None:
         return "it needs numba: pip install '.[sparse]'"
@@ -52,39 +54,52 @@ def why_not(network: nn.Module, recipe: Recipe, input_shape: Shape, device: str)
     return ""
 
 
-def sparse(network: nn.Module, recipe: Recipe, mask: Mask, input_shape: Shape) -> Engine:
-    """The sparse engine; it must be known that there is one."""
+def make(name: str, network: nn.Module, recipe: Recipe, mask: Mask, input_shape: Shape) -> Engine:
+    """The engine ``name``; it must be known that it can train ``network``."""
+    if name == "dense":
+        return Dense(network, recipe, mask)
+    from sanity.training.engines.fused.engine import Fused
     from sanity.training.engines.program import program
     from sanity.training.engines.sparse.engine import Sparse
 
-    return Sparse(network, recipe, mask, program(network, input_shape))
+    kind = Sparse if name == "sparse" else Fused
+    return kind(network, recipe, mask, program(network, input_shape))
 
 
-def is_sparse_faster(
-    network: nn.Module, recipe: Recipe, mask: Mask, input_shape: Shape, steps: int
-) -> bool:
-    """Whether it is, by a trial on copies; told in a line, and remembered by this machine."""
+def fastest(
+    names: Sequence[str],
+    network: nn.Module,
+    recipe: Recipe,
+    mask: Mask,
+    input_shape: Shape,
+    steps: int,
+) -> str:
+    """Which of these engines is, by a trial on copies; told in a line, and remembered by this
+    machine. The first one of ``names`` where ``steps`` are too few for a trial to pay."""
     if _products(network, input_shape) * recipe.batch_size * steps < WORTH:
-        return False
-    place, kind = _remembered(), _kind(network, recipe, mask, input_shape)
+        return names[0]
+    place, kind = _remembered(), _kind(names, network, recipe, mask, input_shape)
     known = _read(place)
-    if kind not in known:
-        known[kind] = _times(network, recipe, mask, input_shape)
+    if kind not in known or known[kind].keys() != set(names):
+        known[kind] = _times(names, network, recipe, mask, input_shape)
         with suppress(OSError):  # of a home that is full: the next one tries again
             write_json(place, _read(place) | known)
-    dense, found = known[kind]
-    faster = "sparse" if found < dense else "dense"
-    ratio = max(dense, found) / min(dense, found)
-    log.info("training.engine=auto: %s, %.1f times as fast by a trial", faster, ratio)
-    return bool(found < dense)
+    seconds = known[kind]
+    found = min(names, key=lambda name: seconds[name])
+    slower = [f"{name} {seconds[name] / seconds[found]:.1f}" for name in names if name != found]
+    log.info("training.engine=auto: %s; by a trial, times its time: %s", found, ", ".join(slower))
+    return found
 
 
-def learns_the_same(network: nn.Module, recipe: Recipe, mask: Mask, input_shape: Shape) -> bool:
-    """Whether two steps of both engines, on copies, have the same losses but for rounding.
+def learns_the_same(
+    name: str, network: nn.Module, recipe: Recipe, mask: Mask, input_shape: Shape
+) -> bool:
+    """Whether two steps of it and of the dense engine, on copies, have the same losses but for
+    rounding.
 
     The second loss tells the gradients of the first step, too.
     """
-    both, x, y = _both(network, recipe, mask, input_shape)
+    both, x, y = _ready(("dense", name), network, recipe, mask, input_shape)
     for _ in range(2):
         dense, found = (float(engine.step(x, y)[0]) for engine in both)
         if not abs(dense - found) <= AGREE * abs(dense):
@@ -93,34 +108,33 @@ def learns_the_same(network: nn.Module, recipe: Recipe, mask: Mask, input_shape:
 
 
 def _times(
-    network: nn.Module, recipe: Recipe, mask: Mask, input_shape: Shape
-) -> tuple[float, float]:
-    """Seconds of a step, dense and sparse."""
-    both, x, y = _both(network, recipe, mask, input_shape)
-    seconds: tuple[list[float], list[float]] = ([], [])
+    names: Sequence[str], network: nn.Module, recipe: Recipe, mask: Mask, input_shape: Shape
+) -> dict[str, float]:
+    """Seconds of a step of each."""
+    rivals, x, y = _ready(names, network, recipe, mask, input_shape)
+    seconds: dict[str, list[float]] = {name: [] for name in names}
     for number in range(1 + TRIALS):
-        for engine, taken in zip(both, seconds, strict=True):
+        for engine, taken in zip(rivals, seconds.values(), strict=True):
             start = time.perf_counter()
             engine.step(x, y)
             if number:  # the first compiles, and warms up
                 taken.append(time.perf_counter() - start)
-    return statistics.median(seconds[0]), statistics.median(seconds[1])
+    return {name: statistics.median(taken) for name, taken in seconds.items()}
 
 
-def _both(
-    network: nn.Module, recipe: Recipe, mask: Mask, input_shape: Shape
-) -> tuple[tuple[Engine, Engine], Tensor, Tensor]:
-    """Both engines with copies of the network, ready to step, and a batch of noise."""
+def _ready(
+    names: Sequence[str], network: nn.Module, recipe: Recipe, mask: Mask, input_shape: Shape
+) -> tuple[list[Engine], Tensor, Tensor]:
+    """Engines with copies of the network, ready to step, and a batch of noise."""
     random = torch.Generator().manual_seed(0)
     x = torch.randn(recipe.batch_size, *input_shape, generator=random)
     with torch.no_grad():
         classes = copy.deepcopy(network).eval()(x[:2]).shape[1]
     y = torch.randint(classes, (recipe.batch_size,), generator=random)
-    dense = Dense(copy.deepcopy(network), recipe, mask)
-    both = dense, sparse(copy.deepcopy(network), recipe, mask, input_shape)
-    for engine in both:
+    rivals = [make(name, copy.deepcopy(network), recipe, mask, input_shape) for name in names]
+    for engine in rivals:
         engine.begin(recipe.lr_at(0) / 100)
-    return both, x, y
+    return rivals, x, y
 
 
 def _products(network: nn.Module, input_shape: Shape) -> int:
@@ -135,14 +149,17 @@ def _products(network: nn.Module, input_shape: Shape) -> int:
     )
 
 
-def _kind(network: nn.Module, recipe: Recipe, mask: Mask, input_shape: Shape) -> str:
-    """Names tickets that cost about the same: layers, and how dense they are to two digits."""
+def _kind(
+    names: Sequence[str], network: nn.Module, recipe: Recipe, mask: Mask, input_shape: Shape
+) -> str:
+    """Names trainings that cost about the same: layers, and how dense they are to two digits."""
     layers = [
         (tuple(keep.shape), f"{count / keep.numel():.1e}")
         for keep, count in zip(mask.values(), masks.kept(mask).values(), strict=True)
     ]
-    facts: list[Any] = [type(network).__name__, layers, input_shape, recipe.batch_size]
-    facts += [torch.get_num_threads(), torch.__version__]
+    shapes = [tuple(parameter.shape) for parameter in network.parameters()]
+    facts: list[Any] = [type(network).__name__, shapes, layers, input_shape, recipe.batch_size]
+    facts += [list(names), recipe.precision, torch.get_num_threads(), torch.__version__]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:20]
 
 
@@ -152,8 +169,11 @@ def _remembered() -> Path:
     return cache_directory() / f"trials-{cpu().name}.json"
 
 
-def _read(place: Path) -> dict[str, tuple[float, float]]:
+def _read(place: Path) -> dict[str, dict[str, float]]:
     try:
-        return {str(key): (float(a), float(b)) for key, (a, b) in read_json(place).items()}
+        return {
+            str(kind): {str(name): float(one) for name, one in seconds.items()}
+            for kind, seconds in read_json(place).items()
+        }
     except (OSError, ValueError, TypeError, AttributeError):
         return {}

@@ -35,13 +35,16 @@ def chosen(recipe: Recipe, steps: int = MANY, name: str = "resnet") -> str:
     return engines.choose(found, recipe, mask_of(found), shape, steps).name
 
 
-def pretend(monkeypatch: pytest.MonkeyPatch, dense: float, sparse: float) -> list[int]:
+def pretend(
+    monkeypatch: pytest.MonkeyPatch, dense: float, sparse: float, fused: float = 0.5
+) -> list[int]:
     """Let trials take so long; returns a list that grows with each."""
     made: list[int] = []
 
-    def times(*_: Any) -> tuple[float, float]:
+    def times(names: list[str], *_: Any) -> dict[str, float]:
         made.append(1)
-        return dense, sparse
+        known = {"dense": dense, "sparse": sparse, "fused": fused}
+        return {name: known[name] for name in names}
 
     monkeypatch.setattr(trial, "_times", times)
     return made
@@ -54,12 +57,12 @@ def test_the_faster_one_is_taken_and_told_once_a_kind(
     made = pretend(monkeypatch, 0.3, 0.1)
     assert [chosen(AUTO), chosen(AUTO)] == ["sparse", "sparse"]
     assert len(made) == 1
-    assert "training.engine=auto: sparse, 3.0 times as fast by a trial" in caplog.text
+    assert "auto: sparse; by a trial, times its time: dense 3.0, fused 5.0" in caplog.text
     made = pretend(monkeypatch, 0.1, 0.2)
     assert chosen(AUTO) == "sparse"  # as this machine remembers
     assert chosen(AUTO, name="vgg") == "dense"
     assert len(made) == 1
-    assert "training.engine=auto: dense, 2.0 times as fast by a trial" in caplog.text
+    assert "auto: dense; by a trial, times its time: fused 5.0, sparse 2.0" in caplog.text
 
 
 @pytest.mark.parametrize("content", ["", "{", "[1]", '{"a": 1}', '{"a": ["x", 2]}'])
@@ -82,8 +85,10 @@ def test_a_trial_measures_and_changes_nothing(remembered: Path) -> None:
     found, shape = network("resnet")
     before = {name: tensor.clone() for name, tensor in found.state_dict().items()}
     random = torch.get_rng_state()
-    seconds = trial._times(found, AUTO, mask_of(found), shape)
-    assert all(0 < one < 60 for one in seconds)
+    names = ["dense", "fused", "sparse"]
+    seconds = trial._times(names, found, AUTO, mask_of(found), shape)
+    assert list(seconds) == names
+    assert all(0 < one < 60 for one in seconds.values())
     assert torch.equal(random, torch.get_rng_state())
     assert all(torch.equal(before[name], one) for name, one in found.state_dict().items())
 
@@ -160,27 +165,34 @@ def test_dense_networks_and_other_settings_are_trained_dense(
     pretend(monkeypatch, 0.3, 0.1)
     found, shape = network("resnet")
     assert engines.choose(found, AUTO, None, shape, MANY).name == "dense"
+    assert engines.choose(found, SPARSE, None, shape, MANY).name == "dense"
     assert chosen(Recipe(batch_size=20, engine="dense")) == "dense"
     assert chosen(Recipe(batch_size=20, precision="bf16")) == "dense"
+    pretend(monkeypatch, 0.3, 0.1, fused=0.05)
+    remembered.unlink()
+    assert engines.choose(found, AUTO, None, shape, MANY).name == "fused"
+    assert chosen(AUTO) == chosen(Recipe(batch_size=20, precision="bf16")) == "fused"
     monkeypatch.setitem(sys.modules, "numba", None)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert chosen(AUTO) == "dense"
 
 
-REFUSED = {
-    "it computes in fp32": ["training.precision=bf16"],
-    "it needs numba: pip install '.[sparse]'": [],
-}
+NUMBA = "it needs numba: pip install '.[sparse]'"
+REFUSED = [
+    ("sparse", "it computes in fp32", ["training.precision=bf16"]),
+    ("sparse", NUMBA, []),
+    ("fused", NUMBA, []),
+]
 
 
-@pytest.mark.parametrize("message", REFUSED)
-def test_sparse_is_refused_before_anything_starts(
-    run: Run, message: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("engine", "message", "options"), REFUSED)
+def test_an_engine_is_refused_before_anything_starts(
+    run: Run, engine: str, message: str, options: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if not REFUSED[message]:
+    if not options:
         monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r"training\.engine=sparse: ") as caught:
-        run("pruner=snip", "training.engine=sparse", *REFUSED[message])
+    with pytest.raises(ConfigError, match=rf"training\.engine={engine}: ") as caught:
+        run("pruner=snip", f"training.engine={engine}", *options)
     assert message in str(caught.value)
     assert "choose dense or auto" in str(caught.value)
 
@@ -192,6 +204,19 @@ def test_the_engine_is_in_no_key_and_in_every_record(run: Run) -> None:
     assert "train_ticket" in reused(dense)
     assert dense["stages"]["train_ticket"]["computed_by"]["engine"] == "sparse"
     assert dense["metrics"] == sparse["metrics"]
+
+
+@pytest.mark.parametrize("has", [True, False])
+def test_a_cpu_without_bf16_is_told_of(
+    has: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": has, "avx2": True})
+    found, shape = network("resnet")
+    engines.choose(found, Recipe(batch_size=20, precision="bf16"), None, shape)
+    assert ("training.precision=bf16: this CPU has no instructions for it" in caplog.text) != has
+    caplog.clear()
+    engines.choose(found, AUTO, None, shape)
+    assert not caplog.text
 
 
 def test_kernels_are_kept_where_their_code_says() -> None:
