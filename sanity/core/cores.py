@@ -17,28 +17,34 @@ def cores() -> int:
 
 
 def quota(own: Path = OWN, mount: Path = MOUNT) -> float:
-    """The cores that cgroups (version 1 or 2) grant, the least on the way up; infinity if all.
+    """The cores that cgroups (version 1 or 2) grant, the least on the way up; infinity if all."""
+    granted = [math.inf]
+    for second, group in groups("cpu", own, mount):
+        files = ("cpu.max",) if second else ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+        granted.append(_share(*(group / file for file in files)))
+    return min(granted)
+
+
+def groups(controller: str, own: Path = OWN, mount: Path = MOUNT) -> list[tuple[bool, Path]]:
+    """The cgroups that bound this process, and whether each is one of version 2.
 
     ``own`` says in which groups this process is. In a container these may be named as the host
     sees them: then what is mounted is the container's own.
     """
-    granted = [math.inf]
+    found: list[tuple[bool, Path]] = []
     try:
         lines = own.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):  # no Linux
-        return math.inf
+        return found
     for line in lines:
         number, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
         if number == "0" and not controllers:
-            granted += [_share(group / "cpu.max") for group in _upwards(mount, path)]
-        elif "cpu" in controllers.split(","):
-            for name in (controllers, "cpu"):
-                granted += [
-                    _share(group / "cpu.cfs_quota_us", group / "cpu.cfs_period_us")
-                    for group in _upwards(mount / name, path)
-                ]
-    return min(granted)
+            found += [(True, group) for group in _upwards(mount, path)]
+        elif controller in controllers.split(","):
+            for name in (controllers, controller):
+                found += [(False, group) for group in _upwards(mount / name, path)]
+    return found
 
 
 def _upwards(mount: Path, path: str) -> list[Path]:

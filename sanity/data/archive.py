@@ -6,6 +6,7 @@ elsewhere is not the one that was published.
 
 import io
 import stat
+import threading
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -39,7 +40,8 @@ def open_archive(path: Path, root: str) -> Iterator[tuple[list[str], Load]]:
     """The names of the files below ``root``, from there on, and a function that loads one.
 
     Raises DataError for a damaged archive and for one that holds what no archive of images
-    does. The function verifies a file's checksum, and raises ValueError where it is damaged.
+    does. The function verifies a file's checksum, and raises ValueError where it is damaged; it
+    may be called by several threads.
     """
     with _Bounded(path) as raw:
         try:
@@ -48,7 +50,13 @@ def open_archive(path: Path, root: str) -> Iterator[tuple[list[str], Load]]:
             raise DataError(f"{path} is damaged ({as_line(error)}): {AGAIN}") from None
         with archive:
             members = _members(path, archive.infolist(), root)
-            yield list(members), lambda name: _load(archive, members[name])
+            one = threading.Lock()  # zipfile counts its open members without one
+
+            def load(name: str) -> bytes:
+                with one:
+                    return _load(archive, members[name])
+
+            yield list(members), load
 
 
 class _Bounded(io.FileIO):

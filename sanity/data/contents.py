@@ -21,6 +21,10 @@ MAJORITY = 1.5  # times its fair share: from there on a class's share of the tes
 CHUNK = 1024  # images that are looked at at a time
 
 
+Hashes = Mapping[str, Sequence[bytes]]
+"""Split -> a digest of the pixels of each of its images, which are of one shape in all splits."""
+
+
 @dataclass(frozen=True)
 class Overlap:
     """How many test images have the pixels of a training image, and the first (test, train)."""
@@ -62,11 +66,12 @@ def missing(examples: Examples) -> list[str]:
     return [examples.class_name(label) for label in (counts == 0).nonzero().flatten().tolist()]
 
 
-def look_into(dataset: Dataset, splits: Mapping[str, Examples], where: str) -> list[str]:
+def look_into(
+    dataset: Dataset, splits: Mapping[str, Examples], hashes: Hashes, where: str
+) -> list[str]:
     """What is to be known of a data set, in a few lines; raises DataError where all are alike."""
     found = [remark for examples in splits.values() for remark in examples.remarks]
     train, test = splits["train"], splits["test"]
-    hashes = {split: digests(examples.images) for split, examples in splits.items()}
     if len(set(hashes["train"])) == 1 and len(train) > 1:
         raise DataError(f"{where}: all {len(train):,} training images are the same")
     absent = missing(test)
@@ -113,7 +118,7 @@ def _one_colour(images: Tensor) -> int:
 
 
 def _contradictions(
-    dataset: Dataset, splits: Mapping[str, Examples], hashes: Mapping[str, Sequence[bytes]]
+    dataset: Dataset, splits: Mapping[str, Examples], hashes: Hashes
 ) -> Iterator[str]:
     """Images that occur under several classes, whichever split they are in."""
     seen: dict[bytes, list[tuple[int, str, int]]] = {}
@@ -140,15 +145,18 @@ def _file(dataset: Dataset, split: str, index: int) -> str:
     return f" ({as_line(file)})" if file else ""
 
 
-def find_overlap(train: Tensor, test: Tensor) -> Overlap:
-    """Compare all images [N, H, W, C] pixel by pixel, by their digests."""
-    if train.shape[1:] != test.shape[1:]:
-        return Overlap(0, None)
+def find_overlap(hashes: Hashes) -> Overlap:
+    """Compare all images of both splits pixel by pixel, by their digests."""
     seen: dict[bytes, int] = {}
-    for position, digest in enumerate(digests(train)):
+    for position, digest in enumerate(hashes["train"]):
         seen.setdefault(digest, position)
-    pairs = [(i, seen[digest]) for i, digest in enumerate(digests(test)) if digest in seen]
+    pairs = [(i, seen[digest]) for i, digest in enumerate(hashes["test"]) if digest in seen]
     return Overlap(len(pairs), pairs[0] if pairs else None)
+
+
+def hash_images(splits: Mapping[str, Examples]) -> Hashes:
+    """The digests of all images of a data set, which take a while where there are many."""
+    return {split: digests(examples.images) for split, examples in splits.items()}
 
 
 def digests(images: Tensor) -> list[bytes]:
@@ -157,11 +165,11 @@ def digests(images: Tensor) -> list[bytes]:
     return [hashlib.blake2b(row.data, digest_size=16).digest() for row in rows]
 
 
-def count_overlap(dataset: Dataset, splits: Mapping[str, Examples], where: str) -> int:
+def count_overlap(dataset: Dataset, hashes: Hashes, where: str) -> int:
     """The number of test images that occur in training, warned of; DataError for too many."""
-    found = find_overlap(splits["train"].images, splits["test"].images)
+    found = find_overlap(hashes)
     example = _example(dataset, found)
-    total = len(splits["test"])
+    total = len(hashes["test"])
     check_overlap(dataset, found.count, total, where, example)
     if found.count:
         log.warning(

@@ -62,8 +62,10 @@ def check_known(dataset: Dataset, split: str, examples: Examples, where: str) ->
         ("pixels", dataset.pixel_digests, examples.images),
         ("labels", dataset.label_digests, examples.labels),
     ):
+        if split not in known:
+            continue
         digest = hashlib.sha256(tensor.contiguous().numpy().data).hexdigest()
-        if split in known and digest != known[split]:
+        if digest != known[split]:
             raise DataError(
                 f"{where}: these are not the {what} of {dataset.name} (sha256 {digest[:12]}..., "
                 f"not {known[split][:12]}...); {AGAIN}"

@@ -1,16 +1,23 @@
 """Image files as packed splits: all are decoded, and all that cannot be used are told at once."""
 
+import logging
+import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
+from pathlib import Path
 
-import numpy as np
 import torch
 
-from sanity.core.console import bar
-from sanity.core.errors import DataError, as_line, listed, reason
-from sanity.data.decoding import TRAITS, Decoded, Form, decode
+from sanity.core.console import bar, duration
+from sanity.core.errors import DataError, as_line, listed
+from sanity.data.decoders import decode_files
+from sanity.data.decoding import TRAITS, Decoded, Form
+from sanity.data.scratch import Scratch
 from sanity.datasets.base import SPLIT_NAMES, Examples
+
+log = logging.getLogger(__name__)
 
 Files = Sequence[tuple[str, int]]
 """(name, class) pairs."""
@@ -57,19 +64,27 @@ def read_images(
     form: Form,
     num_classes: int,
     label: str,
+    directory: Path,
 ) -> dict[str, Examples]:
     """Decode the files of all splits, in the given order; ``label`` stands at the progress bar.
 
-    Raises DataError naming the files that cannot be read or used, or whose sizes differ, the first
-    of each kind, and where all together do not fit into memory.
+    ``directory`` is where the pixels are until they are packed. Raises DataError naming the files
+    that cannot be read or used, or whose sizes differ, the first of each kind, and where the disk
+    has no room for all.
     """
     form.validate()
     finds = _Finds()
-    read = {
-        split: _read_split(files, load, form, num_classes, f"{label} {split}", split, finds)
-        for split, files in splits.items()
-    }
+    read, start = {}, time.perf_counter()
+    for split, files in splits.items():
+        named = f"{label} {split}"
+        with closing(Scratch(directory, len(files), named)) as scratch:
+            read[split] = _read_split(files, load, form, num_classes, named, split, finds, scratch)
     finds.refuse()
+    count, seconds = sum(map(len, read.values())), time.perf_counter() - start
+    log.info(
+        "decoded %s images in %s (%s images/s)",
+        *(f"{count:,}", duration(seconds), f"{count / max(seconds, 1e-9):,.0f}"),
+    )
     return read
 
 
@@ -81,19 +96,18 @@ def _read_split(
     label: str,
     split: str,
     finds: _Finds,
+    scratch: Scratch,
 ) -> Examples:
     """One split, in which the images that ``finds`` tells of are missing."""
-    images = np.empty((0, 0, 0, 0), dtype=np.uint8)
     traits: Counter[str] = Counter()
-    with bar(as_line(label), len(files)) as progress:
-        for position, (name, decoded) in enumerate(_decoded(files, load, form, finds)):
-            pixels = decoded.pixels
-            if not images.size:
-                images = _room(label, (len(files), *pixels.shape))
-            if pixels.shape == images.shape[1:]:
-                images[position] = pixels
+    with (
+        bar(as_line(label), len(files)) as progress,
+        closing(_decoded(files, load, form, finds)) as images_read,  # also when it is interrupted
+    ):
+        for name, decoded in images_read:
+            scratch.add(decoded.pixels)
             traits.update(decoded.traits)
-            finds.sizes.setdefault(pixels.shape[:2], []).append(name)
+            finds.sizes.setdefault(decoded.pixels.shape[:2], []).append(name)
             progress.advance(1)
     labels = torch.tensor([label for _, label in files], dtype=torch.int64)
     told = {trait: text.format(background=form.background) for trait, text in TRAITS.items()}
@@ -102,30 +116,19 @@ def _read_split(
         for trait, text in told.items()
         if traits[trait]
     ]
-    return Examples(torch.from_numpy(images), labels, num_classes, tuple(remarks))
+    return Examples(scratch.images(), labels, num_classes, tuple(remarks))
 
 
 def _decoded(
     files: Files, load: Callable[[str], bytes], form: Form, finds: _Finds
-) -> Iterator[tuple[str, Decoded]]:
+) -> Generator[tuple[str, Decoded], None, None]:
     """The images that can be decoded; the others go into ``finds``."""
-    for name, _ in files:
-        try:
-            yield name, decode(load(name), form)
-        except OSError as error:
-            finds.bad.setdefault(as_line(reason(error)), []).append(name)
-        except ValueError as error:
-            finds.bad.setdefault(as_line(error), []).append(name)
-        if len(finds) >= ENOUGH:
-            finds.refuse()
-
-
-def _room(label: str, shape: tuple[int, ...]) -> np.ndarray:
-    try:
-        return np.empty(shape, dtype=np.uint8)
-    except (MemoryError, ValueError):
-        count, height, width, _ = shape
-        raise DataError(
-            f"{as_line(label)}: {count} images of {width}x{height} pixels do not fit into memory: "
-            "set dataset.image_size to a smaller one"
-        ) from None
+    names = [name for name, _ in files]
+    with closing(decode_files(names, load, form)) as answers:
+        for name, answer in zip(names, answers, strict=True):
+            if isinstance(answer, Decoded):
+                yield name, answer
+            else:
+                finds.bad.setdefault(answer, []).append(name)
+            if len(finds) >= ENOUGH:
+                finds.refuse()

@@ -18,7 +18,13 @@ from safetensors import SafetensorError
 from sanity.core import locks, sharing
 from sanity.core.errors import DataError, StoreError
 from sanity.core.files import digest, fsync_directory
-from sanity.data.contents import check_classes, check_overlap, count_overlap, look_into
+from sanity.data.contents import (
+    check_classes,
+    check_overlap,
+    count_overlap,
+    hash_images,
+    look_into,
+)
 from sanity.data.form import check_alike, check_form, check_known
 from sanity.data.packed_files import (
     MANIFEST,
@@ -114,8 +120,9 @@ def _look_into(
     dataset: Dataset, splits: Mapping[str, Examples], where: str
 ) -> tuple[int, list[str]]:
     """The overlap of the splits and what else is to be known, each told once, here."""
-    remarks = look_into(dataset, splits, where)
-    overlap = count_overlap(dataset, splits, where)
+    hashes = hash_images(splits)
+    remarks = look_into(dataset, splits, hashes, where)
+    overlap = count_overlap(dataset, hashes, where)
     for remark in remarks:
         log.warning("%s: %s", where, remark)
     return overlap, remarks

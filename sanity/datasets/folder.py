@@ -95,6 +95,7 @@ class Folder(Dataset):
             Form(self.channels, self.image_size, self.background),
             len(tree.classes),
             self.root.name,
+            data_dir,
         )
         return {
             split: replace(examples, remarks=(*tree.remarks[split], *examples.remarks))

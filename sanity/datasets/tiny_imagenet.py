@@ -45,7 +45,7 @@ class TinyImagenet(Dataset):
             classes = 1 + max(label for _, label in splits["train"])
             # As they have always been read: their key is their name.
             form = Form(self.channels, upright=False)
-            return read_images(splits, original.load, form, classes, self.name)
+            return read_images(splits, original.load, form, classes, self.name, data_dir)
 
 
 @dataclass(frozen=True)

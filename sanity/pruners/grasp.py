@@ -42,6 +42,7 @@ class GraSP(DataDriven):
     """
 
     fewest_batches: ClassVar[int] = 2
+    adds_up: ClassVar[bool] = True  # times the square of the number of parts
 
     temperature: float = 200.0
 

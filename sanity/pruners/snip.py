@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -33,6 +34,8 @@ class SNIP(DataDriven):
 
     Gradients are summed over the batches before the score is taken, as in the reference.
     """
+
+    adds_up: ClassVar[bool] = True
 
     def score(self, scoring: Scoring) -> Scores:
         """|w * dL/dw| (Lee et al. 2019, section 4.1, without its normalisation)."""

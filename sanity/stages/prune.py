@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +14,8 @@ from sanity.core.errors import CheckError, TrainingError
 from sanity.core.streams import generator
 from sanity.experiment.experiment import Experiment, Method
 from sanity.experiment.instantiate import option_name
-from sanity.pruners.base import Pruner, Scores
-from sanity.pruning import masks
+from sanity.pruners.base import Batches, Pruner, Scores, Scoring
+from sanity.pruning import masks, memory
 from sanity.pruning.connectivity import is_dead
 from sanity.pruning.masks import Mask
 from sanity.pruning.scoring import deal
@@ -165,7 +166,7 @@ class _Search:
         perturb: Callable[[Scores], Scores],
     ) -> tuple[Mask, Ties]:
         experiment, pruner = context.experiment, self.method.pruner
-        batches = _batches(context, pruner) if pruner.needs_data else []
+        batches = self._batches(context, network) if pruner.needs_data else []
         with console.bar("prune", pruner.iterations) as bar:
             return find_mask(
                 pruner,
@@ -180,6 +181,19 @@ class _Search:
                 perturb=perturb,
                 on_step=lambda done, steps: bar.advance(),
             )
+
+    def _batches(self, context: Context, network: nn.Module) -> Batches:
+        """What the pruner scores, in parts where it would take too much memory and that is fine."""
+        experiment, pruner = context.experiment, self.method.pruner
+        trial = Scoring(
+            network=deepcopy(network).eval(),
+            blueprint=experiment.blueprint,
+            mask=masks.full(experiment.blueprint),
+            batches=_batches(context, pruner),
+            generator=generator(context.seed, *self.round.stream("mask")),
+            input_shape=experiment.input_shape,
+        )
+        return memory.fitted(pruner, trial, option_name(pruner))
 
 
 def _mask_before(inputs: Inputs) -> Mask | None:

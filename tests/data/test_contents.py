@@ -17,7 +17,7 @@ from torch import Tensor
 from sanity.core.errors import ConfigError, DataError
 from sanity.core.files import digest
 from sanity.data import lost_classes, open_packed, packing, split
-from sanity.data.contents import look_into
+from sanity.data.contents import hash_images, look_into
 from sanity.datasets.base import Examples
 from sanity.datasets.folder import Folder
 
@@ -117,7 +117,8 @@ def test_classes_without_test_images_are_named_once(
 
 
 def remarks(train: Examples, test: Examples) -> list[str]:
-    return look_into(Pets(), {"train": train, "test": test}, "toy")
+    splits = {"train": train, "test": test}
+    return look_into(Pets(), splits, hash_images(splits), "toy")
 
 
 @pytest.mark.parametrize(("cats", "told"), [(6, False), (7, True)])

@@ -14,7 +14,7 @@ from dataset_originals import flat, png, write_folder, write_tree
 from PIL import Image
 
 from sanity.core.errors import ConfigError, DataError
-from sanity.data import images, open_packed
+from sanity.data import decoders, open_packed
 from sanity.data.decoding import Decoded, Form, decode
 from sanity.data.tree import list_tree
 from sanity.datasets import folder
@@ -96,14 +96,12 @@ def test_what_an_image_costs_is_known_before_it_is_decoded(monkeypatch: pytest.M
         decode(claiming(8000, 8000), Form(3))
 
 
-def test_images_that_do_not_fit_into_memory_are_one_clear_line(
+def test_images_that_do_not_fit_on_the_disk_are_one_clear_line(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     absurd = np.broadcast_to(np.uint8(0), (10**7, 10**7, 3))
-    monkeypatch.setattr(images, "decode", lambda *_: Decoded(absurd, set()))
-    assert "pets train: 10 images of 10000000x10000000 pixels do not fit into memory" in refusal(
-        root
-    )
+    monkeypatch.setattr(decoders, "decode", lambda *_: Decoded(absurd, set()))
+    assert "pets train: 10 images of 10000000x10000000 pixels need 6,000,000.0 GB" in refusal(root)
 
 
 def test_a_file_of_absurd_size_is_not_read(root: Path) -> None:
