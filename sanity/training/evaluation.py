@@ -9,7 +9,11 @@ from torch.nn import functional as F
 from sanity.training.images import Images
 from sanity.training.recipe import Recipe
 
+BATCHES = {"cpu": 100}
+"""Images at once. On CPUs few, that caches hold: with 500 an evaluation took 1.7 times as long."""
+
 EVALUATION_BATCH = 500
+"""On other devices."""
 
 Pause = Callable[[], None]
 """Called between two steps, where a training may be interrupted."""
@@ -22,7 +26,7 @@ def evaluate(
     """Mean loss and accuracy (percent) of ``network`` on all ``images``."""
     network.eval()
     losses, correct = [], torch.zeros((), dtype=torch.int64, device=images.device)
-    for x, y in images.in_order(EVALUATION_BATCH):
+    for x, y in images.in_order(BATCHES.get(images.device.type, EVALUATION_BATCH)):
         with autocast(recipe, images.device):
             logits = network(x)
         losses.append(F.cross_entropy(logits.float(), y, reduction="sum"))

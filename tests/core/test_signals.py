@@ -255,7 +255,7 @@ def test_a_signal_while_the_network_is_judged_waits_for_a_batch_only(
 ) -> None:
     """On a CPU an evaluation may last a minute, more than SLURM waits before it kills."""
     handle("SIGTERM", signal.SIG_DFL)
-    monkeypatch.setattr(evaluation, "EVALUATION_BATCH", 10)
+    monkeypatch.setattr(evaluation, "BATCHES", {"cpu": 10})
     original, batches = evaluation.Images.in_order, []
 
     def in_order(self: Any, size: int) -> Iterator[Any]:

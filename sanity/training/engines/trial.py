@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 Shape = tuple[int, int, int]
 """Of an image: channels, height, width."""
 
-WORTH = 5e10
+WORTH = 1e10
 """Products of weights and pixels, dense, from which on a trial pays: seconds on one core."""
 
 TRIALS = 3
