@@ -16,6 +16,12 @@ SNAPSHOT, DONOR = "snapshot", "prune_donor"
 TRAINING = (TRAIN_DENSE, TRAIN_TICKET)
 """The kinds that cost time; the others are read or scored in seconds."""
 
+
+def costs_like(kind: str, workload: str) -> str:
+    """Names trainings whose epochs cost about the same: tickets' may be cheaper than dense ones."""
+    return f"{kind} {workload}"
+
+
 Inputs = Mapping[str, Entry]
 """The results a stage is computed from, by the part that each plays in it."""
 

@@ -85,15 +85,18 @@ def cost_of(plan: Plan, store_dir: Path, capacity: Capacity = ALONE) -> Cost:
     chains = [[(stage, job) for stage in job.training if stage.key in missing] for job in plan.jobs]
     times = (_time(chain, known) or Span() for chain in chains)
     longest = functools.reduce(Span.at_least, times, Span())
-    workloads = {job.workload for _, job in missing.values()}
-    samples = max((known[name].samples for name in workloads if name in known), default=0)
+    kinds = {job.costs_like(stage) for stage, job in missing.values() if stage.trains}
+    paced = {id(known[kind]): known[kind] for kind in kinds if kind in known}
+    samples = sum(pace.samples for pace in paced.values())
     return Cost(tuple(rows), capacity, total, longest, samples)
 
 
 def _time(stages: Iterable[tuple[StageId, Job]], known: Mapping[str, Pace]) -> Span | None:
     """The time of some training, one after another; None where no like one is known."""
     trained = [(stage, job) for stage, job in stages if stage.trains]
-    if any(job.workload not in known for _, job in trained):
+    if any(job.costs_like(stage) not in known for stage, job in trained):
         return None
-    times = (known[job.workload].seconds * len(job.epochs_of(stage)) for stage, job in trained)
+    times = (
+        known[job.costs_like(stage)].seconds * len(job.epochs_of(stage)) for stage, job in trained
+    )
     return sum(times, Span())

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sanity.stages.stage import StageId
 from sanity.sweep.pace import Capacity, Span, paces
 from sanity.sweep.plan import Job
 from sanity.sweep.scheduler import Subject
@@ -21,27 +22,27 @@ RECENT = 50  # epochs, and runs, by which the time of the next is judged
 class Work:
     """What a job, or a shared stage by itself, still has to train, and in which directory.
 
-    ``epochs`` are those of each of its own trainings, by the stage's name; ``after`` are the keys
-    of shared stages that go before.
+    ``epochs`` are those of each of its own trainings, by the stage's name, and ``costs_like`` says
+    what these cost; ``after`` are the keys of shared stages that go before.
     """
 
     directory: Path
-    workload: str
     epochs: Mapping[str, range]
+    costs_like: Mapping[str, str]
     after: Sequence[str] = ()
 
     @property
     def total(self) -> int:
         return sum(map(len, self.epochs.values()))
 
-    def done(self, at: Position | None) -> int:
-        """How many of its epochs have ended when it stands there."""
-        if at is None or at.stage not in self.epochs:
-            return 0
-        before = itertools.takewhile(lambda name: name != at.stage, self.epochs)
-        epochs = self.epochs[at.stage]
-        inside = min(max(at.epoch - epochs.start, 0), len(epochs))
-        return sum(len(self.epochs[name]) for name in before) + inside
+    def left(self, at: Position | None) -> dict[str, int]:
+        """How many epochs of each of its trainings are left when it stands there."""
+        found = {name: len(epochs) for name, epochs in self.epochs.items()}
+        if at is not None and at.stage in found:
+            found |= dict.fromkeys(itertools.takewhile(lambda name: name != at.stage, found), 0)
+            epochs = self.epochs[at.stage]
+            found[at.stage] -= min(max(at.epoch - epochs.start, 0), len(epochs))
+        return found
 
 
 def outstanding(sweep: Sweep, jobs: Sequence[Job]) -> dict[Subject, Work]:
@@ -51,15 +52,18 @@ def outstanding(sweep: Sweep, jobs: Sequence[Job]) -> dict[Subject, Work]:
     for key, needed in shared.items():
         stage, job = needed.stage, needed.job
         first = [needed.after] if needed.after in shared else []
-        epochs = {stage.name: job.epochs_of(stage)}
-        found[key] = Work(sweep.stage_directory(stage), job.workload, epochs, first)
+        found[key] = _work(sweep.stage_directory(stage), job, [stage], first)
     for job in jobs:
         own = [stage for stage in job.training if stage.key not in plan.shared]
         lacking = [stage for stage in own if not in_store(sweep.store_dir, stage)]
-        epochs = {stage.name: job.epochs_of(stage) for stage in lacking}
         before = [key for key in plan.needs(job) if key in shared]
-        found[job.number] = Work(sweep.directory_of(job), job.workload, epochs, before)
+        found[job.number] = _work(sweep.directory_of(job), job, lacking, before)
     return found
+
+
+def _work(directory: Path, job: Job, stages: Sequence[StageId], after: Sequence[str]) -> Work:
+    epochs = {stage.name: job.epochs_of(stage) for stage in stages}
+    return Work(directory, epochs, {stage.name: job.costs_like(stage) for stage in stages}, after)
 
 
 def forecast(sweep: Sweep, jobs: Sequence[Job], capacity: Capacity) -> "Forecast":
@@ -77,7 +81,7 @@ class Forecast:
 
     def __init__(self, work: Mapping[Subject, Work], paces: Mapping[str, Span]) -> None:
         self.work = work
-        self._paces = dict(paces)
+        self._stored = dict(paces)
         self._measured: dict[str, deque[float]] = {}
         self._at: dict[Subject, Position | None] = {}
         self._since: dict[Subject, float] = {}
@@ -102,11 +106,10 @@ class Forecast:
             self._since.setdefault(subject, now)
             before, at = self._at.get(subject), position(work.directory)
             self._at[subject] = at
-            if at is not None and at != before and work.done(at):
-                recent = self._measured.setdefault(work.workload, deque(maxlen=RECENT))
+            if at is not None and at != before and sum(work.left(at).values()) < work.total:
+                kind = work.costs_like[at.stage]
+                recent = self._measured.setdefault(kind, deque(maxlen=RECENT))
                 recent.append(at.seconds)
-                pace = statistics.median(recent)
-                self._paces[work.workload] = Span(pace, pace)
 
     def epochs(self, subjects: Iterable[Subject]) -> int:
         """How many epochs are left for these."""
@@ -117,7 +120,7 @@ class Forecast:
 
         An epoch of a kind not met yet is taken to cost what the others do.
         """
-        if not self._paces and self.epochs(subjects):
+        if not (self._stored or self._measured) and self.epochs(subjects):
             return None
         longest = Span()
         times = {one: self._time(one) for one in subjects if one in self.work}
@@ -127,24 +130,36 @@ class Forecast:
         return (sum(times.values(), Span()) * (1 / workers)).at_least(longest)
 
     def _left(self, subject: Subject) -> int:
-        work = self.work[subject]
-        return work.total - work.done(self._at.get(subject))
+        return sum(self.work[subject].left(self._at.get(subject)).values())
 
     def _time(self, subject: Subject) -> Span:
         beside = statistics.median(self._beside) if self._beside else 0.0
         if subject in self._since:
             beside = 0.0  # most of it comes before the first epoch
-        pace = self._pace(self.work[subject].workload)
-        return pace * self._left(subject) + Span(beside, beside)
+        work = self.work[subject]
+        return self._training(work, work.left(self._at.get(subject))) + Span(beside, beside)
 
-    def _pace(self, workload: str) -> Span:
-        if workload in self._paces or not self._paces:
-            return self._paces.get(workload, Span())
-        return sum(self._paces.values(), Span()) * (1 / len(self._paces))
+    def _training(self, work: Work, epochs: Mapping[str, int]) -> Span:
+        """What so many epochs of its trainings take."""
+        times = (self._pace(work.costs_like[name]) * count for name, count in epochs.items())
+        return sum(times, Span())
+
+    def _pace(self, kind: str) -> Span:
+        """Of an epoch: measured here; or as stored, where like ones took as much longer here."""
+        here = {one: statistics.median(recent) for one, recent in self._measured.items()}
+        known = {one: Span(seconds, seconds) for one, seconds in here.items()}
+        middle = {one: self._stored[one].middle for one in here if one in self._stored}
+        slower = [here[one] / seconds for one, seconds in middle.items() if seconds]
+        for one, span in self._stored.items():
+            known.setdefault(one, span * (statistics.mean(slower) if slower else 1.0))
+        if kind in known or not known:
+            return known.get(kind, Span())
+        return sum(known.values(), Span()) * (1 / len(known))
 
     def _learn_beside(self, subject: Subject, seconds: float) -> None:
         """A run has ended: what it took beside its epochs."""
         work = self.work[subject]
-        known = work.workload in self._measured or not work.total
+        known = all(kind in self._measured for kind in work.costs_like.values())
         if known and subject not in (self._first or ()):
-            self._beside.append(max(0.0, seconds - self._pace(work.workload).high * work.total))
+            training = self._training(work, work.left(None))
+            self._beside.append(max(0.0, seconds - training.high))

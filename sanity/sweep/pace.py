@@ -17,7 +17,7 @@ import torch
 
 from sanity.core.console import NEAR, span
 from sanity.core.device import choose
-from sanity.stages.stage import TRAINING
+from sanity.stages.stage import TRAINING, costs_like
 
 SAMPLE = 300  # stored results of a stage that are looked at for their time
 
@@ -38,6 +38,11 @@ class Span:
     def at_least(self, other: "Span") -> "Span":
         """The longer of two, bound by bound."""
         return Span(max(self.low, other.low), max(self.high, other.high))
+
+    @property
+    def middle(self) -> float:
+        """Between the bounds."""
+        return (self.low + self.high) / 2
 
     @property
     def is_wide(self) -> bool:
@@ -87,12 +92,21 @@ class Pace:
 
 
 def paces(store_dir: Path, capacity: Capacity) -> dict[str, Pace]:
-    """The paces of all workloads of which the store has trainings on such devices."""
-    found: dict[str, list[Span]] = {}
+    """The paces of all trainings of which the store has like ones on such devices, by what they
+    cost like (:func:`costs_like`).
+
+    Tickets of a workload of which it has dense networks alone are taken to cost what these do, and
+    the other way round.
+    """
+    found: dict[tuple[str, str], list[Span]] = {}
     for kind in TRAINING:
         for workload, epoch in _epochs(store_dir / kind, capacity):
-            found.setdefault(workload, []).append(epoch)
-    return {workload: Pace(_median(spans), len(spans)) for workload, spans in found.items()}
+            found.setdefault((kind, workload), []).append(epoch)
+    known = {one: Pace(_median(spans), len(spans)) for one, spans in found.items()}
+    for (_, workload), pace in list(known.items()):
+        for kind in TRAINING:
+            known.setdefault((kind, workload), pace)
+    return {costs_like(*one): pace for one, pace in known.items()}
 
 
 def _median(spans: list[Span]) -> Span:

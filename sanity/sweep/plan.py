@@ -19,7 +19,7 @@ from sanity.experiment.unread import locating
 from sanity.experiment.validation import validate
 from sanity.identity import Code
 from sanity.stages.chain import chain
-from sanity.stages.stage import TRAIN_DENSE, TRAIN_TICKET, StageId
+from sanity.stages.stage import TRAIN_DENSE, TRAIN_TICKET, StageId, costs_like
 from sanity.stats import criteria
 from sanity.sweep.compose import Composer, directory_of
 
@@ -49,6 +49,10 @@ class Job:
     def epochs_of(self, stage: StageId) -> range:
         """The epochs that one of its trainings lasts."""
         return range(self.start if stage.kind == TRAIN_TICKET else 0, self.epochs)
+
+    def costs_like(self, stage: StageId) -> str:
+        """Names the trainings whose epochs cost about what those of ``stage`` do."""
+        return costs_like(stage.kind, self.workload)
 
     @property
     def training(self) -> list[StageId]:

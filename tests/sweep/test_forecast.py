@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from standing import reach, store, sweep_in
 
+from sanity.stages.stage import TRAINING, costs_like
 from sanity.sweep import forecast as module
 from sanity.sweep import progress as progress_module
 from sanity.sweep.forecast import Forecast, outstanding
@@ -43,7 +44,7 @@ ALL: list[int | str] = ["a", "b", 0, 1, 2, 3]
 
 
 def of(sweep: Sweep, pace: Span | None = None) -> Forecast:
-    paces = {} if pace is None else {"w": pace}
+    paces = {} if pace is None else {costs_like(kind, "w"): pace for kind in TRAINING}
     return Forecast(outstanding(sweep, sweep.plan.jobs), paces)
 
 
@@ -85,6 +86,18 @@ def test_its_own_epochs_correct_the_stores(sweep: Sweep) -> None:
     reach(sweep.directory / "stages" / "train_dense-a", "train_dense", 1, 5, seconds=6.0)
     found.look(["a", "b"])
     assert found.left(ALL, 1) == Span(39 * 6.0, 39 * 6.0)
+
+
+def test_tickets_may_be_cheaper_than_dense_networks(sweep: Sweep) -> None:
+    paces = {"train_dense w": Span(4.0, 4.0), "train_ticket w": Span(1.0, 1.0)}
+    found = Forecast(outstanding(sweep, sweep.plan.jobs), paces)
+    assert found.left(ALL, 1) == Span(2 * 10 * 4.0 + 4 * 6.0, 2 * 10 * 4.0 + 4 * 6.0)
+    reach(sweep.directory / "stages" / "train_dense-a", "train_dense", 1, 5, seconds=8.0)
+    found.look(["a", "b"])  # half as fast as those in the store: so will tickets be
+    assert found.left(ALL, 1) == Span(15 * 8.0 + 24 * 2.0, 15 * 8.0 + 24 * 2.0)
+    reach(sweep.directory / "0", "train_ticket", 5, 5, seconds=3.0)
+    found.look([0])
+    assert found.left(ALL, 1) == Span(15 * 8.0 + 23 * 3.0, 15 * 8.0 + 23 * 3.0)
 
 
 def test_epochs_of_reused_stages_are_no_progress_and_rewound_ones_count_from_their_start(
