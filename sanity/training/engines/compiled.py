@@ -19,7 +19,7 @@ FAST_MATH = {"contract", "reassoc", "nsz", "arcp"}
 """Sums in any order, so that they fill vectors; what is no number stays that."""
 
 _kernels: list[Any] = []
-_used: list[bool] = []
+_used: set[str] = set()
 
 log = logging.getLogger(__name__)
 
@@ -81,16 +81,24 @@ def kernel(function: Callable[..., Any]) -> Any:
 
 
 @contextmanager
-def first_use() -> Iterator[None]:
-    """Say, once in a process, that kernels are compiled here, which takes a while."""
-    if _used:
+def first_use(engine: str) -> Iterator[None]:
+    """Say, once in a process, that the kernels of an engine are compiled here.
+
+    numba keeps them in a directory named after theirs.
+    """
+    if engine in _used:
         yield
         return
-    if not any(cache_directory().rglob("*.nbi")):
-        log.info("compiling for this CPU (%s): once, half a minute or more", cpu().name)
-    start = time.perf_counter()
+    if not any(cache_directory().glob(f"{engine}_*/*.nbi")):
+        log.info("compiling the %s engine for this CPU (%s), once", engine, cpu().name)
+    start, before = time.perf_counter(), _misses()
     yield
-    _used.append(True)
-    if sum(sum(one.stats.cache_misses.values()) for one in _kernels):
+    _used.add(engine)
+    if _misses() > before:
         seconds = time.perf_counter() - start
         log.info("compiled in %.0f s, kept in %s", seconds, cache_directory())
+
+
+def _misses() -> int:
+    """How many kernels have been compiled in this process."""
+    return sum(sum(one.stats.cache_misses.values()) for one in _kernels)

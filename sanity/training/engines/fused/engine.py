@@ -55,7 +55,7 @@ class Fused(Dense):
 
     def step(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """As the dense engine's; the first one compiles."""
-        with first_use():
+        with first_use(self.name):
             return super().step(x, y)
 
     def logits(self, x: Tensor) -> Tensor:

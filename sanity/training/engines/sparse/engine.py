@@ -72,7 +72,7 @@ class Sparse(Engine):
         """Forward, backward and SGD, by the vector of all that is trained."""
         self._before = x, y, self._parameters.theta.clone()
         self._parameters.gather()
-        with first_use():
+        with first_use(self.name):
             logits = self._machine.logits(x).requires_grad_()
             loss = F.cross_entropy(logits, y)
             self._machine.gradients(*torch.autograd.grad(loss, logits))
