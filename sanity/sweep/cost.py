@@ -55,7 +55,7 @@ class Cost:
                 f"{text}. No such training is in the store yet, so its time is not known before "
                 "its first epochs are done."
             )
-        source = f"{self.samples} like ones in the store"
+        source = f"{self.samples} like {'one' if self.samples == 1 else 'ones'} in the store"
         if self.total.is_wide:
             source += ": their CPU time, and the clock"  # of a machine that was busy
         return f"{text}, {self._time(self.total)} (by {source})."
