@@ -1,5 +1,6 @@
 """What commands cost beside training: seconds by the clock, CPU seconds, and memory."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,6 +8,14 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+WATCH = """
+import json, os, subprocess, sys
+_, status, used = os.wait4(subprocess.Popen(sys.argv[2:]).pid, 0)
+found = {"status": status, "cpu": used.ru_utime + used.ru_stime, "peak_mb": used.ru_maxrss / 1024}
+open(sys.argv[1], "w").write(json.dumps(found))
+"""
+"""In a process of its own: a child's peak is never less than what its parent has in memory."""
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = ("pruner=snip", "ratio.sparsity=0.98", "training.epochs=1", "dataset.limit=640", "threads=1")
@@ -42,19 +51,15 @@ def _measured(directory: Path, store: str, arguments: tuple[str, ...]) -> dict[s
         "SANITY_STORE_DIR": str(directory / store),
         "SANITY_DATA_DIR": str(directory / "data"),
     }
-    start = time.perf_counter()
-    command = [sys.executable, str(ROOT / "run.py"), *arguments]
+    start, report = time.perf_counter(), directory / "used.json"
+    command = [sys.executable, "-c", WATCH, str(report), sys.executable, str(ROOT / "run.py")]
     with (directory / "output.log").open("w") as output:
-        process = subprocess.Popen(
-            command, cwd=directory, env=environment, stdout=output, stderr=output
-        )
-        _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
+        subprocess.run(
+            [*command, *arguments], cwd=directory, env=environment, stdout=output, stderr=output,
+            check=True,
+        )  # fmt: skip
+    used = json.loads(report.read_text())
+    if used.pop("status"):
         raise SystemExit((directory / "output.log").read_text())
     seconds = time.perf_counter() - start
-    return {
-        "seconds": seconds,
-        "cpu": used.ru_utime + used.ru_stime,
-        "peak_mb": used.ru_maxrss / 1024,
-    }
+    return {"seconds": seconds, **used}
