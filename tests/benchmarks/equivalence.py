@@ -34,17 +34,13 @@ def main() -> int:
             print(engine, " ".join(f"{one:.2f}" for one in found[engine].values()), flush=True)
     first, second = (found[engine] for engine in options.engines)
     result = compare(first, second, Criteria(margin=options.margin))
+    names = " against ".join(reversed(options.engines))
     print(
-        f"{second_name(options)} {result.mean:+.3f} points (std {result.std:.3f}, "
-        f"{result.seeds} seeds), p of a difference of {options.margin:g}: "
-        f"{result.p_equivalent:.2g}, of none: {result.p_different:.2g}"
+        f"{names} {result.mean:+.3f} points (std {result.std:.3f}, {result.seeds} seeds), "
+        f"p of a difference of {options.margin:g}: {result.p_equivalent:.2g}, "
+        f"of none: {result.p_different:.2g}"
     )
     return int(result.p_equivalent is None or result.p_equivalent > Criteria().alpha)
-
-
-def second_name(options: argparse.Namespace) -> str:
-    """The comparison in words."""
-    return " against ".join(reversed(options.engines))
 
 
 def _trained(directory: Path, engine: str, options: argparse.Namespace) -> dict[int, float]:

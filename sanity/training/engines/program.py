@@ -1,7 +1,8 @@
 """A network as a list of what is computed, read off its forward pass.
 
-Only what this engine computes is in it: convolutions, batch norms, ReLUs, sums of two, max-pools,
-global averages and linear layers, in any order. Everything else raises UnsupportedError.
+Only what the fused and the sparse engine compute is in it: convolutions, batch norms, ReLUs, sums
+of two, max-pools, global averages and linear layers, in any order. Everything else raises
+UnsupportedError.
 """
 
 import copy
@@ -16,7 +17,7 @@ from torch import fx, nn
 
 
 class UnsupportedError(Exception):
-    """Something that this engine does not compute; the message says what."""
+    """Something that those engines do not compute; the message says what."""
 
 
 @dataclass(frozen=True)

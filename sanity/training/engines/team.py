@@ -17,7 +17,7 @@ Work = Callable[[int, int], None]
 _ENTRY = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
-def together(work: Work, threads: int) -> None:
+def run(work: Work, threads: int) -> None:
     """Let up to ``threads`` threads work at once, this one among them; ends when all have.
 
     Raises what the first of them raised that did; one that waits for others has to see to it that

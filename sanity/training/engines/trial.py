@@ -31,7 +31,15 @@ Shape = tuple[int, int, int]
 WORTH = 1e10
 """Products of weights and pixels, dense, from which on a trial pays: seconds on one core."""
 
-TRIALS = 3
+ROUNDS = 3, 20
+"""Of a trial, at least and at most: short steps are measured again until ``ENOUGH`` is spent."""
+
+ENOUGH = 1.0
+"""Seconds."""
+
+CLEARLY = 1.03
+"""Times the first engine's speed from which on another is taken: less may be noise."""
+
 AGREE = 1e-4
 """How far, relatively, two engines' first losses may be apart by rounding."""
 
@@ -75,7 +83,8 @@ def fastest(
     steps: int,
 ) -> str:
     """Which of these engines is, by a trial on copies; told in a line, and remembered by this
-    machine. The first one of ``names`` where ``steps`` are too few for a trial to pay."""
+    machine. The first one of ``names`` where ``steps`` are too few for a trial to pay, and where no
+    other is clearly faster."""
     if _products(network, input_shape) * recipe.batch_size * steps < WORTH:
         return names[0]
     place, kind = _remembered(), _kind(names, network, recipe, mask, input_shape)
@@ -86,6 +95,8 @@ def fastest(
             write_json(place, _read(place) | known)
     seconds = known[kind]
     found = min(names, key=lambda name: seconds[name])
+    if seconds[found] * CLEARLY > seconds[names[0]]:
+        found = names[0]
     slower = [f"{name} {seconds[name] / seconds[found]:.1f}" for name in names if name != found]
     log.info("training.engine=auto: %s; by a trial, times its time: %s", found, ", ".join(slower))
     return found
@@ -113,12 +124,17 @@ def _times(
     """Seconds of a step of each."""
     rivals, x, y = _ready(names, network, recipe, mask, input_shape)
     seconds: dict[str, list[float]] = {name: [] for name in names}
-    for number in range(1 + TRIALS):
+    for engine in rivals:  # the first step compiles, and warms up
+        engine.step(x, y)
+    least, most = ROUNDS
+    begun = time.perf_counter()
+    for number in range(most):
+        if number >= least and time.perf_counter() - begun > ENOUGH:
+            break
         for engine, taken in zip(rivals, seconds.values(), strict=True):
             start = time.perf_counter()
             engine.step(x, y)
-            if number:  # the first compiles, and warms up
-                taken.append(time.perf_counter() - start)
+            taken.append(time.perf_counter() - start)
     return {name: statistics.median(taken) for name, taken in seconds.items()}
 
 

@@ -74,6 +74,16 @@ def test_a_damaged_memory_of_trials_is_no_harm(
     assert [chosen(AUTO), chosen(AUTO), len(made)] == ["sparse", "sparse", 1]
 
 
+def test_another_engine_is_taken_where_it_is_clearly_faster(
+    remembered: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend(monkeypatch, 0.100, 0.098, fused=0.099)
+    assert chosen(AUTO) == "dense"
+    remembered.unlink()
+    pretend(monkeypatch, 0.100, 0.096, fused=0.099)
+    assert chosen(AUTO) == "sparse"
+
+
 def test_what_is_trained_in_seconds_is_not_tried(
     remembered: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ pytest.importorskip("numba")
 
 from sanity.pruning.masks import Mask
 from sanity.training.engines.dense import Dense
-from sanity.training.engines.fused.engine import Fused
+from sanity.training.engines.fused.engine import Fused, _Norm, _Normalise, _whole
 from sanity.training.engines.program import program
 from sanity.training.recipe import Recipe
 
@@ -88,6 +88,28 @@ def test_one_goes_on_where_the_other_stopped(name: str, first: str) -> None:
         engine.step(*batch(network(name)[1], 20, seed=1))
     states = [dict(engine.network.state_dict()) for engine in both]
     assert apart(*states) < 1e-5
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, BF16], ids=["fp32", "bf16"])
+def test_the_bits_of_norms_do_not_depend_on_threads(recipe: Recipe) -> None:
+    def computed(threads: int) -> list[Tensor]:
+        torch.set_num_threads(threads)
+        random = torch.Generator().manual_seed(0)
+        norm = _Norm(nn.BatchNorm2d(5), True, False, torch.empty_like)
+        y, r = (torch.randn(7, 5, 6, 6, generator=random).to(kind) for _ in range(2))
+        y, r = (_whole(one).requires_grad_() for one in (y, r))
+        z = _Normalise.apply(y, r, norm.module.weight, norm.module.bias, norm)
+        (z.float() ** 3).sum().backward()
+        found = [z, y.grad, r.grad, norm.module.weight.grad, norm.module.bias.grad]
+        return [one.detach() for one in found if one is not None]
+
+    kind, before = torch.bfloat16 if recipe is BF16 else torch.float32, torch.get_num_threads()
+    try:
+        first, *others = (computed(threads) for threads in (1, 2, 3))
+    finally:
+        torch.set_num_threads(before)
+    assert len(first) == 5
+    assert all(torch.equal(a, b) for other in others for a, b in zip(first, other, strict=True))
 
 
 def test_pruned_weights_stay_zero_and_the_bits_are_the_same_again() -> None:

@@ -25,7 +25,7 @@ def test_all_threads_work_at_once(kind: str, threads: int) -> None:
         together.wait()  # nobody gets past it alone
         seen.add((thread, count, threading.get_ident()))
 
-    team.together(work, threads)
+    team.run(work, threads)
     assert {(thread, count) for thread, count, _ in seen} == {(n, threads) for n in range(threads)}
     assert len({ident for *_, ident in seen}) == threads
 
@@ -40,7 +40,7 @@ def test_what_a_thread_raises_is_raised(kind: str, guilty: int) -> None:
         ended.append(thread)
 
     with pytest.raises(KeyError):
-        team.together(work, 2)
+        team.run(work, 2)
     assert ended == [1 - guilty]
 
 
@@ -51,7 +51,7 @@ def test_pytorch_goes_on_with_its_threads(kind: str) -> None:
     try:
         expected = a @ a
         for _ in range(20):
-            team.together(lambda thread, count: None, 2)
+            team.run(lambda thread, count: None, 2)
             assert torch.equal(a @ a, expected)
     finally:
         torch.set_num_threads(before)

@@ -119,21 +119,21 @@ class _Normalise(torch.autograd.Function):
         ctx: Any, y: Tensor, r: Tensor | None, gamma: Tensor, beta: Tensor, norm: _Norm
     ) -> Tensor:
         y, z, form = _whole(y), norm.place(y), (norm.relu, r is not None)
-        sight = _Sight(y)
-        source, target = sight.rows(y), sight.rows(z)
-        other = source if r is None else sight.rows(_whole(r.to(y.dtype)))
+        layout = _Layout(y)
+        source, target = layout.rows(y), layout.rows(z)
+        other = source if r is None else layout.rows(_whole(r.to(y.dtype)))
         pivot = _whole(y[:1]).float().mean((0, 2, 3)).numpy()
-        near = sight.wide(pivot)
-        total, square = sight.sums(
-            lambda part, sums: normalisation.moments(source, near, sight.length, part, sums)
+        near = layout.wide(pivot)
+        total, square = layout.sums(
+            lambda part, sums: normalisation.moments(source, near, layout.length, part, sums)
         )
-        mean, variance = pivot + total / sight.count, square - total * total / sight.count
-        _keep_running(norm.module, mean, variance / (sight.count - 1))
-        inverse = 1 / np.sqrt(variance / sight.count + norm.module.eps)
+        mean, variance = pivot + total / layout.count, square - total * total / layout.count
+        _keep_running(norm.module, mean, variance / (layout.count - 1))
+        inverse = 1 / np.sqrt(variance / layout.count + norm.module.eps)
         pivot = mean.astype(np.float32)
         weight, bias = gamma.detach().numpy(), beta.detach().numpy()
         scale, shift = weight * inverse, bias - (mean - pivot) * weight * inverse
-        near, factor, term = (sight.wide(one) for one in (pivot, scale, shift))
+        near, factor, term = (layout.wide(one) for one in (pivot, scale, shift))
         _share(
             len(source),
             lambda part: normalisation.normalise(
@@ -150,20 +150,20 @@ class _Normalise(torch.autograd.Function):
         mean, inverse, scale, form, in_place = ctx.known
         d = _whole(d)
         dy, dr = d if in_place else _new(y), _new(y) if form[1] else None
-        sight = _Sight(y)
-        source, result, gradient, target = (sight.rows(one) for one in (y, z, d, dy))
-        other = target if dr is None else sight.rows(dr)
+        layout = _Layout(y)
+        source, result, gradient, target = (layout.rows(one) for one in (y, z, d, dy))
+        other = target if dr is None else layout.rows(dr)
         pivot = mean.astype(np.float32)
-        near, lost = sight.wide(pivot), mean - pivot  # what rounding the mean took away
-        total, product = sight.sums(
+        near, lost = layout.wide(pivot), mean - pivot  # what rounding the mean took away
+        total, product = layout.sums(
             lambda part, sums: normalisation.products(
-                source, result, gradient, near, sight.length, part, form[0], sums
+                source, result, gradient, near, layout.length, part, form[0], sums
             )
         )
         product = product - total * lost
-        slope = product * inverse * inverse / sight.count
-        offset = total / sight.count - slope * lost
-        factor, k1, k2 = (sight.wide(one) for one in (scale, offset, slope))
+        slope = product * inverse * inverse / layout.count
+        offset = total / layout.count - slope * lost
+        factor, k1, k2 = (layout.wide(one) for one in (scale, offset, slope))
         _share(
             len(source),
             lambda part: normalisation.denormalise(
@@ -174,8 +174,8 @@ class _Normalise(torch.autograd.Function):
         return dy, dr, torch.from_numpy(d_gamma), torch.from_numpy(d_beta), None
 
 
-class _Sight:
-    """How kernels see images [B, C, H, W] that lie channels last: as rows of several pixels.
+class _Layout:
+    """How kernels take images [B, C, H, W] that lie channels last: as rows of several pixels.
 
     Rows of few numbers do not fill the vectors of a CPU. ``length``: rows of an image;
     ``count``: numbers of a channel.
@@ -205,7 +205,7 @@ class _Sight:
 
 def _share(count: int, work: Callable[[tuple[int, int]], None]) -> None:
     """Let all threads do their part of ``count`` things."""
-    team.together(
+    team.run(
         lambda thread, threads: work((count * thread // threads, count * (thread + 1) // threads)),
         torch.get_num_threads(),
     )

@@ -108,4 +108,4 @@ class Threads:
                 barrier.abort()
                 raise
 
-        team.together(work, min(self.count, blocks))
+        team.run(work, min(self.count, blocks))
