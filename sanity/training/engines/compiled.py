@@ -26,11 +26,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Cpu:
-    """``lanes``: floats of a vector; ``pixels``: vectors of a tile, which its registers hold."""
+    """``lanes``: floats of a vector; ``pixels``: vectors of a tile, which its registers hold;
+    ``group``: channels of a tile, where it has several."""
 
     name: str
     lanes: int
     pixels: int
+    group: int
 
 
 @cache
@@ -40,10 +42,10 @@ def cpu() -> Cpu:
     if features is None:
         features = "" if name else binding.get_host_cpu_features().flatten()
     if "+avx512f" in features:
-        return Cpu("avx512", 16, 16)
+        return Cpu("avx512", 16, 16, 4)
     if "+avx2" in features and "+fma" in features:
-        return Cpu("avx2", 8, 8)
-    return Cpu("portable", 4, 8)
+        return Cpu("avx2", 8, 8, 2)
+    return Cpu("portable", 4, 8, 2)
 
 
 @cache

@@ -19,7 +19,7 @@ CPUS = {
     "avx2": ("x86-64-v3", "+avx2,+fma"),
     "portable": ("x86-64-v2", "+sse4.2"),
 }
-TESTS = "test_gradients_are_those_of_float64 and (20-preactivation or 3-resnet)"
+TESTS = "test_gradients_are_those_of_float64 and (20-preactivation or 3-resnet) or test_convolution"
 
 
 @pytest.mark.slow
@@ -43,9 +43,11 @@ def test_every_cpu_computes_the_same(cpu: str, tmp_path: Path) -> None:
     )
     assert said.stdout.strip() == cpu
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", TESTS]
-    place = str(Path(__file__).with_name("test_sparse.py"))
+    places = [
+        str(Path(__file__).with_name(f"test_{name}.py")) for name in ("sparse", "convolution")
+    ]
     done = subprocess.run(
-        [*command, place, "--basetemp", str(tmp_path / "inner")],
+        [*command, *places, "--basetemp", str(tmp_path / "inner")],
         cwd=PROJECT, env=env, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:]

@@ -11,6 +11,15 @@ import numpy as np
 from sanity.training.engines.compiled import kernel
 from sanity.training.engines.sparse.lanes import Array, Memory, Range, Size
 from sanity.training.engines.sparse.normalisation import place
+from sanity.training.engines.sparse.pixels import (
+    ALL_LANES,
+    LANES,
+    equal,
+    larger,
+    pixel,
+    within,
+    write,
+)
 
 
 @kernel
@@ -87,22 +96,18 @@ def rectify_back(
 @kernel
 def max_pool(x: Memory, z: Memory, size: Size, blocks: Range, window: int) -> None:
     """z = the largest x of each window x window pixels; ``size`` is that of z."""
-    channels, height, width, lanes = size
+    channels, height, width, _ = size
     for block in range(blocks[0], blocks[1]):
         for c in range(channels):
             for h in range(height):
-                b = place(z, block, c, h)
+                a, b = place(x, block, c, h * window), place(z, block, c, h)
                 for w in range(width):
-                    target = z[0][b + w * lanes : b + (w + 1) * lanes]
+                    best = pixel(x[0], a + w * window * LANES)
                     for i in range(window):
-                        a = place(x, block, c, h * window + i) + w * window * lanes
                         for j in range(window):
-                            source = x[0][a + j * lanes : a + (j + 1) * lanes]
-                            if i == 0 and j == 0:
-                                target[:] = source
-                            else:
-                                for t in range(lanes):
-                                    target[t] = source[t] if source[t] > target[t] else target[t]
+                            at = a + i * x[4] + (w * window + j) * LANES
+                            best = larger(best, pixel(x[0], at))
+                    write(best, z[0], b + w * LANES)
 
 
 @kernel
@@ -113,28 +118,24 @@ def max_pool_back(
 
     What lies beyond the last whole window has to be 0 before, or ``adds``.
     """
-    channels, height, width, lanes = size
-    zero = np.float32(0)
-    taken = np.zeros(lanes, np.float32)
+    channels, height, width, _ = size
     for block in range(blocks[0], blocks[1]):
         for c in range(channels):
             for h in range(height):
+                a, f = place(x, block, c, h * window), place(dx, block, c, h * window)
                 b, e = place(z, block, c, h), place(d, block, c, h)
                 for w in range(width):
-                    best = z[0][b + w * lanes : b + (w + 1) * lanes]
-                    gradient = d[0][e + w * lanes : e + (w + 1) * lanes]
-                    for t in range(lanes):
-                        taken[t] = gradient[t]
+                    best, g = pixel(z[0], b + w * LANES), pixel(d[0], e + w * LANES)
+                    left = ALL_LANES
                     for i in range(window):
-                        a = place(x, block, c, h * window + i) + w * window * lanes
-                        f = place(dx, block, c, h * window + i) + w * window * lanes
                         for j in range(window):
-                            source = x[0][a + j * lanes : a + (j + 1) * lanes]
-                            target = dx[0][f + j * lanes : f + (j + 1) * lanes]
-                            for t in range(lanes):
-                                g = taken[t] if source[t] == best[t] else zero
-                                taken[t] -= g
-                                target[t] = g + (target[t] if adds else zero)
+                            right = (w * window + j) * LANES
+                            first = np.uint16(left & equal(best, pixel(x[0], a + i * x[4] + right)))
+                            left = np.uint16(left & ~first)
+                            share, at = within(first, g), f + i * dx[4] + right
+                            if adds:
+                                share = share + pixel(dx[0], at)
+                            write(share, dx[0], at)
 
 
 @kernel

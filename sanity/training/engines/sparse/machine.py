@@ -26,10 +26,9 @@ from sanity.training.engines.program import (
     result,
 )
 from sanity.training.engines.sparse import convolution, elementwise, normalisation, taps
-from sanity.training.engines.sparse.lanes import Activation, Form
+from sanity.training.engines.sparse.lanes import Activation, Form, aligned
 from sanity.training.engines.sparse.parameters import Parameters
 from sanity.training.engines.sparse.threads import BARRIER, Kernel, Threads
-from sanity.training.engines.sparse.vectors import shape
 
 
 class Machine:
@@ -45,10 +44,7 @@ class Machine:
         self._threads = Threads(torch.get_num_threads())
         # What each block adds to the gradients of weights and biases.
         self._partial = np.zeros((self.blocks, parameters.summed), np.float32)
-        self._scratch = [
-            np.zeros(parameters.largest * self.lanes, np.float32)
-            for _ in range(self._threads.count)
-        ]
+        self._longest = 0
         self._values: dict[Value, Activation] = {}
         self._gradients: dict[Value, Activation] = {}
         self._free: dict[Form, list[Activation]] = {}
@@ -61,6 +57,7 @@ class Machine:
         self._backward: list[Kernel | None] = []
         self._images = self._value(program.images)
         self._build()
+        self._scratch = [aligned(self._longest * self.lanes) for _ in range(self._threads.count)]
 
     def _build(self) -> None:
         """List the kernels of a step, both ways."""
@@ -149,38 +146,31 @@ class Machine:
             return self._add_norm(operation) if operation.norm else self._add_rectifier(operation)
         return self._add_pool(operation)
 
-    def _tile(self, height: int, width: int) -> tuple[int, int, int]:
-        """Blocks, rows and columns of the tiles that fill ``height`` x ``width`` pixels."""
-        columns = _divisor(width, cpu().pixels)
-        return 1, _divisor(height, cpu().pixels // columns) if columns == width else 1, columns
-
     def _add_convolution(self, one: Convolution) -> Callable[[], None]:
         x, y, kept = self._value(one.x), self._value(one.y), self.parameters.kept[one.name]
-        weights = taps.forward(one, kept, x.form, self.lanes)
-        table = weights.starts, weights.offsets, self.parameters.weights(one.name)
+        known = taps.forward(one, kept, x.form)
         size = one.y.channels, one.y.height, one.y.width
-        bias = self.parameters.bias(one.name)
-        tile = self._tile(one.y.height, one.y.width)
-        tiles = shape(*tile, self.lanes, one.stride), shape(*tile, self.lanes)
-        source = x.every(one.stride)
+        source, tiles = x.every(one.stride), known.tiles(inner=one.stride)
+        table, bias = self._table(known), self.parameters.bias(one.name)
         self._forward.append(
             lambda share: convolution.convolve(
                 source, y.memory, size, share.blocks, table, bias, False, tiles
             )
         )
+        self._longest = max(self._longest, known.longest)
+        places = known.segments, known.rounds, known.offsets, known.places.reshape(-1)
 
         def add_backward() -> None:
             g = self._gradient(one.y)
-            found = self._partial[:, kept.place : kept.place + kept.count]
             self._backward.append(
                 lambda share: convolution.weight_gradient(
                     source,
                     g.memory,
                     size,
                     share.blocks,
-                    table,
+                    places,
                     self._scratch[share.thread],
-                    found,
+                    self._partial,
                     tiles,
                 )
             )
@@ -195,23 +185,26 @@ class Machine:
 
         return add_backward
 
+    def _table(self, known: taps.Taps) -> tuple[Any, ...]:
+        """Taps with their weights, as kernels take them."""
+        values = self.parameters.gathered(known.places.reshape(-1))
+        return known.segments, known.rounds, known.offsets, values
+
     def _add_input_gradient(self, one: Convolution, g: Activation) -> None:
         dx, adds = self._gradient(one.x), self._adds(one.x)
-        for phase in taps.backward(one, self.parameters.kept[one.name], g.form, self.lanes):
+        for phase in taps.backward(one, self.parameters.kept[one.name], g.form):
             if not len(phase.taps) and adds:
                 continue
-            values = self.parameters.gathered(phase.taps.places)
-            tile = self._tile(phase.height, phase.width)
             self._backward.append(
                 functools.partial(
                     _convolve,
                     g.memory,
                     dx.every(one.stride, phase.down, phase.right),
                     (one.x.channels, phase.height, phase.width),
-                    (phase.taps.starts, phase.taps.offsets, values),
+                    self._table(phase.taps),
                     np.zeros(one.x.channels, np.float32),
                     adds,
-                    (shape(*tile, self.lanes), shape(*tile, self.lanes, one.stride)),
+                    phase.taps.tiles(outer=one.stride),
                 )
             )
 
@@ -329,8 +322,3 @@ def _convolve(x: Any, y: Any, size: Any, *rest: Any) -> None:
 
 def _form(value: Value, halo: int) -> Form:
     return Form(value.channels, value.height, value.width, halo)
-
-
-def _divisor(number: int, most: int) -> int:
-    """The largest divisor up to ``most``."""
-    return next(one for one in range(max(1, min(number, most)), 0, -1) if number % one == 0)

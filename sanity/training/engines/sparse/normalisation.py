@@ -18,6 +18,7 @@ import numpy as np
 from sanity.training.engines.compiled import kernel
 from sanity.training.engines.sparse.lanes import Array, Memory, Range, Size
 from sanity.training.engines.sparse.pixels import (
+    ALL_LANES,
     LANES,
     every_lane,
     pixel,
@@ -27,7 +28,6 @@ from sanity.training.engines.sparse.pixels import (
     write,
 )
 
-ALL = np.uint16((1 << LANES) - 1)
 CHAIN = 32
 """Pixels that are summed up in float32; sums of sums are float64."""
 
@@ -41,7 +41,7 @@ def place(memory: Memory, block: int, channel: int, row: int) -> int:
 @kernel
 def _images(valid: Range, block: int) -> Any:
     """The lanes of a block that are images."""
-    return np.uint16((1 << valid[1]) - 1) if block == valid[0] else ALL
+    return np.uint16((1 << valid[1]) - 1) if block == valid[0] else ALL_LANES
 
 
 @kernel

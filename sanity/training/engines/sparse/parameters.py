@@ -65,9 +65,9 @@ class Parameters:
         for name in norms:
             for part in ("weight", "bias"):
                 add(f"{name}.{part}", torch.arange(len(named[f"{name}.{part}"])))
-        self.largest = max((one.count for one in self.kept.values()), default=0)
         self._named = {name: named[name] for name in self._places}
-        self.theta, self.gradient = torch.zeros(place), torch.zeros(place)
+        self._padded = torch.zeros(place + 1)
+        self.theta, self.gradient = self._padded[:place], torch.zeros(place)
         self.theta.grad = self.gradient
         self._zeros = np.zeros(max((layer.y.channels for layer in layers), default=0), np.float32)
         self._gathered: list[tuple[Any, Floats]] = []
@@ -96,16 +96,16 @@ class Parameters:
         return weight, bias
 
     def gathered(self, places: Any) -> Floats:
-        """Parameters in another order, brought up to date by :meth:`gather`."""
+        """Parameters in another order, brought up to date by :meth:`gather`; 0 for place -1."""
         found = np.zeros(len(places), np.float32)
         self._gathered.append((places, found))
         return found
 
     def gather(self) -> None:
         """Bring all that was asked of :meth:`gathered` up to date."""
-        theta = self.theta.numpy()
+        padded = self._padded.numpy()
         for places, found in self._gathered:
-            np.take(theta, places, out=found)
+            np.take(padded, places, out=found)
 
     @torch.no_grad()
     def take(self) -> None:

@@ -7,6 +7,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -18,6 +19,7 @@ from sanity.training.engines.sparse.vectors import FLOAT, UNALIGNED, Vector
 LANES = cpu().lanes
 PIXEL = Vector(LANES)
 LANE_SET = types.uint16
+ALL_LANES = np.uint16((1 << LANES) - 1)
 _VECTOR = ir.VectorType(FLOAT, LANES)
 _TRUTHS = ir.VectorType(ir.IntType(1), LANES)
 _ZERO = ir.Constant(_VECTOR, [0.0] * LANES)
@@ -28,6 +30,12 @@ def _pointer(context: Any, builder: Any, kind: Any, array: Any, offset: Any) -> 
 
     data = make_array(kind)(context, builder, array).data
     return builder.bitcast(builder.gep(data, [offset]), _VECTOR.as_pointer())
+
+
+def _set(builder: Any, truths: Any) -> Any:
+    """The set of lanes in which these hold."""
+    bits = builder.bitcast(truths, ir.IntType(LANES))
+    return bits if LANES == 16 else builder.zext(bits, ir.IntType(16))
 
 
 @intrinsic
@@ -86,11 +94,31 @@ def positive(typing: Any, a: Any) -> Any:
     """The set of lanes in which ``a`` is above 0."""
 
     def code(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        truths = builder.fcmp_ordered(">", given[0], _ZERO)
-        bits = builder.bitcast(truths, ir.IntType(LANES))
-        return bits if LANES == 16 else builder.zext(bits, ir.IntType(16))
+        return _set(builder, builder.fcmp_ordered(">", given[0], _ZERO))
 
     return LANE_SET(PIXEL), code
+
+
+@intrinsic
+def equal(typing: Any, a: Any, b: Any) -> Any:
+    """The set of lanes in which ``a`` equals ``b``."""
+
+    def code(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        return _set(builder, builder.fcmp_ordered("==", *given))
+
+    return LANE_SET(PIXEL, PIXEL), code
+
+
+@intrinsic
+def larger(typing: Any, a: Any, b: Any) -> Any:
+    """Lane by lane the larger one of ``a`` and ``b``, or what is no number."""
+
+    def code(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        a, b = given
+        above = builder.fcmp_ordered(">", b, a)
+        return builder.select(builder.or_(above, builder.fcmp_unordered("uno", b, b)), b, a)
+
+    return PIXEL(PIXEL, PIXEL), code
 
 
 @intrinsic

@@ -1,8 +1,8 @@
 """Tiles of pixels as numba values, which live in registers while weights pass by.
 
 A pixel is a vector of as many floats as there are images in a block: its *lanes*. A tile is
-``blocks`` x ``rows`` x ``columns`` pixels of one channel. These numbers are known when a kernel is
-compiled: a *shape* gives them as a tuple of tuples of these lengths (see :func:`shape`).
+``channels`` x ``rows`` x ``columns`` pixels. These numbers are known when a kernel is compiled: a
+*shape* gives them as a tuple of tuples of these lengths (see :func:`shape`).
 """
 
 from collections.abc import Iterator
@@ -20,9 +20,9 @@ CHAINS = 4  # sums that do not wait for each other
 Shape = tuple[tuple[int, ...], ...]
 
 
-def shape(blocks: int, rows: int, columns: int, lanes: int, step: int = 1) -> Shape:
+def shape(channels: int, rows: int, columns: int, lanes: int, step: int = 1) -> Shape:
     """The shape of a tile whose neighbouring pixels lie ``step`` pixels apart in memory."""
-    return tuple((0,) * count for count in (blocks, rows, columns, lanes, step))
+    return tuple((0,) * count for count in (channels, rows, columns, lanes, step))
 
 
 class Vector(types.Type):
@@ -44,16 +44,20 @@ class _Tile:
 
     def __init__(self, builder: Any, kind: Any) -> None:
         self.builder = builder
-        self.blocks, self.rows, self.columns, self.lanes, self.step = (one.count for one in kind)
+        self.channels, self.rows, self.columns, self.lanes, self.step = (one.count for one in kind)
         self.vector = ir.VectorType(FLOAT, self.lanes)
-        self.type = types.UniTuple(Vector(self.lanes), self.blocks * self.rows * self.columns)
+        self.type = types.UniTuple(Vector(self.lanes), self.channels * self.area)
 
-    def pointers(self, data: Any, offset: Any, block: Any, row: Any) -> Iterator[Any]:
+    @property
+    def area(self) -> int:
+        return int(self.rows * self.columns)
+
+    def pointers(self, data: Any, offset: Any, channel: Any, row: Any) -> Iterator[Any]:
         """The address of every pixel; what does not depend on ``offset`` is computed but once."""
         builder = self.builder
-        for b in range(self.blocks):
+        for k in range(self.channels):
             for r in range(self.rows):
-                far = builder.add(builder.mul(block, INT(b)), builder.mul(row, INT(r)))
+                far = builder.add(builder.mul(channel, INT(k)), builder.mul(row, INT(r)))
                 first = builder.gep(builder.gep(data, [far]), [offset])
                 for c in range(self.columns):
                     pointer = builder.gep(first, [INT(c * self.step * self.lanes)])
@@ -78,11 +82,20 @@ class _Tile:
         product = self.builder.fmul(a, b, flags=("contract",))
         return self.builder.fadd(product, c, flags=("contract",))
 
-    def build(self, context: Any, pixels: list[Any]) -> Any:
-        found = ir.Constant(context.get_value_type(self.type), ir.Undefined)
-        for number, pixel in enumerate(pixels):
-            found = self.builder.insert_value(found, pixel, number)
-        return found
+    def total(self, summands: list[Any]) -> Any:
+        while len(summands) > 1:
+            pairs = zip(summands[::2], summands[1::2], strict=False)
+            odd = summands[-1:] if len(summands) % 2 else []
+            summands = [self.builder.fadd(*pair) for pair in pairs] + odd
+        return summands[0]
+
+
+def _build(context: Any, builder: Any, kind: Any, pixels: list[Any]) -> Any:
+    """The tuple of type ``kind``."""
+    found = ir.Constant(context.get_value_type(kind), ir.Undefined)
+    for number, pixel in enumerate(pixels):
+        found = builder.insert_value(found, pixel, number)
+    return found
 
 
 def _data(context: Any, builder: Any, kind: Any, array: Any) -> Any:
@@ -92,34 +105,38 @@ def _data(context: Any, builder: Any, kind: Any, array: Any) -> Any:
 
 
 @intrinsic
-def splat(typing: Any, value: Any, shape: Any) -> Any:
-    """A tile of pixels that are all ``value``."""
+def splat(typing: Any, values: Any, place: Any, shape: Any) -> Any:
+    """A tile whose k-th channel is ``values[place + k]`` everywhere."""
     kind = _Tile(None, shape).type
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         tile = _Tile(builder, shape)
-        pixel = tile.splat(arguments[0])
-        return tile.build(context, [pixel] * kind.count)
+        first = builder.gep(_data(context, builder, values, arguments[0]), [arguments[1]])
+        pixels = []
+        for k in range(tile.channels):
+            pixels += [tile.splat(builder.load(builder.gep(first, [INT(k)])))] * tile.area
+        return _build(context, builder, kind, pixels)
 
-    return kind(types.float32, shape), code
+    return kind(values, types.int64, shape), code
 
 
 @intrinsic
-def load(typing: Any, array: Any, offset: Any, block: Any, row: Any, shape: Any) -> Any:
-    """The tile at ``offset``; ``block`` and ``row`` are the strides from one to the next."""
+def load(typing: Any, array: Any, offset: Any, channel: Any, row: Any, shape: Any) -> Any:
+    """The tile at ``offset``; ``channel`` and ``row`` are the strides from one to the next."""
     kind = _Tile(None, shape).type
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         tile = _Tile(builder, shape)
         data, strides = _data(context, builder, array, arguments[0]), arguments[1:4]
-        return tile.build(context, [tile.load(one) for one in tile.pointers(data, *strides)])
+        pixels = [tile.load(one) for one in tile.pointers(data, *strides)]
+        return _build(context, builder, kind, pixels)
 
     return kind(array, types.int64, types.int64, types.int64, shape), code
 
 
 @intrinsic
 def store(
-    typing: Any, pixels: Any, array: Any, offset: Any, block: Any, row: Any, shape: Any
+    typing: Any, pixels: Any, array: Any, offset: Any, channel: Any, row: Any, shape: Any
 ) -> Any:
     """Write the tile ``pixels`` to ``offset``."""
 
@@ -135,59 +152,65 @@ def store(
 
 @intrinsic
 def add_product(
-    typing: Any, pixels: Any, weight: Any, array: Any, offset: Any, block: Any, row: Any, shape: Any
+    typing: Any,
+    pixels: Any,
+    weights: Any,
+    place: Any,
+    array: Any,
+    offset: Any,
+    row: Any,
+    shape: Any,
 ) -> Any:
-    """``pixels`` plus ``weight`` times the tile at ``offset``."""
+    """``pixels``, of which the k-th channel has ``weights[place + k]`` times the tile at ``offset``
+    added: a tile of one channel and of that ``shape``."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         tile = _Tile(builder, shape)
-        factor = tile.splat(arguments[1])
-        data, strides = _data(context, builder, array, arguments[2]), arguments[3:6]
-        sums = [
-            tile.multiply_add(factor, tile.load(one), builder.extract_value(arguments[0], number))
-            for number, one in enumerate(tile.pointers(data, *strides))
-        ]
-        return tile.build(context, sums)
+        channels = range(pixels.count // tile.area)
+        first = builder.gep(_data(context, builder, weights, arguments[1]), [arguments[2]])
+        factors = [tile.splat(builder.load(builder.gep(first, [INT(k)]))) for k in channels]
+        sums = [builder.extract_value(arguments[0], number) for number in range(pixels.count)]
+        data, (offset, row) = _data(context, builder, array, arguments[3]), arguments[4:6]
+        for number, pointer in enumerate(tile.pointers(data, offset, INT(0), row)):
+            pixel = tile.load(pointer)
+            for k in channels:
+                at = k * tile.area + number
+                sums[at] = tile.multiply_add(factors[k], pixel, sums[at])
+        return _build(context, builder, pixels, sums)
 
-    integers = (types.int64,) * 3
-    return pixels(pixels, types.float32, array, *integers, shape), code
+    return pixels(pixels, weights, types.int64, array, types.int64, types.int64, shape), code
 
 
 @intrinsic
 def add_dot(
-    typing: Any,
-    pixels: Any,
-    array: Any,
-    offset: Any,
-    block: Any,
-    row: Any,
-    sums: Any,
-    place: Any,
-    shape: Any,
+    typing: Any, pixels: Any, array: Any, offset: Any, row: Any, sums: Any, place: Any, shape: Any
 ) -> Any:
-    """Add ``pixels`` times the tile at ``offset``, summed over pixels, to ``sums[place:]``."""
+    """Add the k-th channel of ``pixels`` times the tile at ``offset``, summed over pixels, to the
+    k-th vector of ``sums[place:]``; that tile has one channel and that ``shape``."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         tile = _Tile(builder, shape)
-        data, strides = _data(context, builder, array, arguments[1]), arguments[2:5]
-        chains: list[Any] = []
-        for number, pointer in enumerate(tile.pointers(data, *strides)):
-            pixel, other = builder.extract_value(arguments[0], number), tile.load(pointer)
-            if number < CHAINS:
-                chains.append(builder.fmul(pixel, other))
-            else:
-                chain = number % CHAINS
-                chains[chain] = tile.multiply_add(pixel, other, chains[chain])
-        while len(chains) > 1:
-            pairs = zip(chains[::2], chains[1::2], strict=False)
-            odd = chains[-1:] if len(chains) % 2 else []
-            chains = [builder.fadd(*pair) for pair in pairs] + odd
-        target = builder.gep(_data(context, builder, sums, arguments[5]), [arguments[6]])
-        target = builder.bitcast(target, tile.vector.as_pointer())
-        tile.store(builder.fadd(tile.load(target), chains[0]), target)
+        channels = range(pixels.count // tile.area)
+        width = max(1, CHAINS // len(channels))
+        chains: list[list[Any]] = [[] for _ in channels]
+        data, (offset, row) = _data(context, builder, array, arguments[1]), arguments[2:4]
+        for number, pointer in enumerate(tile.pointers(data, offset, INT(0), row)):
+            other = tile.load(pointer)
+            for k, chain in enumerate(chains):
+                pixel = builder.extract_value(arguments[0], k * tile.area + number)
+                if number < width:
+                    chain.append(builder.fmul(pixel, other))
+                else:
+                    at = number % width
+                    chain[at] = tile.multiply_add(pixel, other, chain[at])
+        first = builder.gep(_data(context, builder, sums, arguments[4]), [arguments[5]])
+        for k, chain in enumerate(chains):
+            target = builder.gep(first, [INT(k * tile.lanes)])
+            target = builder.bitcast(target, tile.vector.as_pointer())
+            tile.store(builder.fadd(tile.load(target), tile.total(chain)), target)
         return context.get_dummy_value()
 
-    integers = (types.int64,) * 3
+    integers = (types.int64,) * 2
     return types.void(pixels, array, *integers, sums, types.int64, shape), code
 
 
