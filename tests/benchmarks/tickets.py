@@ -1,6 +1,6 @@
 """Networks, images and masks as the benchmark has them: by the project's own parts, no store."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from hydra import compose, initialize_config_dir
@@ -36,6 +36,7 @@ class Subject:
 
     name: str
     options: tuple[str, ...]
+    _trained: dict[str, Tensor] = field(default_factory=dict)
 
     def experiment(self, *more: str) -> Experiment:
         """The experiment, as the command line would have it."""
@@ -62,7 +63,10 @@ class Subject:
         experiment = self.experiment(*METHODS[method], f"ratio.sparsity={sparsity}")
         network, pruner = self.network(images.device), experiment.pruner
         if pruner.needs_trained_weights:
-            _train(network, experiment, images)
+            if not self._trained:
+                _train(network, experiment, images)
+                self._trained.update(network.state_dict())
+            network.load_state_dict(self._trained)
         mask, _ = find_mask(
             pruner,
             network,
