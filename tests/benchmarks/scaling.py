@@ -1,0 +1,218 @@
+"""How the cost of a sparse step grows with density, width, batch and threads, and where dense wins.
+
+    python tests/benchmarks/scaling.py [--steps N] [--json FILE]
+
+Measures ResNet32 under random masks with uniform ratios, fits a model of three terms to the steps
+of one thread, says how far it is off, also for all threads of this machine, which it has not seen,
+and computes by it what other machines' threads would do.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import numpy as np
+import torch
+from bench import console, machine, pruned
+from rich.table import Table
+from tickets import Subject
+
+from sanity.networks.layers import prunable_weights
+from sanity.pruning import masks
+from sanity.training.engines import trial
+from sanity.training.engines.compiled import cpu
+from sanity.training.engines.program import Combination, Convolution, program
+from sanity.training.images import Images
+
+WIDTHS = (16, 32)
+BATCHES = (16, 64, 128)
+DENSITIES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
+THREADS = (1, 2, 4, 8, 16, 32)
+BATCH = 64
+"""Of what is computed for more threads than there are."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """A step: its ``density`` (1 for dense), its work, and what it took.
+
+    ``products`` of kept weights and pixels, and ``values`` that norms write, are an image's.
+    """
+
+    width: int
+    batch: int
+    threads: int
+    density: float
+    products: float
+    values: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Model:
+    """Seconds of a product and of a value, for a block's lanes; of a step, whatever is in it."""
+
+    product: float
+    value: float
+    step: float
+
+    def seconds(self, point: Point, threads: int | None = None) -> float:
+        """Threads have whole blocks of images in convolutions, and channels in norms."""
+        threads, blocks = threads or point.threads, -(-point.batch // cpu().lanes)
+        convolutions = self.product * point.products * -(-blocks // threads)
+        return convolutions + self.value * point.values * blocks / threads + self.step
+
+
+def fit(points: list[Point]) -> Model:
+    """By least squares of the relative errors of one thread's steps."""
+    rows = [
+        [
+            -(-one.batch // cpu().lanes) * one.products / one.seconds,
+            -(-one.batch // cpu().lanes) * one.values / one.seconds,
+            1 / one.seconds,
+        ]
+        for one in points
+    ]
+    found, *_ = np.linalg.lstsq(np.array(rows), np.ones(len(rows)), rcond=None)
+    return Model(*(float(one) for one in found))
+
+
+def crossing(model: Model, point: Point, dense: float, threads: int | None = None) -> float:
+    """The density up to which a sparse step takes less time than the ``dense`` one's seconds."""
+
+    def taken(density: float) -> float:
+        work = point.products / point.density * density
+        return model.seconds(Point(**asdict(point) | {"products": work}), threads)
+
+    low, high = 0.0, 1.0
+    for _ in range(30):
+        middle = (low + high) / 2
+        low, high = (middle, high) if taken(middle) < dense else (low, middle)
+    return low
+
+
+def measure(width: int, batch: int, threads: int, steps: int) -> Iterator[Point]:
+    """A dense point, by the faster one of the dense engines, and one for each density."""
+    torch.set_num_threads(threads)
+    widths = f"arch.widths=[{width},{2 * width},{4 * width}]"
+    size = f"training.batch_size={batch}"
+    subject = Subject("", ("dataset=cifar10", "arch=resnet32", "training=cifar", widths, size))
+    experiment = subject.experiment()
+    images = Images(subject.examples(), experiment.dataset, torch.device("cpu"))
+    x, y = next(iter(images.epoch(0, 0, batch)))
+    known = program(subject.network(torch.device("cpu")), experiment.input_shape)
+    values = sum(
+        one.z.channels * one.z.height * one.z.width
+        for one in known.operations
+        if isinstance(one, Combination)
+    )
+    for density in (1.0, *DENSITIES):
+        mask = subject.mask("random x uniform", 1 - density, images) if density < 1 else {}
+        network = pruned(subject.network(torch.device("cpu")), mask)
+        kept = masks.kept(mask) or {
+            name: weight.numel() for name, weight in prunable_weights(network).items()
+        }
+        products = sum(
+            kept.get(one.name, 0) * one.y.height * one.y.width
+            for one in known.operations
+            if isinstance(one, Convolution)
+        )
+        taken = []
+        for name in ("sparse",) if mask else ("dense", "fused"):
+            engine = trial.make(name, network, experiment.recipe, mask, experiment.input_shape)
+            engine.begin(0.01)
+            seconds = []
+            for number in range(steps + 2):
+                start = time.perf_counter()
+                engine.step(x, y)
+                if number > 1:
+                    seconds.append(time.perf_counter() - start)
+            taken.append(statistics.median(seconds))
+        yield Point(width, batch, threads, density, products, values, min(taken))
+
+
+def main() -> int:
+    """Measure, fit, print, and write the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=5, help="of each, after two to warm up")
+    parser.add_argument("--json", type=Path, help="where to write the figures")
+    options = parser.parse_args()
+    points = [
+        point
+        for threads in sorted({1, os.cpu_count() or 1})
+        for width in WIDTHS
+        for batch in BATCHES
+        for point in measure(width, batch, threads, options.steps)
+    ]
+    model = fit([one for one in points if one.threads == 1 and one.density < 1])
+    console.print(_measured(points, model))
+    for threads in sorted({one.threads for one in points}):
+        off = [
+            abs(model.seconds(one) / one.seconds - 1)
+            for one in points
+            if one.threads == threads and one.density < 1
+        ]
+        console.print(
+            f"model against measured, {threads} thread{'s' if threads > 1 else ''}: "
+            f"{statistics.median(off):.0%} off, at most {max(off):.0%}"
+        )
+    console.print(_computed(points, model))
+    if options.json:
+        figures = {"machine": machine(torch.device("cpu")), "lanes": cpu().lanes}
+        figures |= {"model": asdict(model), "points": [asdict(one) for one in points]}
+        options.json.write_text(json.dumps(figures, indent=1) + "\n")
+    return 0
+
+
+def _measured(points: list[Point], model: Model) -> Table:
+    """Times the faster dense engine's speed, and the density where that ends."""
+    found = Table(title="Times as fast as dense")
+    for column in ("width", "batch", "threads", *(f"{one:.0%} kept" for one in DENSITIES)):
+        found.add_column(column, justify="right")
+    found.add_column("dense is faster from", justify="right")
+    for dense in (one for one in points if one.density == 1):
+        where = dense.width, dense.batch, dense.threads
+        like = [one for one in points if (one.width, one.batch, one.threads) == where]
+        times = [f"{dense.seconds / one.seconds:.1f}" for one in like if one.density < 1]
+        end = crossing(model, dense, dense.seconds)
+        found.add_row(*(str(one) for one in where), *times, f"{end:.0%} kept")
+    return found
+
+
+def _computed(points: list[Point], model: Model) -> Table:
+    """What more threads would do: to the sparse engine by the model, to dense ones ideally."""
+    title = f"Computed: batch {BATCH}, blocks of {cpu().lanes} images; dense as if it scaled"
+    found = Table(title=title)
+    for column in ("width", "threads", "sparse, times one thread", "98%, times dense"):
+        found.add_column(column, justify="right")
+    found.add_column("dense is faster from", justify="right")
+    for width in WIDTHS:
+        like = {
+            one.density: one
+            for one in points
+            if (one.width, one.batch, one.threads) == (width, BATCH, 1)
+        }
+        ticket, dense = like[0.02], like[1.0]
+        for threads in THREADS:
+            seconds = model.seconds(ticket, threads)
+            end = crossing(model, dense, dense.seconds / threads, threads)
+            found.add_row(
+                str(width),
+                str(threads),
+                f"{model.seconds(ticket, 1) / seconds:.1f}",
+                f"{dense.seconds / threads / seconds:.1f}",
+                f"{end:.0%} kept",
+            )
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
