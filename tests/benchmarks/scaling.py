@@ -2,9 +2,8 @@
 
     python tests/benchmarks/scaling.py [--steps N] [--json FILE]
 
-Measures ResNet32 under random masks with uniform ratios, fits a model of three terms to the steps
-of one thread, says how far it is off, also for all threads of this machine, which it has not seen,
-and computes by it what other machines' threads would do.
+Measures ResNet32 under random masks with uniform ratios, fits a model of three terms, says how far
+it is off, and computes by it what more threads than this machine's would do.
 """
 
 import argparse
@@ -14,7 +13,7 @@ import statistics
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -23,6 +22,7 @@ import numpy as np
 import torch
 from bench import console, machine, pruned
 from rich.table import Table
+from scipy.optimize import nnls
 from tickets import Subject
 
 from sanity.networks.layers import prunable_weights
@@ -58,30 +58,32 @@ class Point:
 
 @dataclass(frozen=True)
 class Model:
-    """Seconds of a product and of a value, for a block's lanes; of a step, whatever is in it."""
+    """Seconds of a product, and of a value, for a block's lanes.
+
+    Threads share products by blocks of images, and values by channels, but for what a value takes
+    of the memory, of which all have one (``memory``, seconds).
+    """
 
     product: float
     value: float
-    step: float
+    memory: float
 
     def seconds(self, point: Point, threads: int | None = None) -> float:
-        """Threads have whole blocks of images in convolutions, and channels in norms."""
-        threads, blocks = threads or point.threads, -(-point.batch // cpu().lanes)
-        convolutions = self.product * point.products * -(-blocks // threads)
-        return convolutions + self.value * point.values * blocks / threads + self.step
+        """Of a step by so many threads, those of the point if None."""
+        return float(np.dot(_work(point, threads or point.threads), astuple(self)))
+
+
+def _work(point: Point, threads: int) -> tuple[float, float, float]:
+    """By how much each term of the model counts."""
+    blocks = -(-point.batch // cpu().lanes)
+    values = point.values * blocks
+    return point.products * -(-blocks // threads), values / threads, values
 
 
 def fit(points: list[Point]) -> Model:
-    """By least squares of the relative errors of one thread's steps."""
-    rows = [
-        [
-            -(-one.batch // cpu().lanes) * one.products / one.seconds,
-            -(-one.batch // cpu().lanes) * one.values / one.seconds,
-            1 / one.seconds,
-        ]
-        for one in points
-    ]
-    found, *_ = np.linalg.lstsq(np.array(rows), np.ones(len(rows)), rcond=None)
+    """By least squares of relative errors; no term is below 0."""
+    rows = [[one / point.seconds for one in _work(point, point.threads)] for point in points]
+    found, _ = nnls(np.array(rows), np.ones(len(rows)))
     return Model(*(float(one) for one in found))
 
 
@@ -152,16 +154,16 @@ def main() -> int:
         for batch in BATCHES
         for point in measure(width, batch, threads, options.steps)
     ]
-    model = fit([one for one in points if one.threads == 1 and one.density < 1])
+    # Of small batches more lies in caches than of those that people train with.
+    fitted = [one for one in points if one.density < 1 and one.batch >= BATCH]
+    model = fit(fitted)
     console.print(_measured(points, model))
     for threads in sorted({one.threads for one in points}):
         off = [
-            abs(model.seconds(one) / one.seconds - 1)
-            for one in points
-            if one.threads == threads and one.density < 1
+            abs(model.seconds(one) / one.seconds - 1) for one in fitted if one.threads == threads
         ]
         console.print(
-            f"model against measured, {threads} thread{'s' if threads > 1 else ''}: "
+            f"model against measured, batch {BATCH} and more, threads {threads}: "
             f"{statistics.median(off):.0%} off, at most {max(off):.0%}"
         )
     console.print(_computed(points, model))
