@@ -5,6 +5,7 @@ import hashlib
 import importlib.util
 import json
 import logging
+import math
 import statistics
 import time
 from collections.abc import Sequence
@@ -32,10 +33,14 @@ WORTH = 1e10
 """Products of weights and pixels, dense, from which on a trial pays: seconds on one core."""
 
 ROUNDS = 3, 20
-"""Of a trial, at least and at most: short steps are measured again until ``ENOUGH`` is spent."""
+"""Of a trial, at least and at most: where two are about as fast, short steps are measured again
+until ``ENOUGH`` is spent."""
 
 ENOUGH = 1.0
 """Seconds."""
+
+FAR = 1.3
+"""Times the time of the fastest from which on another one is out of the race."""
 
 CLEARLY = 1.03
 """Times the first engine's speed from which on another is taken: less may be noise."""
@@ -129,13 +134,19 @@ def _times(
     least, most = ROUNDS
     begun = time.perf_counter()
     for number in range(most):
-        if number >= least and time.perf_counter() - begun > ENOUGH:
+        if number >= least and (_decided(seconds) or time.perf_counter() - begun > ENOUGH):
             break
         for engine, taken in zip(rivals, seconds.values(), strict=True):
             start = time.perf_counter()
             engine.step(x, y)
             taken.append(time.perf_counter() - start)
     return {name: statistics.median(taken) for name, taken in seconds.items()}
+
+
+def _decided(seconds: dict[str, list[float]]) -> bool:
+    """Whether one is far ahead of all others."""
+    first, *others = sorted(statistics.median(taken) for taken in seconds.values())
+    return all(other > FAR * first for other in others)
 
 
 def _ready(
@@ -153,13 +164,14 @@ def _ready(
     return rivals, x, y
 
 
-def _products(network: nn.Module, input_shape: Shape) -> int:
-    """Products of weights and pixels for an image, dense."""
+def _products(network: nn.Module, input_shape: Shape, mask: Mask | None = None) -> int:
+    """Products of weights and pixels for an image: of all weights, or of those kept by ``mask``."""
     from sanity.training.engines.program import Convolution, program
 
-    weights = prunable_weights(network)
+    counts = {name: weight.numel() for name, weight in prunable_weights(network).items()}
+    counts |= masks.kept(mask or {})
     return sum(
-        weights[one.name].numel() * one.y.height * one.y.width
+        counts[one.name] * one.y.height * one.y.width
         for one in program(network, input_shape).operations
         if isinstance(one, Convolution)
     )
@@ -168,13 +180,12 @@ def _products(network: nn.Module, input_shape: Shape) -> int:
 def _kind(
     names: Sequence[str], network: nn.Module, recipe: Recipe, mask: Mask, input_shape: Shape
 ) -> str:
-    """Names trainings that cost about the same: layers, and how dense they are to two digits."""
-    layers = [
-        (tuple(keep.shape), f"{count / keep.numel():.1e}")
-        for keep, count in zip(mask.values(), masks.kept(mask).values(), strict=True)
-    ]
+    """Names trainings that cost about the same: layers, and the products of kept weights, to a
+    quarter. Tickets of a method that differ in their seeds are of one kind, or two."""
     shapes = [tuple(parameter.shape) for parameter in network.parameters()]
-    facts: list[Any] = [type(network).__name__, shapes, layers, input_shape, recipe.batch_size]
+    products = max(1, _products(network, input_shape, mask))
+    facts: list[Any] = [type(network).__name__, shapes, bool(mask)]
+    facts += [round(math.log(products, 1.25)), input_shape, recipe.batch_size]
     facts += [list(names), recipe.precision, torch.get_num_threads(), torch.__version__]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:20]
 

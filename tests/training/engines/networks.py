@@ -58,9 +58,9 @@ def network(name: str) -> tuple[nn.Module, Shape]:
 NAMES = ("resnet", "bottleneck", "vgg_bn", "vgg", "preactivation")
 
 
-def mask_of(network: nn.Module, density: float = 0.3) -> Mask:
+def mask_of(network: nn.Module, density: float = 0.3, seed: int = 2) -> Mask:
     """A random mask of every layer but the first convolution, which stays dense."""
-    random = torch.Generator().manual_seed(2)
+    random = torch.Generator().manual_seed(seed)
     weights = prunable_weights(network)
     keep = {n: torch.rand(w.shape, generator=random) < density for n, w in weights.items()}
     first = next(iter(keep))

@@ -65,6 +65,22 @@ def test_the_faster_one_is_taken_and_told_once_a_kind(
     assert "auto: dense; by a trial, times its time: fused 5.0, sparse 2.0" in caplog.text
 
 
+def test_tickets_that_cost_about_the_same_are_tried_once(
+    remembered: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = pretend(monkeypatch, 0.3, 0.1)
+    found, shape = network("resnet")
+    for density, tried in ((0.3, 2), (0.6, 4)):  # at most two kinds, where the border lies between
+        for seed in range(10):
+            engines.choose(found, AUTO, mask_of(found, density, seed), shape, MANY)
+        assert tried // 2 <= len(made) <= tried
+
+
+def test_trials_end_early_where_one_is_far_ahead() -> None:
+    assert trial._decided({"dense": [0.2, 0.3], "fused": [0.3], "sparse": [0.1, 0.1]})
+    assert not trial._decided({"dense": [0.12], "fused": [0.3], "sparse": [0.1]})
+
+
 @pytest.mark.parametrize("content", ["", "{", "[1]", '{"a": 1}', '{"a": ["x", 2]}'])
 def test_a_damaged_memory_of_trials_is_no_harm(
     remembered: Path, monkeypatch: pytest.MonkeyPatch, content: str
