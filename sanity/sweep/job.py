@@ -15,7 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import hydra
+from hydra import version
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path, get_args_parser
+from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
@@ -26,6 +29,7 @@ from sanity.cli.entry import FULL_ERROR
 from sanity.cli.overrides import quoted
 from sanity.core import pending
 from sanity.core.config import HOME, PROJECT
+from sanity.core.errors import ConfigError
 from sanity.stages.stage import Planned
 from sanity.sweep.plan import Job, Needed
 from sanity.sweep.sweep import Sweep
@@ -99,18 +103,32 @@ def _task(sweep: Sweep, job: Job, directory: Path, last: str | None) -> Task:
 
 
 def run(arguments: Sequence[str], planned: Planned) -> None:
-    """Do in this process what ``run.py`` does with these arguments."""
+    """Do in this process what ``run.py`` does with these arguments.
+
+    ``hydra.main`` would compose the configuration twice, the first time to learn that this is no
+    sweep: half of the time of a job that finds all its results.
+    """
     from sanity import pipeline
 
-    config_dir = str(PROJECT / "conf")
-    main = hydra.main(version_base="1.3", config_path=config_dir, config_name="config")
-    command = main(lambda cfg: pipeline.run(cfg, planned=planned))
+    given = get_args_parser().parse_args(arguments)
+    places = create_config_search_path(str(PROJECT / "conf"))
+    if given.config_dir is not None:
+        directory = Path(given.config_dir).absolute()
+        if not directory.is_dir():
+            raise ConfigError(f"--config-dir {directory}: is not there")
+        places.prepend("command-line", f"file://{directory}", SearchPathQuery(provider="schema"))
+    version.setbase("1.3")
     GlobalHydra.instance().clear()
     program = str(PROJECT / "run.py")
     with environment_variables(**{FULL_ERROR: "1"}), _arguments([program, *arguments]):
         try:
-            command()
+            Hydra.create_main_hydra2("run", places).run(
+                given.config_name or "config",
+                lambda cfg: pipeline.run(cfg, planned=planned),
+                given.overrides,
+            )
         finally:
+            GlobalHydra.instance().clear()
             pending.settle()
 
 
