@@ -103,7 +103,7 @@ def _task(sweep: Sweep, job: Job, directory: Path, last: str | None) -> Task:
 
 
 def run(arguments: Sequence[str], planned: Planned) -> None:
-    """Do in this process what ``run.py`` does with these arguments.
+    """Do in this process what ``run.py`` does with the arguments of a job.
 
     ``hydra.main`` would compose the configuration twice, the first time to learn that this is no
     sweep: half of the time of a job that finds all its results.
@@ -125,7 +125,7 @@ def run(arguments: Sequence[str], planned: Planned) -> None:
             Hydra.create_main_hydra2("run", places).run(
                 given.config_name or "config",
                 lambda cfg: pipeline.run(cfg, planned=planned),
-                given.overrides,
+                [*given.overrides, "hydra.mode=RUN"],
             )
         finally:
             GlobalHydra.instance().clear()

@@ -130,8 +130,11 @@ def _race(
         engine.begin(0.01)
         racers[name] = _stepper(engine, images, batch)
     seconds: dict[str, list[float]] = {name: [] for name in racers}
+    order = list(racers)
     for number in range(steps + 2):
-        for name, step in racers.items():
+        order.append(order.pop(0))  # the loader's workers refill while the next one is timed
+        for name in order:
+            step = racers[name]
             start = time.perf_counter()
             step()
             if images.device.type == "cuda":
@@ -145,13 +148,13 @@ def _race(
 
 
 def _stepper(engine: engines.Engine, images: Images, batch: int) -> Callable[[], None]:
-    def endless() -> Iterable[Any]:
+    def full() -> Iterable[Any]:
         epoch = 0
         while True:
             yield from (one for one in images.epoch(0, epoch, batch) if len(one[1]) == batch)
             epoch += 1
 
-    batches = iter(endless())
+    batches = iter(full())
     losses = torch.zeros((), device=images.device)
 
     def step() -> None:

@@ -60,8 +60,9 @@ class Point:
 class Model:
     """Seconds of a product, and of a value, for a block's lanes.
 
-    Threads share products by blocks of images, and values by channels, but for what a value takes
-    of the memory, of which all have one (``memory``, seconds).
+    Threads, of which no more are at work than there are blocks of images, share products by blocks
+    and values by channels, but for what a value takes of the memory, of which all have one
+    (``memory``, seconds).
     """
 
     product: float
@@ -76,7 +77,7 @@ class Model:
 def _work(point: Point, threads: int) -> tuple[float, float, float]:
     """By how much each term of the model counts."""
     blocks = -(-point.batch // cpu().lanes)
-    values = point.values * blocks
+    values, threads = point.values * blocks, min(threads, blocks)
     return point.products * -(-blocks // threads), values / threads, values
 
 

@@ -65,11 +65,6 @@ class MaxPool:
     z: Value
     window: int
 
-    @property
-    def leaves_rest(self) -> bool:
-        """Whether there are pixels that no window reaches."""
-        return bool(self.x.height % self.window or self.x.width % self.window)
-
 
 @dataclass(frozen=True)
 class Average:

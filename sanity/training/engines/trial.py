@@ -110,13 +110,14 @@ def fastest(
 def learns_the_same(
     name: str, network: nn.Module, recipe: Recipe, mask: Mask, input_shape: Shape
 ) -> bool:
-    """Whether two steps of it and of the dense engine, on copies, have the same losses but for
+    """Whether three steps of it and of the dense engine, on copies, have the same losses but for
     rounding.
 
-    The second loss tells the gradients of the first step, too.
+    The second loss tells the gradients of the first step, too, and the third one what the second
+    has left behind.
     """
     both, x, y = _ready(("dense", name), network, recipe, mask, input_shape)
-    for _ in range(2):
+    for _ in range(3):
         dense, found = (float(engine.step(x, y)[0]) for engine in both)
         if not abs(dense - found) <= AGREE * abs(dense):
             return False

@@ -36,6 +36,23 @@ class Preactivation(Network):
         return self.head(torch.flatten(x.mean((2, 3), keepdim=True), 1))
 
 
+class Inception(Network):
+    """Two ways from one value, on each of which a pool of 3 leaves a row and a column out."""
+
+    def __init__(self) -> None:
+        super().__init__((2, 13, 13))
+        self.stem = nn.Conv2d(2, 6, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(6)
+        self.inner = nn.Conv2d(6, 6, 3, padding=1)
+        self.pool = nn.MaxPool2d(3)
+        self.head = nn.Linear(6, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.norm(self.stem(x)))
+        x = self.pool(self.inner(x)).add(self.pool(x))
+        return self.head(torch.flatten(x.mean((2, 3), keepdim=True), 1))
+
+
 def network(name: str) -> tuple[nn.Module, Shape]:
     """A network with initial weights, and the shape of its images."""
     known: dict[str, Network] = {
@@ -44,6 +61,7 @@ def network(name: str) -> tuple[nn.Module, Shape]:
         "vgg_bn": VGG(13, True, 4, in_channels=1, image_size=17),
         "vgg": VGG(11, False, 4, image_size=16),
         "preactivation": Preactivation(),
+        "inception": Inception(),
     }
     found = known[name]
     random = torch.Generator().manual_seed(1)
@@ -55,7 +73,7 @@ def network(name: str) -> tuple[nn.Module, Shape]:
     return found, found.input_shape
 
 
-NAMES = ("resnet", "bottleneck", "vgg_bn", "vgg", "preactivation")
+NAMES = ("resnet", "bottleneck", "vgg_bn", "vgg", "preactivation", "inception")
 
 
 def mask_of(network: nn.Module, density: float = 0.3, seed: int = 2) -> Mask:

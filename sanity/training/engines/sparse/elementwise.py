@@ -114,17 +114,18 @@ def max_pool(x: Memory, z: Memory, size: Size, blocks: Range, window: int) -> No
 def max_pool_back(
     x: Memory, z: Memory, d: Memory, dx: Memory, size: Size, blocks: Range, window: int, adds: bool
 ) -> None:
-    """dx = d at the first of the largest pixels of each window, 0 at the others.
+    """dx = d at the first of the largest pixels of each window, 0 at all others.
 
-    What lies beyond the last whole window has to be 0 before, or ``adds``.
+    ``size`` is that of x, whose last rows and columns may be in no window.
     """
     channels, height, width, _ = size
+    rows, columns = height // window, width // window
     for block in range(blocks[0], blocks[1]):
         for c in range(channels):
-            for h in range(height):
+            for h in range(rows):
                 a, f = place(x, block, c, h * window), place(dx, block, c, h * window)
                 b, e = place(z, block, c, h), place(d, block, c, h)
-                for w in range(width):
+                for w in range(columns):
                     best, g = pixel(z[0], b + w * LANES), pixel(d[0], e + w * LANES)
                     left = ALL_LANES
                     for i in range(window):
@@ -136,6 +137,11 @@ def max_pool_back(
                             if adds:
                                 share = share + pixel(dx[0], at)
                             write(share, dx[0], at)
+            if not adds and (rows * window < height or columns * window < width):
+                for h in range(height):
+                    f = place(dx, block, c, h)
+                    begin = columns * window if h < rows * window else 0
+                    dx[0][f + begin * LANES : f + width * LANES] = np.float32(0)
 
 
 @kernel

@@ -48,11 +48,8 @@ class Machine:
         self._values: dict[Value, Activation] = {}
         self._gradients: dict[Value, Activation] = {}
         self._free: dict[Form, list[Activation]] = {}
-        self._alone = {
-            one.x for one in program.operations if isinstance(one, MaxPool) and one.leaves_rest
-        }
         self._written = {program.logits}
-        self._in_place = _in_place(program, self._alone | {program.logits})
+        self._in_place = _in_place(program, {program.logits})
         self._forward: list[Kernel | None] = []
         self._backward: list[Kernel | None] = []
         self._images = self._value(program.images)
@@ -68,7 +65,7 @@ class Machine:
             add_backward()
             # Nobody asks for this gradient any more: the next of its form may lie there.
             made = result(operation)
-            if made not in self._alone and made not in self._in_place:
+            if made not in self._in_place:
                 gradient = self._gradients[made]
                 self._free.setdefault(gradient.form, []).append(gradient)
 
@@ -115,17 +112,14 @@ class Machine:
         return Activation(form, self.blocks, self.lanes)
 
     def _gradient(self, value: Value) -> Activation:
-        """Where the gradient with respect to a value lies: where another one's lay, once used.
-
-        But for one that lies alone, since pixels that nobody writes have to stay 0.
-        """
+        """Where the gradient with respect to a value lies: where another one's lay, once used."""
         if value in self._in_place:
             return self._gradients.setdefault(value, self._gradient(self._in_place[value]))
         if value not in self._gradients:
             made = next((one for one in self.program.operations if result(one) == value), None)
             halo = max(made.kernel) - 1 - made.padding if isinstance(made, Convolution) else 0
             form = _form(value, halo)
-            free = [] if value in self._alone else self._free.get(form, [])
+            free = self._free.get(form)
             self._gradients[value] = free.pop() if free else self._new(form)
         return self._gradients[value]
 
@@ -272,13 +266,13 @@ class Machine:
 
     def _add_pool(self, one: MaxPool | Average) -> Callable[[], None]:
         x, z = self._value(one.x), self._value(one.z)
-        size, window = self._size(one.z), one.window if isinstance(one, MaxPool) else 0
+        size, whole = self._size(one.z), self._size(one.x)
+        window = one.window if isinstance(one, MaxPool) else 0
         if window:
             self._forward.append(
                 lambda share: elementwise.max_pool(x.memory, z.memory, size, share.blocks, window)
             )
         else:
-            whole = self._size(one.x)
             self._forward.append(
                 lambda share: elementwise.average(x.memory, z.memory, whole, share.blocks)
             )
@@ -289,7 +283,7 @@ class Machine:
             if window:
                 self._backward.append(
                     lambda share: elementwise.max_pool_back(
-                        x.memory, z.memory, d.memory, dx.memory, size, share.blocks, window, adds
+                        x.memory, z.memory, d.memory, dx.memory, whole, share.blocks, window, adds
                     )
                 )
             else:

@@ -105,7 +105,7 @@ class Parameters:
         """Bring all that was asked of :meth:`gathered` up to date."""
         padded = self._padded.numpy()
         for places, found in self._gathered:
-            np.take(padded, places, out=found)
+            np.take(padded, places, out=found, mode="wrap")  # -1 is the zero behind the last
 
     @torch.no_grad()
     def take(self) -> None:

@@ -101,10 +101,10 @@ def positive(typing: Any, a: Any) -> Any:
 
 @intrinsic
 def equal(typing: Any, a: Any, b: Any) -> Any:
-    """The set of lanes in which ``a`` equals ``b``."""
+    """The set of lanes in which ``a`` equals ``b``, or one of them is no number."""
 
     def code(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        return _set(builder, builder.fcmp_ordered("==", *given))
+        return _set(builder, builder.fcmp_unordered("==", *given))
 
     return LANE_SET(PIXEL, PIXEL), code
 

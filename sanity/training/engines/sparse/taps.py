@@ -36,7 +36,8 @@ class Taps:
     """Weights by the channels whose pixels they add to.
 
     ``segments`` [S, 4] are, in their order: the first output channel of a group, its first tap and
-    the one behind the last, and whether it is the group's first segment. A tap z lies
+    the one behind the last, and whether it is the group's first segment, which begins with the bias
+    where a kernel does not add. A tap z lies
     ``offsets[z]`` floats from the pixel at hand; ``places[z, k]`` says where the weight for the
     group's k-th channel stands in the vector of parameters, -1 for none. ``rounds`` are the numbers
     of the segments at which weight gradients begin anew. ``rows`` and ``columns`` are those of the
@@ -60,7 +61,7 @@ class Taps:
 
     @property
     def longest(self) -> int:
-        """Weights of the longest round, those that are pruned included."""
+        """Weights of the longest round, places of -1 included."""
         taps = self.segments[self.rounds[1:] - 1, 2] - self.segments[self.rounds[:-1], 1]
         return int(max(taps)) * self.group
 
