@@ -25,11 +25,9 @@ from rich.table import Table
 from scipy.optimize import nnls
 from tickets import Subject
 
-from sanity.networks.layers import prunable_weights
-from sanity.pruning import masks
 from sanity.training.engines import trial
 from sanity.training.engines.compiled import cpu
-from sanity.training.engines.program import Combination, Convolution, program
+from sanity.training.engines.program import Combination, program
 from sanity.training.images import Images
 
 WIDTHS = (16, 32)
@@ -120,14 +118,7 @@ def measure(width: int, batch: int, threads: int, steps: int) -> Iterator[Point]
     for density in (1.0, *DENSITIES):
         mask = subject.mask("random x uniform", 1 - density, images) if density < 1 else {}
         network = pruned(subject.network(torch.device("cpu")), mask)
-        kept = masks.kept(mask) or {
-            name: weight.numel() for name, weight in prunable_weights(network).items()
-        }
-        products = sum(
-            kept.get(one.name, 0) * one.y.height * one.y.width
-            for one in known.operations
-            if isinstance(one, Convolution)
-        )
+        products = trial.products(network, experiment.input_shape, mask)
         taken = []
         for name in ("sparse",) if mask else ("dense", "fused"):
             engine = trial.make(name, network, experiment.recipe, mask, experiment.input_shape)

@@ -90,7 +90,7 @@ def fastest(
     """Which of these engines is, by a trial on copies; told in a line, and remembered by this
     machine. The first one of ``names`` where ``steps`` are too few for a trial to pay, and where no
     other is clearly faster."""
-    if _products(network, input_shape) * recipe.batch_size * steps < WORTH:
+    if products(network, input_shape) * recipe.batch_size * steps < WORTH:
         return names[0]
     place, kind = _remembered(), _kind(names, network, recipe, mask, input_shape)
     known = _read(place)
@@ -165,7 +165,7 @@ def _ready(
     return rivals, x, y
 
 
-def _products(network: nn.Module, input_shape: Shape, mask: Mask | None = None) -> int:
+def products(network: nn.Module, input_shape: Shape, mask: Mask | None = None) -> int:
     """Products of weights and pixels for an image: of all weights, or of those kept by ``mask``."""
     from sanity.training.engines.program import Convolution, program
 
@@ -184,9 +184,9 @@ def _kind(
     """Names trainings that cost about the same: layers, and the products of kept weights, to a
     quarter. Tickets of a method that differ in their seeds are of one kind, or two."""
     shapes = [tuple(parameter.shape) for parameter in network.parameters()]
-    products = max(1, _products(network, input_shape, mask))
+    kept = max(1, products(network, input_shape, mask))
     facts: list[Any] = [type(network).__name__, shapes, bool(mask)]
-    facts += [round(math.log(products, 1.25)), input_shape, recipe.batch_size]
+    facts += [round(math.log(kept, 1.25)), input_shape, recipe.batch_size]
     facts += [list(names), recipe.precision, torch.get_num_threads(), torch.__version__]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:20]
 

@@ -37,11 +37,10 @@ class Taps:
 
     ``segments`` [S, 4] are, in their order: the first output channel of a group, its first tap and
     the one behind the last, and whether it is the group's first segment, which begins with the bias
-    where a kernel does not add. A tap z lies
-    ``offsets[z]`` floats from the pixel at hand; ``places[z, k]`` says where the weight for the
-    group's k-th channel stands in the vector of parameters, -1 for none. ``rounds`` are the numbers
-    of the segments at which weight gradients begin anew. ``rows`` and ``columns`` are those of the
-    tiles of outputs.
+    where a kernel does not add. A tap z lies ``offsets[z]`` floats from the pixel at hand;
+    ``places[z, k]`` says where the weight for the group's k-th channel stands in the vector of
+    parameters, -1 for none. ``rounds`` are the numbers of the segments at which weight gradients
+    begin anew. ``rows`` and ``columns`` are those of the tiles of outputs.
     """
 
     segments: Array
@@ -141,10 +140,11 @@ def _arrange(
     group = _group(weights)
     rows, columns = _tile(height, width, cpu().pixels // group)
     seen = [(side - 1) * stride + far for side, far in zip((rows, columns), reach, strict=True)]
-    near = max(1, NEAR // group // (seen[0] * seen[1] * cpu().lanes * FLOAT))
+    # The gradient has sums for a whole group beside the inputs: the fewer of these at a time.
+    channels = max(1, NEAR // group // (seen[0] * seen[1] * cpu().lanes * FLOAT))
     groups = weights.targets // group
     most = max(1, len(weights.offset) // (groups * group * FEW))
-    count = min(most, -(-weights.sources // near))
+    count = min(most, -(-weights.sources // channels))
     part = weights.source // -(-weights.sources // count) * groups + weights.target // group
     order = np.lexsort((weights.offset, part))
     part, offset = part[order], weights.offset[order]
