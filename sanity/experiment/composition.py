@@ -21,7 +21,7 @@ from sanity.experiment.option_files import Key, OptionFile, leaves
 
 GROUPS = ("training", "ratio", "rewind", "arch", "dataset", "pruner", "sanity_check", "tracker")
 """Groups with settings of their own name, each read by the class that it names."""
-OF_RUNS = ("name", "plan")
+OF_RUNS = ("name", "plan", "budget", "most_seeds")
 OF_SWEEPS = ("grid", "controls", "title")
 """The settings ``sweep.*`` of every command, and those that a sweep alone reads."""
 TOP = (*(field.name for field in fields(Settings)), *GROUPS, "sweep", "verdict")

@@ -108,7 +108,7 @@ def make(places: Sequence[Path], margin: float | None = None) -> Report:
         criteria=criteria,
         runs=tuple(found.runs),
         cells=tuple(cells),
-        questions=tuple(ask(cells, criteria)),
+        questions=tuple(ask(cells, criteria, found.sweeps)),
         absent=tuple(found.absent),
         sweeps=tuple(found.sweeps),
         notes=(*said, *notes, *warnings_of(found.runs, cells)),
@@ -131,6 +131,7 @@ def _criteria(runs: Sequence[Run], margin: float | None) -> tuple[Criteria, list
         margin=min(one.margin for one in stated),
         alpha=min(one.alpha for one in stated),
         family="report" if any(one.family == "report" for one in stated) else "cell",
+        until="decided" if any(one.grows for one in stated) else "seeds",
     )
     if margin is not None and margin != criteria.margin:
         notes.append(

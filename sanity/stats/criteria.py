@@ -17,12 +17,19 @@ class Criteria:
 
     ``margin`` is in points of test accuracy: smaller effects do not matter. ``alpha`` bounds the
     chance of any wrong verdict of a kind within a ``family``: all checks of a ``cell``, or of the
-    whole ``report``.
+    whole ``report``. ``until``: the ``seeds`` are those of the grid, or more are added until every
+    question is ``decided``.
     """
 
     margin: Annotated[float, Gt(0), Lt(100), "points of accuracy that are too few to matter"] = 0.5
     alpha: Annotated[float, Gt(0), Lt(0.5), "the chance of a wrong verdict"] = 0.05
     family: Literal["cell", "report"] = "cell"
+    until: Literal["seeds", "decided"] = "seeds"
+
+    @property
+    def grows(self) -> bool:
+        """Whether seeds are added until questions are decided."""
+        return self.until == "decided"
 
 
 def of(cfg: DictConfig) -> Criteria:

@@ -6,8 +6,15 @@ from enum import StrEnum
 from functools import cached_property
 
 from sanity.stats.criteria import Criteria
-from sanity.stats.paired import Paired
-from sanity.stats.power import seeds_to_decide
+from sanity.stats.forecast import Forecast, forecast
+from sanity.stats.looks import FIRST
+from sanity.stats.paired import Look, Paired
+
+DEFAULT = Criteria()
+HOPELESS = (
+    0.1  # chance of a verdict with all seeds that are allowed, below which none more is spent
+)
+PATIENT = 9  # seeds before which nothing is given up
 
 
 class Verdict(StrEnum):
@@ -23,8 +30,9 @@ class Verdict(StrEnum):
 class Judgement:
     """A verdict and what it rests on; p-values here are corrected for the family's size.
 
-    ``why`` says why there is no verdict, or what is peculiar about it. ``level`` is the strictest
-    of Holm's steps, alpha by the size of the family, and ``margin`` that of the criteria.
+    ``why`` says why there is no verdict, or what is peculiar about it. ``seeds`` are those after
+    which it was decided, or as many as were judged. ``level`` is the strictest of Holm's steps,
+    alpha by the size of the family.
     """
 
     verdict: Verdict
@@ -32,41 +40,72 @@ class Judgement:
     p_different: float | None = None
     p_equivalent: float | None = None
     why: str = ""
+    seeds: int = 0
     level: float = 0.05
-    margin: float = 0.5
+    criteria: Criteria = DEFAULT
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether more seeds would change nothing."""
+        return self.verdict in (Verdict.DEPENDS, Verdict.INDEPENDENT)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether more seeds are allowed and have a chance to decide.
+
+        Not where no verdict is possible at all, nor where it has become too unlikely.
+        """
+        paired = self.paired
+        if self.verdict is not Verdict.UNDECIDED or paired.most is None:
+            return False
+        if paired.seeds < PATIENT:
+            return True
+        ahead = forecast(paired, self.criteria, self.level)
+        return ahead is not None and ahead.chance >= HOPELESS
 
     @cached_property
-    def seeds_needed(self) -> int | None:
-        """How many seeds would probably decide, whatever the other checks turn out to be.
-
-        None where this is decided, cannot be tested, or takes more seeds than anyone trains.
-        """
-        mean, std = self.paired.mean, self.paired.std
-        if self.verdict is not Verdict.UNDECIDED or mean is None or not std or self.why:
+    def forecast(self) -> Forecast | None:
+        """Of a verdict, whatever the other checks turn out to be; None where it is too early."""
+        if self.verdict is not Verdict.UNDECIDED or self.why:
             return None
-        needed = seeds_to_decide(mean, std, self.level, self.margin)
-        return None if needed is None else max(needed, self.paired.seeds + 1)
+        return forecast(self.paired, self.criteria, self.level)
 
 
 def judge(family: Sequence[Paired], criteria: Criteria) -> list[Judgement]:
     """A judgement of each comparison, corrected for all of them (Holm 1979, each test by itself).
 
     An effect shown to be smaller than the margin is none that matters, be it significant or not;
-    otherwise a significant one is a dependence.
+    otherwise a significant one is a dependence. In an experiment that grows, the first look that
+    decides counts: later ones leave a verdict as it is. There the family has its size from the
+    first look on, be its questions tested yet or not.
     """
-    tested = [paired for paired in family if paired.tested]
-    different = iter(_holm([paired.p_different for paired in tested]))
-    equivalent = iter(_holm([paired.p_equivalent for paired in tested]))
-    return [
-        _decide(paired, next(different), next(equivalent), len(tested), criteria)
-        if paired.tested
-        else _without_test(paired)
-        for paired in family
-    ]
+    counted = [paired for paired in family if paired.looks or criteria.grows]
+    level = criteria.alpha / max(1, len(counted))
+    found: dict[int, Judgement] = {}
+    for number in range(max((len(paired.looks) for paired in counted), default=0)):
+        now = [
+            paired.looks[min(number, len(paired.looks) - 1)] if paired.looks else None
+            for paired in counted
+        ]
+        different = _holm([None if look is None else look.p_different for look in now])
+        equivalent = _holm([None if look is None else look.p_equivalent for look in now])
+        for index, (paired, look) in enumerate(zip(counted, now, strict=True)):
+            if look is not None and not (index in found and found[index].is_decided):
+                strictest = level / paired.price
+                found[index] = _decide(
+                    paired, look, different[index], equivalent[index], strictest, criteria
+                )
+    judged = {id(counted[index]): one for index, one in found.items()}
+    return [judged.get(id(paired)) or _without_test(paired, criteria) for paired in family]
 
 
 def _decide(
-    paired: Paired, p_different: float, p_equivalent: float, size: int, criteria: Criteria
+    paired: Paired,
+    look: Look,
+    p_different: float,
+    p_equivalent: float,
+    level: float,
+    criteria: Criteria,
 ) -> Judgement:
     different, equivalent = (p <= criteria.alpha for p in (p_different, p_equivalent))
     verdict, why = Verdict.UNDECIDED, ""
@@ -77,27 +116,24 @@ def _decide(
         verdict = Verdict.DEPENDS
         # What a reader of "depends" might not think of.
         better = ["better with the change"] if (paired.mean or 0) > 0 else []
-        nearest = min(map(abs, paired.interval or (0.0,)))
+        nearest = min(map(abs, look.interval))
         small = ["may be smaller than the margin"] if nearest < criteria.margin else []
         why = ", ".join(better + small)
-    return Judgement(
-        verdict,
-        paired,
-        p_different,
-        p_equivalent,
-        why,
-        level=criteria.alpha / size,
-        margin=criteria.margin,
-    )
+    return Judgement(verdict, paired, p_different, p_equivalent, why, look.seeds, level, criteria)
 
 
-def _without_test(paired: Paired) -> Judgement:
-    if paired.seeds < 2:
-        counted = {0: "no seed has", 1: "1 seed has"}[paired.seeds]
-        why = f"{counted} both arms; a verdict needs at least 2"
-        return Judgement(Verdict.NONE, paired, why=why)
-    why = f"all {paired.seeds} differences are equal, which leaves no spread to test against"
-    return Judgement(Verdict.UNDECIDED, paired, why=why)
+def _without_test(paired: Paired, criteria: Criteria) -> Judgement:
+    needed = FIRST if criteria.grows else 2
+    verdict = Verdict.NONE
+    if paired.seeds < needed:
+        counted = {0: "no seed has", 1: "1 seed has"}.get(
+            paired.seeds, f"{paired.seeds} seeds have"
+        )
+        why = f"{counted} both arms; a verdict needs at least {needed}"
+    else:
+        verdict = Verdict.UNDECIDED
+        why = f"all {paired.seeds} differences are equal, which leaves no spread to test against"
+    return Judgement(verdict, paired, why=why, criteria=criteria)
 
 
 def _holm(values: Sequence[float | None]) -> list[float]:

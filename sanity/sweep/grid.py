@@ -10,6 +10,7 @@ import dataclasses
 import itertools
 import math
 import random
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -49,6 +50,33 @@ def expand_controls(
     shared = [_without_arm(product) for product in _products(grid, arguments, parser)]
     own = _read("sweep.controls", controls, parser)
     return _combinations([{**product, **axes} for axes in own for product in shared])
+
+
+def arm_of(overrides: Sequence[str]) -> tuple[str, ...]:
+    """What a job shares with those of other seeds."""
+    return tuple(text for text in overrides if _key(text) != "seed")
+
+
+def seeds_of(jobs: Iterable[Sequence[str]], most: int, first: int = 0) -> tuple[int, ...]:
+    """``most`` seeds to go through: those of the jobs, in order, and the numbers that follow.
+
+    ``first`` is the seed of jobs that name none.
+    """
+    found = set()
+    for overrides in jobs:
+        named = [text.partition("=")[2] for text in overrides if _key(text) == "seed"]
+        if named and not re.fullmatch(r"\d{1,18}", named[-1], re.ASCII):
+            raise ConfigError(f"seed={named[-1]}: must be a whole number, to go on from")
+        found.add(int(named[-1]) if named else first)
+    given = sorted(found)[:most]
+    following = range(given[-1] + 1, given[-1] + 1 + most - len(given))
+    return (*given, *following)
+
+
+def of_seeds(jobs: Iterable[Sequence[str]], seeds: Sequence[int]) -> list[list[str]]:
+    """The jobs of every arm with each of ``seeds``."""
+    arms = dict.fromkeys(map(arm_of, jobs))
+    return [[*arm, f"seed={seed}"] for arm in arms for seed in seeds]
 
 
 def _products(grid: Any, arguments: Sequence[str], parser: OverridesParser) -> list[Axes]:
@@ -134,6 +162,10 @@ def _values(override: Override) -> list[str]:
     if isinstance(span, RangeSweep) and span.shuffle:
         random.shuffle(values)
     return values
+
+
+def _key(text: str) -> str:
+    return _name(text.partition("=")[0])
 
 
 def _name(key: str) -> str:

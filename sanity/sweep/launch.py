@@ -1,6 +1,7 @@
 """From a command to a sweep on disk: plan it, find its directory, write its sweep."""
 
 import dataclasses
+import itertools
 import logging
 import sys
 import time
@@ -21,10 +22,11 @@ from sanity.core.files import write_atomically
 from sanity.experiment import unread
 from sanity.experiment.composition import composition
 from sanity.experiment.option_files import composed_from, typed_in
-from sanity.sweep import snapshot
+from sanity.stats.looks import up_to
+from sanity.sweep import growth, snapshot
 from sanity.sweep import sweep as sweeps
 from sanity.sweep.compose import Composer
-from sanity.sweep.grid import expand, expand_controls
+from sanity.sweep.grid import expand, expand_controls, of_seeds, seeds_of
 from sanity.sweep.plan import Plan, Planner
 from sanity.sweep.sweep import Sweep
 
@@ -48,23 +50,30 @@ def plan(config: DictConfig, loader: ConfigLoader, arguments: Sequence[str]) -> 
     _refuse_lost_settings(config, loader)
     title = OmegaConf.select(config, "sweep.title") or " ".join(own)
     grid, controls = (_content(config, f"sweep.{name}") for name in ("grid", "controls"))
-    beside = expand_controls(controls, grid, own, parser)
-    return plan_jobs(config, loader, expand(grid, own, parser), str(title), beside)
+    jobs, beside = expand(grid, own, parser), expand_controls(controls, grid, own, parser)
+    planner, limits = _planner(config, loader), growth.limits(config)
+    if not planner.grows(jobs):
+        growth.refuse_limits(config)
+        return planner(str(title), (jobs, beside))
+    seeds = seeds_of([*jobs, *beside], limits.most_seeds, int(config.seed))
+    looks = [0, *up_to(limits.most_seeds)]
+    fresh = [seeds[before:now] for before, now in itertools.pairwise(looks)]
+    batches = ((of_seeds(jobs, some), of_seeds(beside, some)) for some in fresh)
+    found = planner(str(title), *batches, seeds=seeds[: looks[-1]])
+    growth.refuse_without_question(found)
+    return found
 
 
-def plan_jobs(
-    config: DictConfig,
-    loader: ConfigLoader,
-    jobs: Sequence[Sequence[str]],
-    title: str = "",
-    controls: Sequence[Sequence[str]] = (),
-) -> Plan:
-    """The plan of jobs given by their overrides, and of controls beside them."""
+def plan_jobs(config: DictConfig, loader: ConfigLoader, jobs: Sequence[Sequence[str]]) -> Plan:
+    """The plan of jobs given by their overrides."""
+    return _planner(config, loader)("", (jobs, ()))
+
+
+def _planner(config: DictConfig, loader: ConfigLoader) -> Planner:
     make_importable(config.hydra.runtime.config_sources)
     common, mentions = _of_all_jobs(config), typed_in(config.hydra)
     composer = Composer(loader, config.hydra.job.config_name, common, mentions)
-    planner = Planner(composer, str(_content(config, "hydra.sweep", resolve=False)["subdir"]))
-    return planner(title, jobs, controls)
+    return Planner(composer, str(_content(config, "hydra.sweep", resolve=False)["subdir"]))
 
 
 def open_sweep(config: DictConfig, plan: Plan) -> Sweep:
@@ -81,9 +90,13 @@ def open_sweep(config: DictConfig, plan: Plan) -> Sweep:
             raise SweepError(f"hydra.sweep.dir={directory}: holds another sweep; choose another")
     else:
         directory = sweeps.earlier(store_dir, identity) or directory
+    begun = (directory / sweeps.NAME).exists()
+    seen = sweeps.read(directory).seen if begun else growth.seen(plan, store_dir)
     sweep = Sweep(
         directory=directory,
         plan=plan,
+        budget=growth.limits(config).seconds,
+        seen=bool(plan.seeds) and seen,
         identity=identity,
         name=_name(config, identity),
         store_dir=store_dir,
@@ -95,6 +108,7 @@ def open_sweep(config: DictConfig, plan: Plan) -> Sweep:
         created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     )
     sweep.write()
+    sweep = sweep.renewed()
     write_atomically(directory / "multirun.yaml", OmegaConf.to_yaml(config))
     with open_dict(config):
         config.hydra.sweep.dir = str(directory)

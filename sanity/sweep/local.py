@@ -77,7 +77,7 @@ def _run(
     queue: "_Queue", workers: int, work: Callable[[Task], bool], progress: Progress
 ) -> list[Subject]:
     """Run what is in the queue, until it is empty or a worker is killed; returns what that hit."""
-    pool = _pool(workers)
+    pool = _idle.pop(workers, None) or _pool(workers)
     running: dict[Future[bool], Subject] = {}
     lost: list[Subject] = []
     try:
@@ -95,11 +95,18 @@ def _run(
                 except TerminatedWorkerError:
                     broken = True
             lost = list(running.values()) if broken else []  # the pool ends the other workers too
-        pool.shutdown(kill_workers=bool(lost))
+        if lost:
+            pool.shutdown(kill_workers=True)
+        else:  # for the next look of a sweep that grows: to start them takes seconds
+            _idle[workers] = pool
     except BaseException:
         _stop(pool, running)
         raise
     return lost
+
+
+_idle: dict[int, ProcessPoolExecutor] = {}
+"""Workers that have nothing to do, by how many there are; they end with this process."""
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
@@ -177,7 +184,9 @@ def _end_with(parent: int) -> None:
     """In a worker: end when the sweep's own process is gone, with what is reached on the disk.
 
     A worker that is killed with its parent is gone as well; of one that is not, nobody would know.
+    Ctrl-C reaches workers too, and is none of their business while they have no job.
     """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -201,12 +210,15 @@ def _submit(pool: ProcessPoolExecutor, work: Callable[[Task], bool], task: Task)
 
 def _work(slots: Path, devices: Sequence[str], task: Task) -> bool:
     """In a worker: run ``task`` on a device that no other worker of the sweep is using."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         sharing.make_directory(task.directory)
         with device(slots, devices) as chosen:
             return run_quietly(task, chosen)
     except Terminated:  # this worker alone was told to stop: its job has ended, and says so
         return False
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextlib.contextmanager

@@ -1,11 +1,12 @@
 """What a sweep comes to before anything is started: its jobs, and the stages that they share."""
 
+import contextlib
 import dataclasses
 import functools
 import operator
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -21,6 +22,7 @@ from sanity.identity import Code
 from sanity.stages.chain import chain
 from sanity.stages.stage import TRAIN_DENSE, TRAIN_TICKET, StageId, costs_like
 from sanity.stats import criteria
+from sanity.stats.criteria import Criteria
 from sanity.sweep.compose import Composer, directory_of
 
 READ_FROM_IMAGES = ("dataset.num_classes", "dataset.image_size")
@@ -84,13 +86,27 @@ class Needed:
 class Plan:
     """All jobs of a sweep, what was left out of its grid, and the user's own code in them.
 
-    The code is known where it was planned, and not where it is read from a file.
+    ``seeds`` are those that it may come to, in their order, where it grows until its questions are
+    decided: its jobs are then those of all of them, look by look. The code is known where it was
+    planned, and not where it is read from a file.
     """
 
     title: str
     jobs: tuple[Job, ...]
     left_out: tuple[LeftOut, ...] = ()
+    seeds: tuple[int, ...] = ()
     code: Code = field(default_factory=Code, compare=False)
+
+    def of_look(self, seeds: int) -> list[Job]:
+        """The jobs of the first so many seeds."""
+        first = {*self.seeds[:seeds]}
+        return [job for job in self.jobs if job.seed in first]
+
+    def only(self, jobs: Collection[Job]) -> "Plan":
+        """The same plan of some of its jobs."""
+        numbers = {job.number for job in jobs}
+        kept = tuple(job for job in self.jobs if job.number in numbers)
+        return dataclasses.replace(self, jobs=kept)
 
     @cached_property
     def shared(self) -> dict[str, Needed]:
@@ -119,24 +135,57 @@ class Plan:
         return list(dict.fromkeys(keys))
 
 
+Batch = tuple[Sequence[Sequence[str]], Sequence[Sequence[str]]]
+"""The overrides of jobs of a grid, and of the controls beside it."""
+
+
 class Planner:
     """Plans jobs from their overrides; what two jobs have in common is worked out once."""
 
     def __init__(self, composer: Composer, subdirectory: str) -> None:
         self._composer, self._subdirectory = composer, subdirectory
         self._experiments: dict[tuple[str, ...], Experiment] = {}
+        self._criteria: set[Criteria] = set()
 
-    def __call__(
-        self, title: str, grid: Sequence[Sequence[str]], controls: Sequence[Sequence[str]] = ()
-    ) -> Plan:
+    def __call__(self, title: str, *batches: Batch, seeds: Sequence[int] = ()) -> Plan:
         """The plan of a grid; raises ConfigError for a setting that is wrong in any job.
 
-        Combinations that mean nothing are left out; a grid of nothing else is an error. Controls
-        that the grid has already, by whatever settings, are not planned twice, and those that
-        cannot be made of what is asked for are left out.
+        One that grows comes in ``batches``, a look each. Combinations that mean nothing are left
+        out; a grid of nothing else is an error. Controls that the grid has already, by whatever
+        settings, are not planned twice, and those that cannot be made of what is asked for are left
+        out.
         """
         jobs: list[Job] = []
-        left_out = []
+        left_out: list[LeftOut] = []
+        for batch in batches:
+            without = self._add(jobs, batch)
+            left_out = left_out or without  # of other seeds it is the same
+        for directory, uses in Counter(job.directory for job in jobs).items():
+            if uses > 1:
+                raise ConfigError(
+                    f"hydra.sweep.subdir={self._subdirectory}: gives {uses} jobs the directory "
+                    f"{directory}; let it contain ${{hydra.job.num}}"
+                )
+        if len(self._criteria) > 1 and any(one.grows for one in self._criteria):
+            raise ConfigError(
+                "verdict: a sweep that goes on until questions are decided has one set of these "
+                "settings, and its jobs have several"
+            )
+        code = functools.reduce(
+            operator.or_, (one.code for one in self._experiments.values()), Code()
+        )
+        return Plan(title, tuple(jobs), tuple(left_out), tuple(seeds), code)
+
+    def grows(self, grid: Sequence[Sequence[str]]) -> bool:
+        """Whether jobs of a grid are to be added until questions are decided."""
+        with contextlib.suppress(ConfigError):  # which is told where the job is planned
+            return any(criteria.of(self._composer(one).cfg).grows for one in grid[:1])
+        return False
+
+    def _add(self, jobs: list[Job], batch: Batch) -> list[LeftOut]:
+        """Add the jobs of a batch; returns what means nothing."""
+        grid, controls = batch
+        left_out, before = [], len(jobs)
         for overrides in grid:
             try:
                 jobs.append(self._job(len(jobs), overrides))
@@ -144,7 +193,7 @@ class Planner:
                 left_out.append(LeftOut(tuple(overrides), str(problem)))
             except ConfigError as problem:
                 raise type(problem)(f"{problem} (job: {' '.join(overrides)})") from None
-        if left_out and not jobs:
+        if left_out and len(jobs) == before:
             raise ConfigError(left_out[0].reason)
         planned = {job.stages[-1].key for job in jobs}
         for overrides in controls:
@@ -154,16 +203,7 @@ class Planner:
                 left_out.append(LeftOut(tuple(overrides), f"control: {problem}"))
             else:
                 jobs += [job] if job.stages[-1].key not in planned else []
-        for directory, uses in Counter(job.directory for job in jobs).items():
-            if uses > 1:
-                raise ConfigError(
-                    f"hydra.sweep.subdir={self._subdirectory}: gives {uses} jobs the directory "
-                    f"{directory}; let it contain ${{hydra.job.num}}"
-                )
-        code = functools.reduce(
-            operator.or_, (one.code for one in self._experiments.values()), Code()
-        )
-        return Plan(title, tuple(jobs), tuple(left_out), code)
+        return left_out
 
     def _job(self, number: int, overrides: Sequence[str]) -> Job:
         # Seeds change neither what a job is made of nor whether it makes sense.
@@ -175,6 +215,7 @@ class Planner:
             composed = self._composer(rest)
         if rest not in self._experiments:
             with locating(composed.found):
+                self._criteria.add(criteria.of(composed.cfg))
                 self._experiments[rest] = _build(composed.cfg)
         experiment = self._experiments[rest]
         seed = int(seeds[-1].split("=")[1]) if seeds else experiment.settings.seed
@@ -199,7 +240,6 @@ def _build(cfg: DictConfig) -> Experiment:
     """The experiment of a job, once it is seen to make sense; ``cfg`` is left as it is."""
     before = {name: OmegaConf.select(cfg, name) for name in READ_FROM_IMAGES}
     trackers.build(cfg)  # a wrong setting of theirs would fail every job
-    criteria.of(cfg)
     try:
         experiment = build(cfg)
     finally:

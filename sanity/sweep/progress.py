@@ -2,11 +2,12 @@
 
 import logging
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+from rich.console import RenderableType
+from rich.progress import BarColumn, ProgressColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
 from rich.table import Column
 
@@ -77,9 +78,30 @@ class Progress:
         return parts
 
 
+class _Bar(RichProgress):
+    """A bar below a table that changes, if there is one."""
+
+    def __init__(
+        self, table: Callable[[], RenderableType] | None, *columns: ProgressColumn
+    ) -> None:
+        self._table = table
+        super().__init__(*columns, console=err, transient=True)
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """What is drawn, from top to bottom."""
+        if self._table is not None:
+            yield self._table()
+        yield self.make_tasks_table(self.tasks)
+
+
 @contextmanager
-def progress(forecast: Forecast, total: int, done: int = 0) -> Iterator[Progress]:
-    """Show the progress of ``total`` jobs, of which ``done`` need not be run."""
+def progress(
+    forecast: Forecast,
+    total: int,
+    done: int = 0,
+    table: Callable[[], RenderableType] | None = None,
+) -> Iterator[Progress]:
+    """Show the progress of ``total`` jobs, of which ``done`` need not be run, below a ``table``."""
     if not err.is_terminal:
         yield Progress(None, None, total, done, forecast)
         return
@@ -89,7 +111,7 @@ def progress(forecast: Forecast, total: int, done: int = 0) -> Iterator[Progress
         TimeElapsedColumn(table_column=Column(min_width=7)),
         TextColumn("{task.fields[note]}", markup=False),
     )
-    with RichProgress(*columns, console=err, transient=True) as bar:
+    with _Bar(table, *columns) as bar:
         task = bar.add_task("sweep", total=_size(forecast), note=f"{done:,}/{total:,} jobs")
         yield Progress(bar, task, total, done, forecast)
 

@@ -86,7 +86,10 @@ def _values(content: Values) -> Values:
     found: Values = {name: _is(str, content, name) for name in texts}
     found |= {name: _is(str | None, content, name) for name in ("config_dir", "config_name")}
     found |= {name: _all(str, content, name) for name in ("arguments", "command")}
-    return found | {"store_dir": Path(found["store_dir"])}
+    seen, budget = content.get("seen", False), content.get("budget")
+    if not isinstance(seen, bool) or not (budget is None or 0 < float(budget) < float("inf")):
+        raise ValueError(f"seen is {seen!r}, budget {budget!r}")
+    return found | {"store_dir": Path(found["store_dir"]), "seen": seen, "budget": budget}
 
 
 def _plan(content: Values) -> Plan:
@@ -97,7 +100,8 @@ def _plan(content: Values) -> Plan:
     jobs = tuple(map(_job, _all(dict, content, "jobs")))
     if len({job.number for job in jobs}) < len(jobs):
         raise ValueError("two of its jobs have the same number")
-    return Plan(_is(str, content, "title"), jobs, tuple(left_out))
+    seeds = _all(int, {"seeds": content.get("seeds", [])}, "seeds")  # older ones have none
+    return Plan(_is(str, content, "title"), jobs, tuple(left_out), seeds)
 
 
 def _job(values: Values) -> Job:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from sanity.sweep.pace import Capacity
     from sanity.sweep.plan import Job
     from sanity.sweep.states import State
@@ -53,12 +55,14 @@ class Poll:
 class Request:
     """What jobs are to run on: the launcher's ``settings``, and the ``capacity`` that they make.
 
-    ``device`` is the setting of this name, as all jobs share it.
+    ``device`` is the setting of this name, as all jobs share it; ``table`` is what to show above
+    the bar of progress, if anything.
     """
 
     capacity: "Capacity"
     device: str
     settings: Mapping[str, Any] = field(default_factory=dict)
+    table: "Callable[[], RenderableType] | None" = None
 
 
 class Scheduler(ABC):
@@ -103,7 +107,8 @@ class Local(Scheduler):
         capacity, total = request.capacity, len(self.sweep.plan.jobs)
         assert capacity.workers is not None
         of(self.sweep).withdraw(jobs)
-        with progress(forecast(self.sweep, jobs, capacity), total, total - len(jobs)) as bar:
+        ahead = forecast(self.sweep, jobs, capacity)
+        with progress(ahead, total, total - len(jobs), request.table) as bar:
             devices = local.devices() if request.device == "auto" else []
             local.run_jobs(self.sweep, jobs, min(capacity.workers, len(jobs)), devices, bar)
 

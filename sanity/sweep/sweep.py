@@ -17,8 +17,10 @@ from sanity.core import locks, sharing
 from sanity.core.errors import SweepError
 from sanity.core.files import digest, read_json, sweep_up, write_json
 from sanity.stages.stage import StageId
+from sanity.stats.looks import FIRST
 from sanity.store.notes import SWEEPS, changing, hint_at_sharing, sweep_note
-from sanity.sweep import reading
+from sanity.sweep import growth, reading
+from sanity.sweep.growth import Look
 from sanity.sweep.plan import Job, Plan
 from sanity.sweep.snapshot import Snapshot
 
@@ -51,6 +53,10 @@ class Sweep:
     ``name`` is what trackers call it, ``arguments`` are overrides that all jobs share besides their
     own, ``config_dir`` is the user's own configuration directory, if there is one, ``config_name``
     the primary file. ``code`` is the copy of the code that jobs run, once it was taken.
+
+    Of a sweep that grows, ``plan`` has the jobs that were asked for in ``looks`` so far, ``later``
+    are the others, ``budget`` is the clock that it may take in seconds, and ``seen`` says that some
+    of its tickets were trained before it was begun.
     """
 
     directory: Path
@@ -65,10 +71,15 @@ class Sweep:
     command: tuple[str, ...]
     created: str
     code: Snapshot | None = None
+    later: tuple[Job, ...] = ()
+    looks: tuple[Look, ...] = ()
+    budget: float | None = None
+    seen: bool = False
 
     def write(self) -> None:
         """Write ``sweep.json``, and note in the store where this sweep lies."""
         sharing.make_directory(self.directory)
+        jobs = sorted((*self.plan.jobs, *self.later), key=lambda job: job.number)
         content = {
             "schema": reading.SCHEMA,
             "title": self.plan.title,
@@ -82,7 +93,10 @@ class Sweep:
             "config_name": self.config_name,
             "store_dir": str(self.store_dir),
             "left_out": [dataclasses.asdict(one) for one in self.plan.left_out],
-            "jobs": [dataclasses.asdict(job) for job in self.plan.jobs],
+            "seeds": list(self.plan.seeds),
+            "budget": self.budget,
+            "seen": self.seen,
+            "jobs": [dataclasses.asdict(job) for job in jobs],
         }
         with changing(self.store_dir):  # also keeps apart two parents that start the same sweep
             sweep_up(self.directory / NAME)
@@ -94,16 +108,49 @@ class Sweep:
         """Note where this sweep lies, and what it will use: also of a host that cannot see it."""
         directory = self.directory.absolute()
         note = sweep_note(self.store_dir, self.identity, directory)
-        stages = {(stage.kind, stage.key) for job in self.plan.jobs for stage in job.stages}
+        jobs = (*self.plan.jobs, *self.later)
+        stages = {(stage.kind, stage.key) for job in jobs for stage in job.stages}
         content = {
             "directory": str(directory),
             "host": socket.gethostname(),
             "title": self.plan.title,
             "stages": sorted(stages),
+            "grows": self.grows,
         }
         sharing.make_directory(note.parent)
         sweep_up(note)
         write_json(note, content)
+
+    @property
+    def grows(self) -> bool:
+        """Whether jobs are added until its questions are decided."""
+        return bool(self.plan.seeds)
+
+    def ask(self, seeds: int, jobs: Sequence[Job]) -> "Sweep":
+        """The sweep with another look, at so many seeds, which takes these jobs more."""
+        return self._with_looks((*self.looks, Look(seeds, tuple(job.number for job in jobs))))
+
+    def spend(self, seconds: float, *, ended: bool) -> "Sweep":
+        """The sweep after its latest look took so much of the clock; ``ended``: all is run."""
+        *before, last = self.looks
+        last = dataclasses.replace(last, seconds=last.seconds + seconds, ended=ended)
+        return self._with_looks((*before, last))
+
+    def renewed(self) -> "Sweep":
+        """The sweep as it stands on the disk, where another process may have asked for more."""
+        return self._split(growth.read(self.directory)) if self.grows else self
+
+    def _with_looks(self, looks: tuple[Look, ...]) -> "Sweep":
+        growth.write(self.directory, looks)
+        return self._split(looks)
+
+    def _split(self, looks: tuple[Look, ...]) -> "Sweep":
+        """The jobs of these looks, and those of later ones."""
+        asked = {number for look in looks for number in look.jobs}
+        whole = dataclasses.replace(self.plan, jobs=(*self.plan.jobs, *self.later))
+        plan = whole.only([job for job in whole.jobs if job.number in asked])
+        later = tuple(job for job in whole.jobs if job.number not in asked)
+        return dataclasses.replace(self, plan=plan, later=later, looks=looks)
 
     def directory_of(self, job: Job) -> Path:
         """Where a job runs and leaves its record."""
@@ -172,15 +219,19 @@ class Sweep:
 
 
 def identity_of(plan: Plan) -> str:
-    """What two sweeps have in common that ask for the same: their jobs and all keys."""
-    jobs = [[sorted(job.overrides), [stage.key for stage in job.stages]] for job in plan.jobs]
+    """What two sweeps have in common that ask for the same: their jobs and all keys.
+
+    Of those that grow, the jobs of the first look: how far they may is no part of the question.
+    """
+    first = plan.of_look(FIRST) if plan.seeds else plan.jobs
+    jobs = [[sorted(job.overrides), [stage.key for stage in job.stages]] for job in first]
     return digest(jobs)[:20]
 
 
 def read(directory: Path) -> Sweep:
     """The sweep of ``directory``; raises SweepError where there is none."""
     values, plan = reading.sweep(directory / NAME)
-    return Sweep(directory=directory, plan=plan, **values)
+    return Sweep(directory=directory, plan=plan, **values).renewed()
 
 
 def earlier(store_dir: Path, identity: str) -> Path | None:

@@ -52,7 +52,7 @@ def test_the_same_as_the_paired_tests_of_scipy_and_statsmodels(
 ) -> None:
     first, second = zip(*pairs, strict=True)
     found = compare(dict(enumerate(first)), dict(enumerate(second)), Criteria(margin=margin))
-    if not found.tested or (found.std or 0) < 1e-6:
+    if not found.looks or (found.std or 0) < 1e-6:
         return
     p_equivalent = ttost_paired(np.array(second), np.array(first), -margin, margin)[0]
     assert found.p_different == pytest.approx(stats.ttest_rel(second, first).pvalue, abs=1e-9)
@@ -71,7 +71,7 @@ def test_only_seeds_that_both_arms_have_are_paired() -> None:
 def test_fewer_than_two_seeds_are_not_tested(seeds: int, mean: float | None) -> None:
     original = dict.fromkeys(range(seeds), 90.0)
     found = compare(original, dict.fromkeys(range(seeds), 88.0), Criteria())
-    assert not found.tested
+    assert not found.looks
     assert found.mean == mean
     assert found.std is None
     assert found.interval is None
@@ -80,4 +80,4 @@ def test_fewer_than_two_seeds_are_not_tested(seeds: int, mean: float | None) -> 
 def test_equal_differences_are_not_tested_though_floats_differ_in_the_last_bit() -> None:
     original = {0: 97.5, 1: 98.05555555555556, 2: 96.94444444444444}
     changed = {seed: value - 0.2777777777777777 for seed, value in original.items()}
-    assert not compare(original, changed, Criteria()).tested
+    assert not compare(original, changed, Criteria()).looks

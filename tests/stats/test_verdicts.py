@@ -1,17 +1,14 @@
-"""From tests to words, and how many seeds it would take."""
-
-import itertools
+"""From tests to words."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.power import TTestPower
 
 from sanity.stats.criteria import Criteria
-from sanity.stats.paired import Paired, compare
-from sanity.stats.power import POWER, power_different, power_equivalent, seeds_to_decide
+from sanity.stats.looks import up_to
+from sanity.stats.paired import Look, Paired, Taken, compare
 from sanity.stats.verdicts import Verdict, judge
 
 CRITERIA = Criteria(margin=0.5, alpha=0.05)
@@ -71,52 +68,96 @@ def test_what_cannot_be_tested_costs_the_others_nothing() -> None:
 @settings(max_examples=20)  # statsmodels collects all garbage at each call
 @given(st.lists(st.floats(1e-9, 1), min_size=1, max_size=12))
 def test_correction_is_holms_as_in_statsmodels(values: list[float]) -> None:
-    family = [Paired({0: 0.0, 1: 1.0}, (0, 0), (0, 0), value, value) for value in values]
+    looks = (Look(2, (0, 0), (0, 0), value, value) for value in values)
+    family = [Paired({0: 0.0, 1: 1.0}, (look,)) for look in looks]
     found = [one.p_different for one in judge(family, CRITERIA)]
     assert found == pytest.approx(list(multipletests(values, method="holm")[1]))
 
 
-@pytest.mark.parametrize(("effect", "seeds"), [(0.3, 20), (1.0, 10), (2.0, 4)])
-def test_power_of_the_difference_is_that_of_statsmodels(effect: float, seeds: int) -> None:
-    found = power_different(effect, 1.0, np.array([seeds]), 0.05)
-    assert found[0] == pytest.approx(TTestPower().power(effect, seeds, 0.05), abs=1e-6)
+GROWS = Criteria(margin=1.0, until="decided")
+MOST = 60
 
 
-def test_power_of_equivalence_is_what_simulation_gives() -> None:
-    random, seeds, std, criteria = np.random.default_rng(0), 12, 0.5, Criteria(margin=0.5)
-    draws = [random.normal(0.1, std, seeds) for _ in range(2000)]
-    hits = sum((paired(*draw, criteria=criteria).p_equivalent or 1) <= 0.05 for draw in draws)
-    found = power_equivalent(0.1, std, np.array([seeds]), 0.05, 0.5)
-    assert found[0] == pytest.approx(hits / len(draws), abs=0.03)
+def grown(values: np.ndarray, *, most: int = MOST, seen: bool = False) -> Paired:
+    """Differences of an experiment that has grown to so many seeds."""
+    changed = dict(enumerate(values))
+    looks = tuple(tuple(range(count)) for count in up_to(len(values)))
+    return compare(dict.fromkeys(changed, 0.0), changed, GROWS, Taken(looks, most, seen))
 
 
-@pytest.mark.parametrize(
-    ("mean", "std"), list(itertools.product((0.0, 0.2, 0.5, -0.8, 3.0, 20.0), (0.05, 0.5, 2.0)))
-)
-def test_seeds_to_decide_are_the_fewest_with_enough_power(mean: float, std: float) -> None:
-    needed = seeds_to_decide(mean, std, 0.05, 0.5)
-    assert needed is not None
-
-    def power(seeds: int) -> float:
-        at = np.array([seeds])
-        found = (
-            power_different(mean, std, at, 0.05),
-            power_equivalent(mean, std, at, 0.05, 0.5),
-        )
-        return max(float(one[0]) for one in found)
-
-    assert power(needed) >= POWER
-    assert needed == 2 or power(needed - 1) < POWER
+def test_a_growing_experiment_is_judged_at_its_looks_and_nowhere_between() -> None:
+    values = np.random.default_rng(0).normal(-2.0, 1.0, 12)
+    at_nine, between = judge([grown(values[:9])], GROWS), judge([grown(values)], GROWS)
+    assert [look.seeds for look in between[0].paired.looks] == [4, 6, 9]
+    assert between[0].p_different == at_nine[0].p_different
+    assert judge([grown(values[:3])], GROWS)[0].verdict is Verdict.NONE
 
 
-def test_what_takes_too_many_seeds_is_said_so() -> None:
-    assert seeds_to_decide(0.01, 30.0, 0.05, 0.5) is None
-    (found,) = judge([paired(60.0, -60.5, 0.0)], CRITERIA)
+def test_its_p_values_only_fall_and_its_verdict_stays() -> None:
+    random = np.random.default_rng(1)
+    for effect in (0.0, 0.5, -1.0, 2.0):
+        values = random.normal(effect, 1.0, 60)
+        verdicts, last = [], (1.0, 1.0)
+        for count in up_to(60):
+            (found,) = judge([grown(values[:count])], GROWS)
+            p = (found.paired.p_different or 1.0, found.paired.p_equivalent or 1.0)
+            assert p <= last
+            last = p
+            verdicts += [(found.verdict, found.seeds)] if found.is_decided else []
+        assert len({*verdicts}) == 1, effect
+
+
+def test_one_verdict_at_a_look_helps_the_others_at_the_same_look() -> None:
+    weak, strong = grown(NEARLY), grown(np.array([-9.0, -9.1, -8.9, -9.0]))
+    alone, among = judge([weak], GROWS)[0], judge([weak, grown(-NEARLY), strong], GROWS)[0]
+    assert alone.p_different is not None
+    assert among.p_different == pytest.approx(2 * alone.p_different)  # of three, one is decided
+
+
+NEARLY = np.array([-1.9, -2.1, -1.6, -2.4])
+
+
+def test_a_family_has_its_size_before_all_its_questions_are_tested() -> None:
+    nothing_yet = compare({}, {}, GROWS, Taken((), MOST))
+    alone, among = (
+        judge([grown(NEARLY)], GROWS)[0],
+        judge([grown(NEARLY)] + 3 * [nothing_yet], GROWS)[0],
+    )
+    assert alone.p_different is not None
+    assert among.p_different == pytest.approx(min(1.0, 4 * alone.p_different))
+    assert among.level == GROWS.alpha / 4
+
+
+def test_seeds_that_were_seen_before_cost_half_of_the_error() -> None:
+    once, twice = grown(NEARLY), grown(NEARLY, seen=True)
+    assert twice.p_different == pytest.approx(2 * (once.p_different or 0))
+    assert once.interval is not None
+    assert twice.interval is not None
+    assert twice.interval[0] < once.interval[0]
+    assert judge([twice], GROWS)[0].level == GROWS.alpha / 2
+
+
+def test_a_look_without_new_seeds_is_none() -> None:
+    changed = dict(enumerate(NEARLY))
+    looks = tuple(tuple(range(count)) for count in (4, 6, 9))
+    found = compare(dict.fromkeys(changed, 0.0), changed, GROWS, Taken(looks, MOST))
+    assert [look.seeds for look in found.looks] == [4]
+
+
+def test_equal_differences_wait_for_others() -> None:
+    (found,) = judge([grown(np.zeros(6))], GROWS)
     assert found.verdict is Verdict.UNDECIDED
-    assert found.seeds_needed is None
+    assert "equal" in found.why
+    assert found.is_open
+    assert not judge([grown(np.zeros(9))], GROWS)[0].is_open
 
 
-def test_an_undecided_question_asks_for_more_seeds_than_it_had() -> None:
-    (found,) = judge([paired(-1.0, 0.0, -2.0, -1.0)], CRITERIA)
-    assert found.seeds_needed is not None
-    assert found.seeds_needed > 4
+def test_what_cannot_be_decided_any_more_is_given_up_and_nothing_is_early() -> None:
+    noise = np.random.default_rng(2).normal(0.0, 20.0, 13)
+    assert judge([grown(noise[:6])], GROWS)[0].is_open
+    given_up = judge([grown(noise, most=19)], GROWS)[0]
+    assert given_up.verdict is Verdict.UNDECIDED
+    assert not given_up.is_open
+    near = np.random.default_rng(3).normal(0.0, 1.0, 13)
+    assert judge([grown(near, most=40)] * 3, GROWS)[0].is_open
+    assert not judge([paired(-1.0, 0.0, -2.0, -1.0)], CRITERIA)[0].is_open  # fixed beforehand

@@ -7,12 +7,14 @@ from math import isfinite
 
 from sanity.report.data import sameness
 from sanity.report.data.cells import Arm, Cell
+from sanity.report.data.looks import Looks
 from sanity.report.data.runs import kind
 from sanity.report.output import wording
 from sanity.rewinds.learning_rate import LearningRate
 from sanity.stats.criteria import Criteria
 from sanity.stats.paired import compare, mean
 from sanity.stats.verdicts import Judgement, Verdict, judge
+from sanity.sweep.sweep import Sweep
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,13 @@ FINE_TUNED = {wording.ORIGINAL, "shuffle_weights"}
 LATE = 0.5  # of the schedule, from which on a ticket is fine-tuned rather than trained again
 
 
-def ask(cells: Sequence[Cell], criteria: Criteria) -> list[Question]:
-    """All questions with their answers, corrected for how many there are in each family."""
-    asked = [one for cell in cells for one in _of_cell(cell, cells, criteria)]
+def ask(cells: Sequence[Cell], criteria: Criteria, sweeps: Sequence[Sweep] = ()) -> list[Question]:
+    """All questions with their answers, corrected for how many there are in each family.
+
+    ``sweeps`` tell the looks that were taken, where seeds are added until questions are decided.
+    """
+    looks = Looks(sweeps) if criteria.grows else None
+    asked = [one for cell in cells for one in _of_cell(cell, cells, criteria, looks)]
     families: dict[int, list[Question]] = defaultdict(list)
     for one in asked:
         families[id(one.cell) if criteria.family == "cell" else 0].append(one)
@@ -86,7 +92,9 @@ def _is_fine_tuned(cell: Cell) -> bool:
     return LearningRate(epoch).start_epoch(epochs) >= LATE * epochs
 
 
-def _of_cell(cell: Cell, cells: Sequence[Cell], criteria: Criteria) -> list[Question]:
+def _of_cell(
+    cell: Cell, cells: Sequence[Cell], criteria: Criteria, looks: Looks | None
+) -> list[Question]:
     """Its questions, not judged yet; where they cannot be, ``why`` says so."""
     original = cell.original
     if not original.accuracies:
@@ -106,7 +114,8 @@ def _of_cell(cell: Cell, cells: Sequence[Cell], criteria: Criteria) -> list[Ques
         unlike = sameness.why_not(original, arm, shared)
         # A difference that means nothing is not shown: it would be read all the same.
         seeds = {} if unlike else arm.accuracies
-        paired = compare(original.accuracies, seeds, criteria)
+        taken = looks.taken(original, arm) if looks else None
+        paired = compare(original.accuracies, seeds, criteria, taken)
         judgement = Judgement(Verdict.NONE, paired, why=unlike or chance)
         known = "" if check == wording.RANDOM_TICKET else control(cell, arm)
         asked.append(Question(cell, arm, check, label, known, judgement))

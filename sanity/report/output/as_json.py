@@ -96,7 +96,9 @@ def _verdict(question: Question) -> dict[str, Any]:
         "p_equivalent": judgement.p_equivalent,
         "p_different_uncorrected": paired.p_different,
         "p_equivalent_uncorrected": paired.p_equivalent,
-        "seeds_needed": judgement.seeds_needed,
+        "decided_after": judgement.seeds if judgement.is_decided else None,
+        "looks": [asdict(look) for look in paired.looks],
+        "forecast": None if judgement.forecast is None else asdict(judgement.forecast),
         "differences": {str(seed): value for seed, value in paired.differences.items()},
         "why": judgement.why,
     }

@@ -14,10 +14,11 @@ KINDS = ("accuracy", "curves", "density", "difference", "overlap")  # what figur
 HTML, MARKDOWN, CSV = "report.html", "report.md", "results.csv"
 
 
-def write(report: Report, directory: Path, *, best: bool = False) -> Path:
+def write(report: Report, directory: Path, *, best: bool = False, goes_on: bool = False) -> Path:
     """Write all files into ``directory``; returns the page's path.
 
-    Each file is whole or the one of before. Raises SanityError where it cannot be written.
+    ``goes_on``: more is to come, and the page loads itself anew. Each file is whole or the one of
+    before. Raises SanityError where it cannot be written.
     """
     sections = draw(report)
     panels = [panel for section in sections.values() for panel in section.panels]
@@ -25,7 +26,7 @@ def write(report: Report, directory: Path, *, best: bool = False) -> Path:
         **{f"{pages.FIGURES}/{panel.name}.svg": canvas.standalone(panel) for panel in panels},
         CSV: as_csv.frame(report).to_csv(index=False),
         MARKDOWN: pages.markdown(report, sections, best=best),
-        HTML: pages.html(report, sections, best=best),
+        HTML: pages.html(report, sections, best=best, goes_on=goes_on),
     }
     try:
         sharing.make_directory(directory / pages.FIGURES)

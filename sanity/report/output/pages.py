@@ -14,14 +14,21 @@ from sanity.report.output import tables, wording
 from sanity.report.report import Report
 
 FIGURES = "figures"
+AGAIN = 10  # seconds after which the page of a sweep that goes on is loaded anew
 
 # What Markdown, and the HTML that may stand in it, would read as more than text.
 SPECIAL = re.compile(r"([\\`*_{}\[\]#|~!])")
 
 
-def html(report: Report, sections: Mapping[str, Section], *, best: bool) -> str:
-    """One page that needs nothing else: pictures and style are in it, scripts it has none."""
-    return _templates().get_template("report.html").render(_content(report, sections, best=best))
+def html(
+    report: Report, sections: Mapping[str, Section], *, best: bool, goes_on: bool = False
+) -> str:
+    """One page that needs nothing else: pictures and style are in it, scripts it has none.
+
+    ``goes_on``: it loads itself anew every few seconds.
+    """
+    content = _content(report, sections, best=best) | {"again": AGAIN if goes_on else None}
+    return _templates().get_template("report.html").render(content)
 
 
 def markdown(report: Report, sections: Mapping[str, Section], *, best: bool) -> str:

@@ -96,8 +96,7 @@ def _said(question: Question) -> str:
         return judgement.why.removeprefix("better with the change").removeprefix(", ")
     if question.verdict is not Verdict.UNDECIDED or judgement.why:
         return judgement.why
-    needed = judgement.seeds_needed
-    return "more than 1,000 seeds" if needed is None else f"about {needed} seeds would decide"
+    return wording.forecast(judgement)
 
 
 def statistics(report: Report) -> Table:

@@ -9,7 +9,9 @@ import sanity.rewinds
 from sanity.checks.base import Check, Target
 from sanity.core.option import options
 from sanity.rewinds.base import Rewind
+from sanity.stats.forecast import LIMIT
 from sanity.stats.paired import Paired
+from sanity.stats.verdicts import Judgement
 
 ORIGINAL = "none"
 RANDOM_TICKET = "random_ticket"
@@ -117,6 +119,22 @@ def probability(value: float | None) -> str:
 def effect(paired: Paired) -> str:
     """−1.39 [−2.51, −0.28]."""
     return f"{points(paired.mean)} {interval(paired.interval)}".strip()
+
+
+def forecast(judgement: Judgement) -> str:
+    """What more seeds would probably say of an open question; nothing where it is too early."""
+    ahead, most = judgement.forecast, judgement.paired.most
+    if ahead is None:
+        return ""
+    if ahead.seeds is None:
+        limit = f"{most or LIMIT:,} seeds"
+        return f"open after {limit} in {1 - ahead.chance:.0%} of cases"
+    low, high = ahead.fewest or ahead.seeds, ahead.most
+    span = f"{low:,}" if low == high else f"{low:,} to {high:,}" if high else f"{low:,} or more"
+    seeds = f"{span} {'' if most else 'new '}seeds"
+    if ahead.depends is None:
+        return f"decided either way, probably, with {seeds}"
+    return f"probably {'depends' if ahead.depends else 'does not depend'}, with {seeds}"
 
 
 def spread(mean: float | None, deviation: float | None) -> str:

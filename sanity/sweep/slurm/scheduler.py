@@ -48,7 +48,8 @@ class Slurm(Scheduler):
             follow.say_goodbye(self.sweep, len(self._waiting))
             return None
         jobs = self.sweep.plan.jobs
-        with progress(forecast(self.sweep, jobs, self._request.capacity), len(jobs)) as bar:
+        ahead = forecast(self.sweep, jobs, self._request.capacity)
+        with progress(ahead, len(jobs), table=self._request.table) as bar:
             return follow.wait(self._submitter, self._waiting, bar)
 
     def poll(self) -> Poll:

@@ -1,7 +1,7 @@
 """What our launchers have in common: they launch a planned sweep, from its sweep."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,8 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from sanity.sweep.pace import Capacity
     from sanity.sweep.plan import Job
     from sanity.sweep.scheduler import Scheduler
@@ -45,13 +47,19 @@ class SweepLauncher(Launcher):
         """Those of ``hydra.launcher``, for the scheduler."""
         return {}
 
-    def start(self, sweep: "Sweep", jobs: "Sequence[Job]") -> "Scheduler":
-        """Have ``jobs`` run, by the scheduler that is given back."""
+    def start(
+        self,
+        sweep: "Sweep",
+        jobs: "Sequence[Job]",
+        table: "Callable[[], RenderableType] | None" = None,
+    ) -> "Scheduler":
+        """Have ``jobs`` run, by the scheduler that is given back; ``table`` is shown meanwhile."""
         from sanity.sweep.scheduler import Request
 
         sweep.forget_failures(jobs)
         scheduler = self.scheduler(sweep)
-        scheduler.start(jobs, Request(self.capacity(), str(self.config.device), self.settings))
+        device = str(self.config.device)
+        scheduler.start(jobs, Request(self.capacity(), device, self.settings, table))
         return scheduler
 
     def launch(

@@ -57,6 +57,7 @@ class SanitySweeper(Sweeper):
         from sanity import trackers
         from sanity.core import shutdown
         from sanity.core.console import echo
+        from sanity.decide import run as decide
         from sanity.report.end_of_sweep import finish
         from sanity.sweep import launch, show
         from sanity.sweep.cost import cost_of
@@ -74,6 +75,11 @@ class SanitySweeper(Sweeper):
         chosen = {text for job in plan.jobs for text in job.overrides if "tracker=" in text}
         if chosen <= set(arguments):  # a grid's own are another matter: its jobs tell in their logs
             trackers.say_where(trackers.build(self.config), sweep.name)
+        if sweep.grows:
+            ended = decide.run(sweep, self._start)
+            if ended is not None:
+                finish(ended, look(ended))
+            return None
         with sweep.locked():
             before = look(sweep)
             jobs = [state.job for state in before if state.word != "done"]
@@ -81,10 +87,8 @@ class SanitySweeper(Sweeper):
                 log.info(
                     "going on in %s: %d jobs are done", sweep.directory, len(before) - len(jobs)
                 )
-            if jobs:
-                sweep = launch.freeze(sweep, self.hydra_context.config_loader)
-                end = self._start(sweep, jobs)
-        states = end() if jobs else before
+            end = self._start(sweep, jobs) if jobs else None
+        states = end() if end else before
         if states is not None:
             finish(sweep, states)
         return None
@@ -100,16 +104,20 @@ class SanitySweeper(Sweeper):
     def _start(
         self, sweep: "Sweep", jobs: "Sequence[Job]"
     ) -> "Callable[[], Sequence[State] | None]":
-        """Have ``jobs`` run; gives what waits for their end."""
+        """Have ``jobs`` run; gives what waits for their end. Whoever calls it holds the lock."""
         from sanity.cli.overrides import quoted
-        from sanity.sweep import scheduler
+        from sanity.decide.table import Live
+        from sanity.sweep import launch, scheduler
         from sanity.sweep.compose import in_directory
         from sanity.sweep.cost import cost_of
         from sanity.sweep.job import keys_of
         from sanity.sweep.states import look
 
+        if sweep.code is None:  # once: later looks go on from it
+            sweep = launch.freeze(sweep, self.hydra_context.config_loader)
         if isinstance(self.launcher, SweepLauncher):
-            return self.launcher.start(sweep, jobs).finish
+            table = Live(sweep) if sweep.grows else None
+            return self.launcher.start(sweep, jobs, table).finish
         sweep.forget_failures(jobs)
         scheduler.of(sweep).withdraw(jobs)
         self._task.keys = {job.directory: keys_of(job) for job in jobs}
