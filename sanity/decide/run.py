@@ -7,6 +7,7 @@ the one before complete: this command, another one of the same, or one that come
 import logging
 import time
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 
 from sanity.core.console import echo
 from sanity.core.errors import SanityError
@@ -25,6 +26,18 @@ Start = Callable[[Sweep, Sequence[Job]], Callable[[], Sequence[State] | None]]
 """Has jobs run; what it returns waits for their end, and is None's where nobody is to wait."""
 
 
+@dataclass(frozen=True)
+class Step:
+    """Where a sweep stands: ``ahead`` is what comes next, None while jobs are left to run.
+
+    ``found`` is the report of the looks that have ended, where one has.
+    """
+
+    sweep: Sweep
+    ahead: Ahead | None = None
+    found: Report | None = None
+
+
 def run(sweep: Sweep, start: Start) -> Sweep | None:
     """Go on until there is nothing left to ask; returns the sweep as it stands then.
 
@@ -34,12 +47,12 @@ def run(sweep: Sweep, start: Start) -> Sweep | None:
     while True:
         with sweep.locked():
             began = time.monotonic()
-            sweep, step = advance(sweep.renewed(), tried)
+            step = advance(sweep.renewed(), tried)
+            _tell(step)
+            sweep = step.sweep
             jobs = [one.job for one in look(sweep) if one.word != "done"]
             jobs = [job for job in jobs if job.number not in tried]
             if not jobs:
-                if step is not None:
-                    log.info("after %s seeds: %s", sweep.looks[-1].seeds, step.why)
                 return sweep
             log.info("look at %d seeds: %d jobs", sweep.looks[-1].seeds, len(jobs))
             wait = start(sweep, jobs)
@@ -50,30 +63,55 @@ def run(sweep: Sweep, start: Start) -> Sweep | None:
             sweep = sweep.renewed().spend(time.monotonic() - began, ended=False)
 
 
-def advance(sweep: Sweep, tried: Collection[int]) -> tuple[Sweep, Ahead | None]:
+def advance(sweep: Sweep, tried: Collection[int]) -> Step:
     """Ask for the next look where all of the last one has ended; by who holds the sweep's lock.
 
-    ``tried`` are jobs that are not to be run again, be they done or not. The step is None where
-    jobs are left to run.
+    ``tried`` are jobs that are not to be run again, be they done or not.
     """
-    if sweep.looks:
-        states = [one for one in look(sweep) if one.word != "done"]
-        if any(one.word in ("running", "pending") or one.job.number not in tried for one in states):
-            return sweep, None
-        if not sweep.looks[-1].ended:
-            sweep = sweep.spend(0.0, ended=True)
-    found = report.make([sweep.directory]) if sweep.looks else None
-    step = ahead(sweep, found)
-    if found is not None:
-        _tell(sweep, found, step)
-    return (sweep.ask(step.seeds, step.jobs) if step.jobs else sweep), step
+    if not sweep.looks:
+        return _asked(sweep, ahead(sweep, None))
+    rest = [one for one in look(sweep) if one.word != "done"]
+    if any(one.word in ("running", "pending") or one.job.number not in tried for one in rest):
+        return Step(sweep)
+    if not sweep.looks[-1].ended:
+        sweep = sweep.spend(0.0, ended=True)
+    found = report.make([sweep.directory])
+    return _asked(sweep, ahead(sweep, found), found)
 
 
-def _tell(sweep: Sweep, found: Report, step: Ahead) -> None:
+def go_on(sweep: Sweep) -> Sweep:
+    """Submit the next look of a sweep whose jobs run on a cluster, if it is time for it.
+
+    By whoever finds the one before complete, with the settings of the command that began. Raises
+    SweepError where they are not known.
+    """
+    from sanity.sweep.slurm import again
+    from sanity.sweep.slurm.scheduler import Slurm
+
+    with sweep.locked():
+        sweep = sweep.renewed()
+        ended = {one.job.number for one in look(sweep) if one.word in ("done", "failed")}
+        step = advance(sweep, ended)
+        if step.ahead is not None and step.ahead.jobs:
+            ready, request = again.read(step.sweep)
+            log.info("look at %d seeds: %d jobs", step.ahead.seeds, len(step.ahead.jobs))
+            Slurm(ready).start(step.ahead.jobs, request)
+        return step.sweep
+
+
+def _asked(sweep: Sweep, step: Ahead, found: Report | None = None) -> Step:
+    return Step(sweep.ask(step.seeds, step.jobs) if step.jobs else sweep, step, found)
+
+
+def _tell(step: Step) -> None:
     """Show how the questions stand after a look; the page is the same until the next one."""
-    if step.jobs:  # at the end all of the report is shown
-        echo(table.render(sweep, found))
+    if step.found is None or step.ahead is None:
+        return
+    if not step.ahead.jobs:  # at the end all of the report is shown
+        log.info("after %d seeds: %s", step.sweep.looks[-1].seeds, step.ahead.why)
+        return
+    echo(table.render(step.sweep, step.found))
     try:
-        files.write(found, sweep.directory, goes_on=bool(step.jobs))
+        files.write(step.found, step.sweep.directory, goes_on=True)
     except SanityError as error:  # which must not end the sweep
         log.warning("%s", error)

@@ -42,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def status(options: argparse.Namespace) -> int:
     """Show how the jobs stand; the exit code is 0 where all are done or under way."""
     sweep = _sweep(options)
+    if sweep.grows and sweep.submitted():
+        sweep = _next_look(sweep)
     poll = scheduler.of(sweep).poll()
     states = told(sweep, Watch(sweep).look(poll))
     if options.json:
@@ -51,7 +53,22 @@ def status(options: argparse.Namespace) -> int:
             show.heading(sweep), show.counts(states), *show.shared(sweep.plan, *shared(sweep, poll))
         )
         echo(show.standing(states, None if options.all else SHOWN))
+        if sweep.looks:
+            from sanity.decide.table import Live
+
+            echo(Live(sweep)())
     return 1 if count(states)["failed"] else 0
+
+
+def _next_look(sweep: Sweep) -> Sweep:
+    """The sweep, once its next look is submitted if the one before is complete."""
+    from sanity.decide.run import go_on
+
+    try:
+        return go_on(sweep)
+    except SweepError as error:  # how it stands is to be told all the same
+        complain(PROGRAM, error)
+        return sweep
 
 
 def collect(options: argparse.Namespace) -> int:

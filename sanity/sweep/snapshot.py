@@ -37,11 +37,11 @@ class Snapshot:
     config_dir: Path | None
     first: tuple[Path, ...]
 
-    def enter(self, given: Path | None, loader: ConfigLoader) -> None:
+    def enter(self, given: Path | None, loader: ConfigLoader | None) -> None:
         """Let this process, and those that it starts, take modules and YAML files from here.
 
         ``given`` is the configuration directory of which ``config_dir`` is a copy. What has been
-        imported stays; it was copied as it was loaded.
+        imported stays; it was copied as it was loaded. Without a ``loader`` nothing is composed.
         """
         first = [str(path) for path in self.first]
         live = None if given is None else os.path.realpath(given)
@@ -51,7 +51,8 @@ class Snapshot:
         paths = [*first, os.environ.get("PYTHONPATH")]
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
         os.environ.setdefault(HOME, str(PROJECT))
-        _read_from(loader, {"main": self.code / "conf", "command-line": self.config_dir})
+        if loader is not None:
+            _read_from(loader, {"main": self.code / "conf", "command-line": self.config_dir})
 
 
 def take(directory: Path, config_dir: Path | None, modules: Iterable[Located]) -> Snapshot:

@@ -15,7 +15,7 @@ from sanity.sweep.forecast import forecast
 from sanity.sweep.plan import Job
 from sanity.sweep.progress import progress
 from sanity.sweep.scheduler import Poll, Request, Scheduler
-from sanity.sweep.slurm import cluster, follow
+from sanity.sweep.slurm import again, cluster, follow
 from sanity.sweep.slurm.poll import active_ids, seen
 from sanity.sweep.slurm.requests import OURS, validate_directory
 from sanity.sweep.slurm.submit import Resources, Submitter
@@ -31,6 +31,8 @@ class Slurm(Scheduler):
     def start(self, jobs: Sequence[Job], request: Request) -> None:
         """Submit what is missing; jobs of which all is in the store are run here, in seconds."""
         validate_directory(self.sweep.directory)
+        if self.sweep.grows:
+            again.write(self.sweep, request)
         store_dir = self.sweep.store_dir
         stored = [job for job in jobs if all(in_store(store_dir, stage) for stage in job.stages)]
         if stored:
