@@ -18,7 +18,7 @@ PLAIN = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
-    "`": r"\textasciigrave{}",
+    "`": r"{}\char96{}",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
@@ -53,8 +53,9 @@ ACCENTS = {
 }
 FIGURE = re.compile(rf"[+{wording.MINUS}]?\d+\.\d+(?: ±\d+\.\d+)?")
 
-WIDTH = 20  # letters of a heading's line
-SHORT = 30  # letters up to which a line stands in its place, and not below the table
+WIDTH = 18  # letters of a heading's line
+SMALL = 22  # of one in a smaller type
+SHORT = 24  # letters up to which a line stands in its place, and not below the table
 
 
 def render(report: Report, command: str, *, best: bool = False) -> str:
@@ -139,9 +140,10 @@ def _table(context: Context, report: Report, best: bool) -> str:
         [
             r"\begin{table}[htbp]",
             r"\centering",
-            r"\small",
+            r"\small\setlength{\tabcolsep}{4pt}",
             rf"\caption{{{_caption(context, report)}}}",
             rf"\label{{tab:{file_name(context.label)}}}",
+            r"\par\smallskip",
             *accuracies,
             *middle,
             *verdicts,
@@ -161,12 +163,14 @@ def _caption(context: Context, report: Report) -> str:
         return said
     together = "a method" if criteria.family == "cell" else "the report"
     percent = [f"{100 * share:.6g}\\%" for share in (1 - criteria.alpha, criteria.alpha)]
+    random = any(one.check == wording.RANDOM_TICKET for one in report.questions)
     return (
         f"{said} Below, whether a ticket depends on what a check changes: points of accuracy "
         f"against the ticket as found, paired by seed, with {percent[0]} intervals. \\emph{{Does "
         f"not depend}}: smaller than {wording.margin(criteria.margin)} (two one-sided $t$-tests"
         r"~\cite{schuirmann1987comparison}); \emph{depends}: different from 0 (paired $t$-test); "
         f"both at {percent[1]}, corrected for all checks of {together}~\\cite{{holm1979simple}}."
+        + (r" \emph{A random ticket}: would one do as well in its place?" if random else "")
     )
 
 
@@ -228,7 +232,7 @@ def _rows(cells: Sequence[Sequence[str]]) -> list[str]:
 
 def _heading(head: Head, detailed: bool) -> list[str]:
     found = [escaped(line) for line in textwrap.wrap(head.name, WIDTH)] or [""]
-    small = textwrap.wrap(head.detail, WIDTH + 6) if detailed else []
+    small = textwrap.wrap(head.detail, SMALL) if detailed else []
     return [*found, *(_small(escaped(line)) for line in small)]
 
 
