@@ -90,7 +90,7 @@ def test_a_bibliography_of_ones_own_is_not_replaced(
     (paper / "references.bib").write_text("@misc{mine}\n")
     assert main([str(tmp_path / "runs"), "--output", str(paper)]) == 1
     assert "references.bib is not a report's and would be replaced" in capsys.readouterr().err
-    assert [path.name for path in paper.iterdir() if path.is_file()] == ["references.bib"]
+    assert [path.name for path in paper.iterdir()] == ["references.bib"]
     assert (paper / "references.bib").read_text() == "@misc{mine}\n"
 
 

@@ -21,8 +21,8 @@ from sanity.report.output.as_latex import escaped
 from sanity.report.report import Report
 
 FILE = Path(sanity.report.data.__path__[0]) / "bibliography.bib"
-HEAD = "% Written by sanity.report: what the runs of this report used.\n"
-"""The first line, by which a file of one's own is told from a report's."""
+MARK = "% Written by sanity.report"
+"""How the file begins, by which one of one's own is told from a report's."""
 
 SOFTWARE = ("sanity", "su2020sanity")  # and the paper whose checks it makes
 STATISTICS = ("schuirmann1987comparison", "holm1979simple")
@@ -42,7 +42,9 @@ def render(report: Report) -> str:
     used = cited(report)
     version = wording.listed(runs.versions(report.runs).get("sanity", [sanity.__version__]))
     texts = (text for key, text in bibliography().items() if key in used)
-    return "\n".join([HEAD, *texts]).replace(VERSION, escaped(version))
+    return "\n".join([f"{MARK}: what the runs of this report used.\n", *texts]).replace(
+        VERSION, escaped(version)
+    )
 
 
 def cited(report: Report) -> set[str]:

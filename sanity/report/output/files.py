@@ -32,8 +32,8 @@ def write(report: Report, directory: Path, *, best: bool = False, pdf: bool = Fa
         HTML: pages.html(report, sections, best=best),
     }
     try:
-        sharing.make_directory(directory / pages.FIGURES)
         _refuse_to_replace(directory / pages.BIBLIOGRAPHY)
+        sharing.make_directory(directory / pages.FIGURES)
         for name, content in contents.items():
             write_atomically(directory / name, content)
         for path in _figures(directory / pages.FIGURES):
@@ -49,7 +49,7 @@ def write(report: Report, directory: Path, *, best: bool = False, pdf: bool = Fa
 
 def _refuse_to_replace(bibliography: Path) -> None:
     """A paper's directory may have its own, which is more than a report can make again."""
-    if bibliography.is_file() and not bibliography.read_bytes().startswith(as_bibtex.HEAD.encode()):
+    if bibliography.is_file() and not bibliography.read_bytes().startswith(as_bibtex.MARK.encode()):
         raise SanityError(
             f"{bibliography} is not a report's and would be replaced; choose another directory "
             "with --output"
