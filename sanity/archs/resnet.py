@@ -78,6 +78,7 @@ class ResNet(Network):
     keeps the number of blocks. Raises ConfigError for an impossible depth, width or block.
     """
 
+    cites = ("he2016deep",)
     residual = True
     fan = "fan_out"
 

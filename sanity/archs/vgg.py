@@ -26,6 +26,7 @@ class VGG(Network):
     Raises ConfigError for an unknown depth and for images that the max-pools reduce to nothing.
     """
 
+    cites = ("simonyan2015very",)
     fan = "fan_in"
 
     def __init__(

@@ -14,6 +14,7 @@ from sanity.datasets.base import Examples
 class CorruptedData(DataCheck):
     """Pruning sees neither right labels nor anything in the images (Su et al. 2020, section 3)."""
 
+    cites = ("su2020sanity",)
     change = "corrupted data"
     uses = "its training data"
 

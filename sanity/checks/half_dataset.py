@@ -19,6 +19,7 @@ class HalfDataset(DataCheck):
     The reference's 24,960 of CIFAR's 50,000 are ``fraction`` 0.4992.
     """
 
+    cites = ("su2020sanity",)
     change = "half the data"
     uses = "all of its data"
 

@@ -12,6 +12,7 @@ from sanity.pruners.base import Scores
 class Invert(ScoreCheck):
     """Every score is negated: the weights that mattered least stay (Frankle et al. 2021)."""
 
+    cites = ("frankle2021pruning",)
     change = "inverted scores"
     uses = "the order of its scores"
 

@@ -12,6 +12,7 @@ from sanity.datasets.base import Examples
 class RandomLabels(DataCheck):
     """Pruning sees every training label redrawn (Su et al. 2020, section 3; Zhang et al. 2017)."""
 
+    cites = ("su2020sanity", "zhang2017understanding")
     change = "random labels"
     uses = "the labels"
 

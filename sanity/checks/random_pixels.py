@@ -38,6 +38,7 @@ def count_differences(before: Tensor, after: Tensor) -> tuple[int, int]:
 class RandomPixels(DataCheck):
     """Pruning sees every training image with its values permuted, once for the whole run."""
 
+    cites = ("su2020sanity",)
     change = "random pixels"
     uses = "the pixels"
 

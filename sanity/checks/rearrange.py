@@ -19,6 +19,7 @@ def permute(keep: Tensor, generator: torch.Generator) -> Tensor:
 class Rearrange(MaskCheck):
     """Every layer keeps as many weights, but others (Su et al. 2020, section 3)."""
 
+    cites = ("su2020sanity",)
     change = "rearranged"
     uses = "the positions it keeps"
 

@@ -16,6 +16,7 @@ class Reinit(WeightCheck):
     Biases and batch norms are drawn anew with them: a state that mixes two networks is neither.
     """
 
+    cites = ("frankle2021pruning",)
     change = "new weights"
     uses = "its initial weights"
 

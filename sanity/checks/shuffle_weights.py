@@ -22,6 +22,7 @@ def shuffle_survivors(weight: Tensor, keep: Tensor, generator: torch.Generator) 
 class ShuffleWeights(WeightCheck):
     """Every layer's surviving weights swap places; all else stays (Su et al. 2020, section 3)."""
 
+    cites = ("su2020sanity",)
     change = "shuffled weights"
     uses = "which weight sits where"
 

@@ -17,11 +17,13 @@ class Option:
     ``version`` is raised where the same settings come to give other results: what was stored by
     the old ones stays on disk, but is no longer taken for the new ones'. ``neutral`` has settings
     that were added later, with the value that changes nothing: with it they enter no key, so that
-    results stored before are found.
+    results stored before are found. ``cites`` are the keys of its sources in the bibliography of
+    reports; they enter no key of results.
     """
 
     version: ClassVar[int] = 1
     neutral: ClassVar[Mapping[str, Any]] = {}
+    cites: ClassVar[tuple[str, ...]] = ()
 
 
 def name_of(kind: type) -> str:

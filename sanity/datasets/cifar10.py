@@ -17,6 +17,8 @@ from sanity.datasets.base import Dataset, Examples
 class Cifar10(Dataset):
     """50,000 training and 10,000 test images, from torchvision's download."""
 
+    cites = ("krizhevsky2009learning",)
+
     name: str = "cifar10"
     num_classes: int | None = 10
     channels: int = 3

@@ -21,6 +21,8 @@ class Digits(Dataset):
     from people whom the first ones do not know.
     """
 
+    cites = ("alpaydin1998optical", "pedregosa2011scikit")
+
     name: str = "digits"
     num_classes: int | None = 10
     channels: int = 1

@@ -31,6 +31,8 @@ CONTENTS = {  # sha256 of the files without gzip, however they were compressed a
 class FashionMnist(Dataset):
     """60,000 training and 10,000 test images, from Debian's package or torchvision's mirror."""
 
+    cites = ("xiao2017fashion",)
+
     name: str = "fashion_mnist"
     num_classes: int | None = 10
     channels: int = 1

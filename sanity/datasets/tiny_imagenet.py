@@ -27,6 +27,8 @@ TRAIN_IMAGE = re.compile(r"train/([^/]+)/images/[^/]+\.jpe?g", re.IGNORECASE)
 class TinyImagenet(Dataset):
     """100,000 training images; the test set is the 10,000 labelled images called validation."""
 
+    cites = ("le2015tiny",)
+
     name: str = "tiny_imagenet"
     num_classes: int | None = 200
     channels: int = 3

@@ -41,6 +41,7 @@ class GraSP(DataDriven):
     its real weights. Logits are divided by ``temperature``.
     """
 
+    cites = ("wang2020picking",)
     fewest_batches: ClassVar[int] = 2
     adds_up: ClassVar[bool] = True  # times the square of the number of parts
 

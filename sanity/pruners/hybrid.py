@@ -11,6 +11,7 @@ from sanity.pruners.magnitude import magnitudes
 class Hybrid(Pruner):
     """Trained magnitudes compared within each layer only (Su et al. 2020, section 5)."""
 
+    cites = ("su2020sanity",)
     needs_trained_weights: ClassVar[bool] = True
     needs_layer_counts: ClassVar[bool] = True
 

@@ -18,6 +18,7 @@ class IMP(Pruner):
     option ``rounds`` bears the name of the method that answers for it.
     """
 
+    cites = ("frankle2019lottery",)
     needs_trained_weights: ClassVar[bool] = True
     linear_dense: ClassVar[bool] = True
 

@@ -12,6 +12,7 @@ from sanity.ratios.base import floor_share
 class LT(Pruner):
     """Keeps the largest trained convolution weights and, by default, the whole linear layer."""
 
+    cites = ("frankle2019lottery",)
     needs_trained_weights: ClassVar[bool] = True
     linear_dense: ClassVar[bool] = True
 

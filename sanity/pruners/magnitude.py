@@ -22,6 +22,7 @@ class Magnitude(Pruner):
     that competing with them they would be emptied: by default they stay dense, as for LT.
     """
 
+    cites = ("frankle2021pruning",)
     linear_dense: ClassVar[bool] = True
 
     def score(self, scoring: Scoring) -> Scores:

@@ -12,6 +12,7 @@ from sanity.pruners.base import Pruner, Scores, Scoring
 class Random(Pruner):
     """Scores drawn uniformly from [0, 1), blind to data and weights."""
 
+    cites = ("su2020sanity",)
     scores_are_random: ClassVar[bool] = True
 
     def score(self, scoring: Scoring) -> Scores:

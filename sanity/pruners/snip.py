@@ -35,6 +35,7 @@ class SNIP(DataDriven):
     Gradients are summed over the batches before the score is taken, as in the reference.
     """
 
+    cites = ("lee2019snip",)
     adds_up: ClassVar[bool] = True
 
     def score(self, scoring: Scoring) -> Scores:

@@ -33,6 +33,8 @@ class SynFlow(Pruner):
     an exponential schedule to the sparsity.
     """
 
+    cites = ("tanaka2020pruning",)
+
     iterations: Annotated[int, Ge(1), Le(MOST_ITERATIONS)] = 100
 
     def score(self, scoring: Scoring) -> Scores:

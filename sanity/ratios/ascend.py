@@ -9,6 +9,8 @@ from sanity.pruning.order_statistics import OrderStatistics
 class Ascend(OrderStatistics):
     """Keep ratios that grow with depth; the first layer of a deep network may end up empty."""
 
+    cites = ("su2020sanity",)
+
     def level(self, position: int, depth: int) -> int:
         """l^2 + l."""
         return position**2 + position

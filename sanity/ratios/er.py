@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import prod
+from typing import ClassVar
 
 from sanity.networks.layers import Blueprint, Layer
 from sanity.pruning.shares import share_out
@@ -15,6 +16,8 @@ class Er(Ratio):
     Layers that would pass density 1 stay dense and the others share what is left. The counts
     sum to the budget.
     """
+
+    cites: ClassVar[tuple[str, ...]] = ("mocanu2018scalable", "evci2020rigging")
 
     sparsity: float = 0.98
 

@@ -16,6 +16,8 @@ class ErkPlus(Erk):
     ConfigError where the linear layer alone exceeds the budget.
     """
 
+    cites = ("evci2020rigging", "liu2022unreasonable")
+
     linear: float = 1.0
 
     def fixed(self, blueprint: Blueprint, budget: Budget) -> dict[str, int]:

@@ -9,6 +9,8 @@ from sanity.pruning.order_statistics import OrderStatistics
 class Smart(OrderStatistics):
     """The expected k-th smallest of n squared uniform draws is k (k + 1) / ((n + 1) (n + 2))."""
 
+    cites = ("su2020sanity",)
+
     def level(self, position: int, depth: int) -> int:
         """k^2 + k, where k = L - l + 1 counts the layers from here to the last."""
         layers_left = depth - position + 1

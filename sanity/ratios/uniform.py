@@ -9,6 +9,7 @@ from sanity.pruning.order_statistics import OrderStatistics
 class Uniform(OrderStatistics):
     """Ablation of the smart ratio: all layers keep the share that the linear ones leave them."""
 
+    cites = ("su2020sanity",)
     steeper_without_shortcuts = False
 
     def level(self, position: int, depth: int) -> int:

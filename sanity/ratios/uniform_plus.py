@@ -15,6 +15,8 @@ class UniformPlus(Ratio):
     The counts sum to the budget. Raises ConfigError where the two ends alone exceed it.
     """
 
+    cites = ("gale2019state",)
+
     sparsity: float = 0.98
     linear: float = 0.2
 

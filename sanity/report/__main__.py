@@ -2,10 +2,12 @@
 
 python -m sanity.report DIR...                 runs and sweeps, finished or not, in any mix
 python -m sanity.report DIR... --best          the best epoch's accuracy beside the last one's
+python -m sanity.report DIR... --pdf           the figures as PDF too, for a paper
+python -m sanity.report DIR... --format latex  its tables on stdout; markdown: the same in Markdown
 python -m sanity.report DIR... --format json   everything as JSON on stdout, for scripts
 
-Of one DIR, report.html, report.md, results.csv and figures/ are written into it; of several, into
-report/ here.
+Of one DIR, report.html, report.md, results.csv, references.bib and figures/ are written into it; of
+several, into report/ here. What goes to stdout writes no files without --output or --pdf.
 """
 
 if __name__ == "__main__":  # before all that takes time: Ctrl-C ends it in one line from here on
@@ -18,8 +20,12 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sanity.cli.commands import answer, complain, parser
+
+if TYPE_CHECKING:
+    from sanity.report.report import Report
 
 PROGRAM = "sanity.report"
 OUTPUT = "report"  # the directory of a report on several
@@ -36,19 +42,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _report(options: argparse.Namespace) -> int:
     from sanity.core.console import echo
-    from sanity.report.output import as_json, files, terminal
+    from sanity.report.output import files, terminal
     from sanity.report.report import make
 
     report = make(options.places, options.margin)
-    if options.format == "json":
-        print(json.dumps(as_json.content(report), indent=2, allow_nan=False))
-    if options.format == "text" or options.output is not None:
-        page = files.write(report, _output(options), best=options.best)
+    if options.format != "text":
+        print(_printed(report, options))
+    if options.format == "text" or options.output is not None or options.pdf:
+        page = files.write(report, _output(options), best=options.best, pdf=options.pdf)
         if options.format == "text":
             echo(terminal.render(report, best=options.best), terminal.link(page))
     for line in report.unreadable:
         complain(PROGRAM, line)
     return 1 if report.unreadable else 0
+
+
+def _printed(report: "Report", options: argparse.Namespace) -> str:
+    """What a format other than text writes on stdout."""
+    from sanity.report.output import as_json, as_latex, pages
+
+    if options.format == "json":
+        return json.dumps(as_json.content(report), indent=2, allow_nan=False)
+    best = " --best" if options.best else ""
+    command = f"{report.commands[-1]}{best} --format {options.format}"
+    if options.format == "latex":
+        return as_latex.render(report, command, best=options.best).removesuffix("\n")
+    return pages.tables_alone(report, command, best=options.best).strip("\n")
 
 
 def _output(options: argparse.Namespace) -> Path:
@@ -65,8 +84,12 @@ def _parser() -> argparse.ArgumentParser:
     program.add_argument("places", nargs="+", type=Path, metavar="DIR")
     program.add_argument("--output", type=Path, metavar="DIR", help="where to write the files")
     program.add_argument("--best", action="store_true", help="also the best epoch's accuracy")
+    program.add_argument("--pdf", action="store_true", help="also the figures as PDF")
     program.add_argument(
-        "--format", choices=("text", "json"), default="text", help="json: nothing but JSON"
+        "--format",
+        choices=("text", "json", "latex", "markdown"),
+        default="text",
+        help="nothing but JSON, or nothing but tables as LaTeX or Markdown, on stdout",
     )
     program.add_argument(
         "--margin",

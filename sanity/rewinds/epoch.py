@@ -14,6 +14,7 @@ class Epoch(Rewind):
     Frankle et al. 2020, *Linear Mode Connectivity and the Lottery Ticket Hypothesis*.
     """
 
+    cites = ("frankle2020linear",)
     source: ClassVar[Source] = "epoch"
     start = "rewound epoch"
 

@@ -10,6 +10,7 @@ from sanity.rewinds.base import Rewind, Source
 class Init(Rewind):
     """Initial weights and the whole schedule (Frankle & Carbin 2019)."""
 
+    cites = ("frankle2019lottery",)
     source: ClassVar[Source] = "init"
     start = "from init"
 

@@ -16,6 +16,7 @@ class LearningRate(Rewind):
     Renda et al. 2020, *Comparing Rewinding and Fine-tuning in Neural Network Pruning*.
     """
 
+    cites = ("renda2020comparing",)
     source: ClassVar[Source] = "final"
     start = "LR rewound"
 

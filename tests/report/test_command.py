@@ -17,7 +17,7 @@ def test_of_one_directory_the_files_lie_in_it(
     assert main([str(tmp_path)]) == 0
     assert f"report: {tmp_path}/report.html" in capsys.readouterr().out
     names = {path.name for path in tmp_path.iterdir() if not path.name[0].isdigit()}
-    assert names == {"report.html", "report.md", "results.csv", "figures"}
+    assert names == {"report.html", "report.md", "results.csv", "references.bib", "figures"}
     assert main([str(tmp_path)]) == 0, "a report is no run, and may be written again"
 
 
@@ -46,6 +46,52 @@ def test_json_is_all_there_is_on_stdout_and_nothing_is_written(
     arms = {arm["check"]: arm for arm in content["cells"][0]["arms"]}
     assert arms["none"]["last"]["n"] == 5
     assert set(arms["none"]["last"]["seeds"]) == {"0", "1", "2", "3", "4"}
+
+
+def test_tables_are_all_there_is_on_stdout(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulated.write(tmp_path, simulated.battery())
+    before = sorted(tmp_path.rglob("*"))
+    made = f"python -m sanity.report {tmp_path} --margin 0.25 --best --format"
+    options = ["--margin", "0.25", "--best", "--format"]
+    assert main([str(tmp_path), *options, "latex"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"% Made by: {made} latex\n")
+    assert text.endswith("\\end{table}\n")
+    assert main([str(tmp_path), *options, "markdown"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"Made by\n\n    {made} markdown\n")
+    assert "| as found | 97.02 ±0.09<br>n = 5<br>best epoch 97.12 ±0.09 |" in text
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_figures_for_a_paper_are_written_where_they_are_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulated.write(tmp_path, [Arm()])
+    assert main([str(tmp_path)]) == 0
+    assert not list(tmp_path.rglob("*.pdf"))
+    assert main([str(tmp_path), "--pdf", "--format", "latex"]) == 0
+    assert "report:" not in capsys.readouterr().out.partition("% Made")[2]
+    figures = {path.stem for path in (tmp_path / "figures").iterdir()}
+    assert figures
+    for name in figures:
+        assert (tmp_path / "figures" / f"{name}.svg").is_file()
+        assert (tmp_path / "figures" / f"{name}.pdf").read_bytes().startswith(b"%PDF-")
+
+
+def test_a_bibliography_of_ones_own_is_not_replaced(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulated.write(tmp_path / "runs", [Arm()])
+    paper = tmp_path / "paper"
+    paper.mkdir()
+    (paper / "references.bib").write_text("@misc{mine}\n")
+    assert main([str(tmp_path / "runs"), "--output", str(paper)]) == 1
+    assert "references.bib is not a report's and would be replaced" in capsys.readouterr().err
+    assert [path.name for path in paper.iterdir()] == ["references.bib"]
+    assert (paper / "references.bib").read_text() == "@misc{mine}\n"
 
 
 def test_unreadable_records_are_named_and_the_rest_is_reported(

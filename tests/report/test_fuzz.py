@@ -9,10 +9,11 @@ from typing import Any
 import simulated
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from latex import tabulars
 from simulated import Arm
 
 from sanity.report.data import matrix
-from sanity.report.output import as_csv, as_json, pages, terminal
+from sanity.report.output import as_bibtex, as_csv, as_json, as_latex, pages, terminal
 from sanity.report.report import make
 
 ARMS = [Arm(seed=seed, check=check) for seed in (0, 1) for check in ("none", "rearrange")]
@@ -73,5 +74,8 @@ def test_any_record(place: tuple[Any, ...], value: Any, gone: bool, number: int)
         as_csv.frame(report).to_csv(index=False).encode()
         pages.html(report, {}, best=True).encode()
         pages.markdown(report, {}, best=True).encode()
+        pages.tables_alone(report, "command", best=True).encode()
+        tabulars(as_latex.render(report, "command", best=True))
+        assert as_bibtex.render(report).count("{") == as_bibtex.render(report).count("}")
         assert terminal.render(report, best=True)
         assert matrix.verdicts(report).rows or not report.questions

@@ -3,7 +3,10 @@
 import csv
 import io
 import json
+import os
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -13,6 +16,7 @@ import simulated
 from rich.console import Console
 from simulated import Arm
 
+from sanity.core.config import PROJECT
 from sanity.report.data import matrix
 from sanity.report.figures.gallery import LIMIT, draw
 from sanity.report.output import as_json, files, terminal
@@ -207,6 +211,57 @@ def test_pictures_of_an_earlier_report_go(tmp_path: Path) -> None:
     names = {path.name for path in (tmp_path / "out" / "figures").iterdir()}
     assert "mine.svg" in names
     assert "accuracy-old.svg" not in names
+
+
+def test_pdfs_are_vectors_with_their_letters_and_without_dates(tmp_path: Path) -> None:
+    panels = [one for section in draw(report_of(tmp_path)).values() for one in section.panels]
+    assert len(panels) > 5
+    for panel in panels:
+        content = panel.pdf
+        assert b"/FontFile2" in content, "embedded as TrueType"
+        assert b"/Type3" not in content
+        assert b"/Subtype /Image" not in content
+        assert b"Date" not in content
+        assert b"/Creator (sanity.report)" in content
+    assert len({panel.pdf for panel in panels}) == len(panels)
+
+
+DRAW = """
+import sys
+from pathlib import Path
+from sanity.report.output import files
+from sanity.report.report import make
+files.write(make([Path(sys.argv[1])]), Path(sys.argv[2]), pdf=True)
+"""
+
+
+def test_another_process_draws_the_same_pdfs(tmp_path: Path) -> None:
+    runs = simulated.write(tmp_path / "runs", [Arm(), Arm(check="reinit", pruner="é × α")])
+    files.write(make([runs]), tmp_path / "1", pdf=True)
+    command = [sys.executable, "-c", DRAW, str(runs), str(tmp_path / "2")]
+    subprocess.run(command, env=os.environ | {"PYTHONHASHSEED": "7"}, cwd=PROJECT, check=True)
+    found = sorted((tmp_path / "1" / "figures").glob("*.pdf"))
+    assert len(found) == len(list((tmp_path / "1" / "figures").glob("*.svg"))) > 2
+    for path in found:
+        assert path.read_bytes() == (tmp_path / "2" / "figures" / path.name).read_bytes()
+
+
+def test_pdfs_of_an_earlier_report_go_and_ones_own_stay(tmp_path: Path) -> None:
+    report, figures = report_of(tmp_path), tmp_path / "out" / "figures"
+    files.write(report, tmp_path / "out", pdf=True)
+    drawn = {path.name for path in figures.glob("*.pdf")}
+    assert {Path(name).stem for name in drawn} == {path.stem for path in figures.glob("*.svg")}
+    (figures / "accuracy-mine.pdf").write_bytes(b"%PDF-1.4 of another program")
+    files.write(report, tmp_path / "out")
+    assert [path.name for path in figures.glob("*.pdf")] == ["accuracy-mine.pdf"]
+
+
+def test_a_page_says_what_to_cite(tmp_path: Path) -> None:
+    html = files.write(report_of(tmp_path), tmp_path / "out").read_text()
+    markdown = (tmp_path / "out" / "report.md").read_text()
+    for text in (html, markdown):
+        assert "To cite: references.bib has entries for what these runs used." in text
+    assert (tmp_path / "out" / "references.bib").read_text().startswith("% Written by sanity.")
 
 
 def test_hundreds_of_contexts_are_not_all_drawn(tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
 """The two tables of methods and checks, turned so that they are high rather than wide."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from sanity.report.data.cells import Cell
+from sanity.report.data.cells import Cell, Context
 from sanity.report.data.questions import Question
 from sanity.report.output import tables, wording
 from sanity.report.output.tables import Accuracy
@@ -37,6 +37,14 @@ class Matrix:
     corner: str
     columns: tuple[Head, ...]
     rows: tuple[tuple[Head, tuple[Entry | None, ...]], ...]
+
+
+def by_context(report: Report) -> Iterator[tuple[Context, Report]]:
+    """The report of each context alone, for a table a context."""
+    for context in report.contexts:
+        cells = tuple(cell for cell in report.cells if cell.context is context)
+        asked = tuple(one for one in report.questions if one.cell.context is context)
+        yield context, replace(report, cells=cells, questions=asked)
 
 
 def verdicts(report: Report) -> Matrix:

@@ -6,7 +6,7 @@ import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import matplotlib as mpl
@@ -30,10 +30,13 @@ VARIABLES = {INK: "--ink", FAINT: "--faint", PAPER: "--paper"} | {
 }
 """Colours that a page may replace by its own, for light and dark."""
 
+CREATOR = "sanity.report"  # in every PDF, by which those of reports are known
+
 STYLE: Any = {
     "font.size": 8.5,
     "font.family": "sans-serif",
     "svg.fonttype": "none",  # texts stay texts
+    "pdf.fonttype": 42,  # embedded as outlines that editors and publishers take
     "text.parse_math": False,  # a dollar in a setting is a dollar
     "text.color": INK,
     "axes.edgecolor": INK,
@@ -62,12 +65,25 @@ STYLE: Any = {
 
 @dataclass(frozen=True)
 class Panel:
-    """A picture: ``svg`` as a file has it, ``alt`` what it shows, for those who cannot see it."""
+    """A picture: ``svg`` as a file has it, ``alt`` what it shows, for those who cannot see it.
+
+    ``drawn`` is what it was drawn as, for other formats.
+    """
 
     name: str
     alt: str
     svg: str
-    title: str = ""
+    title: str
+    drawn: Drawing = field(repr=False, compare=False)
+
+    @property
+    def pdf(self) -> bytes:
+        """The same as PDF on transparent ground, without dates: vectors and embedded letters."""
+        buffer = io.BytesIO()
+        with mpl.rc_context(STYLE):
+            nothing = {"CreationDate": None, "Producer": None}
+            self.drawn.savefig(buffer, format="pdf", metadata=nothing | {"Creator": CREATOR})
+        return buffer.getvalue()
 
     @property
     def inline(self) -> str:
@@ -126,7 +142,7 @@ def panel(drawn: Drawing, name: str, alt: str, title: str = "") -> Panel:
     # The salt keeps references apart when several panels share a page.
     with mpl.rc_context({"svg.hashsalt": name}):
         drawn.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return Panel(name, alt, buffer.getvalue(), title)
+    return Panel(name, alt, buffer.getvalue(), title, drawn)
 
 
 def legend(drawn: Drawing, axes: Axes, columns: int = 2) -> None:

@@ -13,7 +13,7 @@ from sanity.report.figures.gallery import Section
 from sanity.report.output import tables, wording
 from sanity.report.report import Report
 
-FIGURES = "figures"
+FIGURES, BIBLIOGRAPHY = "figures", "references.bib"
 AGAIN = 10  # seconds after which the page of a sweep that goes on is loaded anew
 
 # What Markdown, and the HTML that may stand in it, would read as more than text.
@@ -34,6 +34,30 @@ def html(
 def markdown(report: Report, sections: Mapping[str, Section], *, best: bool) -> str:
     """The same with links to the pictures' files."""
     text = _templates().get_template("report.md").render(_content(report, sections, best=best))
+    return _closed_up(text)
+
+
+def tables_alone(report: Report, command: str, *, best: bool) -> str:
+    """The tables of methods and checks in Markdown, for each context; ``command`` made them."""
+    found = [
+        (context, matrix.accuracies(one, best=best), matrix.verdicts(one))
+        for context, one in matrix.by_context(report)
+    ]
+    text = (
+        _templates()
+        .get_template("tables.md")
+        .render(
+            report=report,
+            tables=found,
+            command=command,
+            criteria=report.criteria,
+            margin=wording.margin(report.criteria.margin),
+        )
+    )
+    return _closed_up(text)
+
+
+def _closed_up(text: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", f"{text}\n")
 
 
@@ -64,6 +88,7 @@ def _content(report: Report, sections: Mapping[str, Section], *, best: bool) -> 
         "report": report,
         "criteria": report.criteria,
         "folder": FIGURES,
+        "bibliography": BIBLIOGRAPHY,
         "margin": wording.margin(report.criteria.margin),
         "state": str(controls.state(report.questions)).replace(" ", "-"),
         "sections": sections,
