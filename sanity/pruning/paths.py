@@ -78,8 +78,8 @@ def effective(
             with flow:
                 output = network(images)
             flow.refuse_foreign(output)
-            ends = torch.ones_like(output)
-            found = torch.autograd.grad(output, list(weights.values()), ends, allow_unused=True)
+            # Of a sum: to be given gradients, PyTorch would import its compiler's algebra.
+            found = torch.autograd.grad(output.sum(), list(weights.values()), allow_unused=True)
     except Exception:  # UnknownPathsError, or whatever a network of one's own says to all this
         return None
     if flow.is_unknown:
