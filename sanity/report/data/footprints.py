@@ -12,8 +12,8 @@ COUNTING = (
     "computed; biases, norms, activations and pooling do not count. The size is that of the "
     "tensors as they are stored: kept values, a bit a weight for the mask, and all that is never "
     "pruned. Effective are the kept weights on a path of kept weights from input to output, the "
-    "units of a convolution being its channels, position by position. What is empty, earlier "
-    "records do not tell, or the network does not let anybody count."
+    "units of a convolution being its channels, position by position. Cells are empty "
+    "where records of earlier versions do not tell, and where a network cannot be counted so."
 )
 
 
