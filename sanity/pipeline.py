@@ -101,20 +101,24 @@ def follow(stages: Sequence[Stage], context: Context, reached: Reached) -> None:
         if stage.kind == PRUNE:
             warn(stage, entry)
             if stage.name != DONOR:
-                _note_mask(context, stage, mask_of(entry), entry.facts["ties"])
+                _note_mask(context, stage, entry, mask_of(entry), entry.facts["ties"])
         elif stage.kind == TRAIN_TICKET and context.experiment.pruner.mask_update() is not None:
             ties = context.record.content["ticket"].get("ties")
-            _note_mask(context, stage, final(entry)[1], ties)
+            _note_mask(context, stage, entry, final(entry)[1], ties)
 
 
-def _note_mask(context: Context, stage: Stage, mask: Mask, ties: dict[str, int] | None) -> None:
+def _note_mask(
+    context: Context, stage: Stage, entry: Entry, mask: Mask, ties: dict[str, int] | None
+) -> None:
     """Note in the record what the mask keeps: before its ticket is trained, and where it moved."""
     experiment = context.experiment
     # On the way to the last round's mask less is pruned.
     is_final = stage.name in (PRUNE, TRAIN_TICKET) and not experiment.pruner.decides_sparsity
     asked = experiment.ratio.sparsity if is_final else None
     is_moved = stage.kind == TRAIN_TICKET
-    remarks = context.record.set_ticket(experiment.blueprint, mask, asked, ties, is_moved=is_moved)
+    remarks = context.record.set_ticket(
+        experiment.blueprint, mask, asked, ties, entry.facts.get("footprint"), is_moved=is_moved
+    )
     for remark in remarks:
         log.warning("%s", remark)
 
@@ -144,7 +148,8 @@ def _note_results(record: Record, experiment: Experiment, reached: Reached) -> N
     """Note in the record what the stages found."""
     dense, ticket = reached.get(TRAIN_DENSE), reached.get(TRAIN_TICKET)
     if dense is not None and not experiment.pruner.prunes:
-        record.set_ticket(experiment.blueprint, masks.full(experiment.blueprint))
+        whole, footprint = masks.full(experiment.blueprint), dense.facts.get("footprint")
+        record.set_ticket(experiment.blueprint, whole, footprint=footprint)
     pruned = _last(PRUNE, reached)
     entries = [dense, reached.get(DONOR), pruned, _last(REWIND, reached)]
     effects = [entry.facts["effect"] for entry in entries if entry and "effect" in entry.facts]

@@ -121,13 +121,15 @@ class Record:
         mask: Mask,
         asked: float | None = None,
         ties: dict[str, int] | None = None,
+        footprint: dict[str, int | None] | None = None,
         *,
         is_moved: bool = False,
     ) -> list[str]:
         """Note how many weights each layer of the ticket keeps; what is remarkable is returned.
 
-        ``asked`` is the sparsity meant, ``ties`` what equal scores left open. ``is_moved``: this
-        is what training has made of the mask that was noted before.
+        ``asked`` is the sparsity meant, ``ties`` what equal scores left open, ``footprint`` what
+        the ticket costs, where its stage has noted that. ``is_moved``: this is what training has
+        made of the mask that was noted before.
         """
         counts, before = kept(mask), self.content["ticket"] or {}
         self.content["ticket"] = {
@@ -142,6 +144,7 @@ class Record:
             **({"found": before["digest"]} if is_moved else {}),
             **({} if asked is None else {"asked": asked}),
             **({} if ties is None else {"ties": ties}),
+            **({} if footprint is None else {"footprint": footprint}),
         }
         return remarks.of_ticket(self.content["ticket"])
 

@@ -47,6 +47,8 @@ def result(content: dict[str, Any]) -> Table:
     if ticket:
         kept = f"{ticket['kept']:,} of {ticket['total']:,} weights kept"
         table.add_row("sparsity", f"{ticket['sparsity']:.2%}  ({kept})")
+        if said := costs(ticket):
+            table.add_row("costs", said)
         empty = [layer["name"] for layer in ticket["layers"] if layer["kept"] == 0]
         if empty:
             table.add_row("empty layers", ", ".join(empty), style="red")
@@ -75,6 +77,20 @@ def result(content: dict[str, Any]) -> Table:
         seconds = "" if stage["reused"] else f"in {stage['seconds']:.1f} s"
         table.add_row(name, f"{how} {seconds}".ljust(24) + stage["key"])
     return table
+
+
+def costs(ticket: Mapping[str, Any]) -> str:
+    """Multiply-accumulates of an image, bytes and effective weights, those that are known."""
+    told = ticket.get("footprint", {})
+    found = {name: value for name, value in told.items() if value is not None}
+    words = []
+    if "macs" in found:
+        words.append(f"{found['macs']:,} of {found['dense_macs']:,} MACs an image")
+    if "bytes" in found:
+        words.append(f"{found['bytes'] / 1000:,.1f} of {found['dense_bytes'] / 1000:,.1f} kB")
+    if "effective" in found:
+        words.append(f"{found['effective']:,} of {ticket['kept']:,} weights effective")
+    return ", ".join(words)
 
 
 def effect(counts: Mapping[str, float]) -> str:

@@ -17,6 +17,7 @@ from sanity.experiment.instantiate import option_name
 from sanity.pruners.base import Batches, Pruner, Scores, Scoring
 from sanity.pruning import masks, memory
 from sanity.pruning.connectivity import is_dead
+from sanity.pruning.footprint import footprint
 from sanity.pruning.masks import Mask
 from sanity.pruning.scoring import deal
 from sanity.pruning.selection import Ties, find_mask
@@ -230,10 +231,12 @@ def _batches(context: Context, pruner: Pruner) -> list[Batch]:
 
 
 def _facts(experiment: Experiment, mask: Mask, ties: Ties) -> dict[str, Any]:
-    """Which layers the mask empties, whether it leaves a network to train, what order decided."""
+    """Which layers the mask empties, whether it leaves a network to train, what order decided,
+    and what the ticket costs."""
     kept = masks.kept(mask)
     return {
         "empty": [name for name, count in kept.items() if count == 0],
         "dead": is_dead(experiment.factory, mask, experiment.input_shape),
         "ties": {"tied": ties.tied, "arbitrary": min(ties.arbitrary, sum(kept.values()))},
+        "footprint": footprint(experiment.factory, mask, experiment.input_shape),
     }

@@ -5,6 +5,8 @@ from typing import Any
 from torch import nn
 
 from sanity.experiment.experiment import Experiment
+from sanity.pruning import masks
+from sanity.pruning.footprint import footprint
 from sanity.stages.context import Context, effect_of
 from sanity.stages.stage import TRAIN_DENSE, Inputs, Stage
 from sanity.store import Work, save_tensors
@@ -53,6 +55,8 @@ def _compute(context: Context, inputs: Inputs, work: Work) -> dict[str, Any]:
     if remembered := checkpoints.kept(memory):
         save_tensors(work.directory, memory, remembered)
     save_tensors(work.directory, "final", network.state_dict())
+    whole = masks.full(experiment.blueprint)
+    facts["footprint"] = footprint(experiment.factory, whole, experiment.input_shape)
     return facts
 
 

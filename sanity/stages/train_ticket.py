@@ -4,6 +4,7 @@ import functools
 from typing import Any
 
 from sanity.experiment.experiment import Experiment
+from sanity.pruning.footprint import footprint
 from sanity.pruning.ticket import compress, expand
 from sanity.stages.context import Context
 from sanity.stages.rounds import Round
@@ -53,4 +54,6 @@ def _compute(
     update = experiment.pruner.mask_update()
     facts = context.train(name, engine, splits, schedule, context.checkpoints(work), update=update)
     save_tensors(work.directory, "final", compress(engine.network.state_dict(), engine.mask))
+    if update is not None:  # otherwise the mask's own stage has noted it
+        facts["footprint"] = footprint(experiment.factory, engine.mask, experiment.input_shape)
     return facts | {"start_test_accuracy": start_accuracy}

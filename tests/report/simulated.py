@@ -70,7 +70,14 @@ def record(arm: Arm, **changes: Any) -> dict[str, Any]:
             "seed": arm.seed,
             "store_dir": "/nowhere",
         },
-        "stages": {"train_ticket": {"key": name, "reused": False, "seconds": 1.0}},
+        "stages": {
+            "train_ticket": {
+                "key": name,
+                "reused": False,
+                "seconds": 1.0,
+                "computed_by": {"device": "cpu", "threads": 1, "engine": "dense"},
+            }
+        },
         "ticket": {
             "sparsity": 1 - sum(kept) / total,
             "kept": sum(kept),
@@ -87,6 +94,19 @@ def record(arm: Arm, **changes: Any) -> dict[str, Any]:
     if arm.check != "none":
         found["check"]["effect"] = {"positions_moved": 90 + arm.seed, "positions": 100}
     return copy.deepcopy(found) | changes
+
+
+def weighed(content: dict[str, Any]) -> dict[str, Any]:
+    """A record that tells what its ticket costs."""
+    kept, total = content["ticket"]["kept"], content["ticket"]["total"]
+    content["ticket"]["footprint"] = {
+        "macs": 10 * kept,
+        "dense_macs": 10 * total,
+        "bytes": 4 * kept + total // 8,
+        "dense_bytes": 4 * total,
+        "effective": kept // 2,
+    }
+    return content
 
 
 def write(root: Path, arms: Iterable[Arm], epochs: int = 3) -> Path:

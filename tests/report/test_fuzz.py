@@ -17,7 +17,7 @@ from sanity.report.output import as_bibtex, as_csv, as_json, as_latex, pages, te
 from sanity.report.report import make
 
 ARMS = [Arm(seed=seed, check=check) for seed in (0, 1) for check in ("none", "rearrange")]
-RECORDS = [simulated.record(arm) for arm in ARMS]
+RECORDS = [simulated.weighed(simulated.record(arm)) for arm in ARMS]
 
 scalars = st.one_of(
     st.none(),

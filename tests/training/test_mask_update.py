@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from sanity.load import load
 from sanity.networks.layers import prunable_weights
 from sanity.pruners.magnitude import Magnitude
 from sanity.pruning import masks
+from sanity.pruning.footprint import footprint
 from sanity.pruning.masks import Mask
 from sanity.record.record import mask_digest
 from sanity.trackers.training import describe
@@ -209,6 +211,8 @@ def test_all_that_is_told_of_a_ticket_is_of_the_mask_it_ended_with(
     for name, keep in ticket.mask.items():
         assert bool((weights[name][~keep] == 0).all())
     assert record["ticket"]["digest"] == mask_digest(ticket.mask)
+    again = partial(copy.deepcopy, ticket.network)
+    assert record["ticket"]["footprint"] == footprint(again, ticket.mask, (1, 8, 8))
     before = load_file(
         Path(
             record["config"]["store_dir"],

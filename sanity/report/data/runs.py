@@ -1,7 +1,6 @@
 """A run as its record tells it: read, checked, and named where something is wrong with it."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from sanity.core.errors import ConfigError, SanityError, as_line
 from sanity.core.files import printable
 from sanity.record import reading, remarks
 from sanity.record.remarks import Guessing
+from sanity.report.data import fields
 from sanity.stats import criteria
 from sanity.stats.criteria import Criteria
 
@@ -135,7 +135,7 @@ def epochs(run: Run, stage: str) -> list[dict[str, Any]]:
         with (run.directory / "metrics.jsonl").open(encoding="utf-8") as lines:
             for line in lines:
                 figures = json.loads(line)
-                numbers = _is_number(figures["test_accuracy"]) and _is_number(figures["epoch"])
+                numbers = all(fields.is_number(figures[n]) for n in ("test_accuracy", "epoch"))
                 if figures["stage"] == stage and numbers:
                     found.append(figures)
     except (OSError, ValueError, KeyError, TypeError, ArithmeticError):
@@ -149,12 +149,6 @@ def versions(runs: Sequence[Run]) -> dict[str, list[str]]:
     return {name: sorted({run.versions.get(name, "none") for run in runs}) for name in names}
 
 
-def _computed_by(how: Any) -> str:
-    if not isinstance(how, Mapping) or "engine" not in how:
-        return ""
-    return as_line(f"the {how['engine']} engine on {how.get('device')}")
-
-
 def _run(directory: Path, content: Mapping[str, Any]) -> Run:
     choices = {group: str(content["choices"][group]) for group in CHOSEN}
     for name in (*CHOSEN, "training"):
@@ -163,13 +157,15 @@ def _run(directory: Path, content: Mapping[str, Any]) -> Run:
     metrics = content["metrics"]
     for name, value in metrics.items():
         is_share = str(name).endswith("accuracy")
-        if not _is_number(value) or (is_share and not 0 <= value <= 100):
+        if not fields.is_number(value) or (is_share and not 0 <= value <= 100):
             raise ValueError(f"metrics.{name} is {value}")
     stages = {
         name: {
             "key": str(stage["key"]),
             "perturbed": bool(stage.get("perturbed")),
-            "computed_by": _computed_by(stage.get("computed_by")),
+            "computed_by": fields.computed_by(stage.get("computed_by")),
+            "device": fields.device(stage.get("computed_by")),
+            "seconds": fields.seconds(stage.get("seconds")),
         }
         for name, stage in content["stages"].items()
     }
@@ -177,7 +173,7 @@ def _run(directory: Path, content: Mapping[str, Any]) -> Run:
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
         raise ValueError(f"seed is {seed}")
     sparsity = content["config"]["ratio"].get("sparsity")
-    if sparsity is not None and not _is_number(sparsity):
+    if sparsity is not None and not fields.is_number(sparsity):
         raise ValueError(f"config.ratio.sparsity is {sparsity}")
     effect, data = (content.get("check") or {}).get("effect") or {}, content.get("data") or {}
     return Run(
@@ -187,8 +183,8 @@ def _run(directory: Path, content: Mapping[str, Any]) -> Run:
         config=content["config"],
         stages=stages,
         metrics={name: float(value) for name, value in metrics.items()},
-        ticket=_ticket(content["ticket"], sparsity),
-        effect={str(name): value for name, value in effect.items() if _is_number(value)},
+        ticket=fields.ticket(content["ticket"], sparsity),
+        effect={str(name): value for name, value in effect.items() if fields.is_number(value)},
         versions={str(name): str(value) for name, value in content["versions"].items()},
         criteria=criteria.read(content["config"].get("verdict")),
         sweep=None if content.get("sweep") is None else str(content["sweep"]),
@@ -203,27 +199,3 @@ def _remarks(content: Any) -> tuple[str, ...]:
     if not isinstance(content, list) or not all(isinstance(text, str) for text in content):
         raise ValueError("data.remarks are no texts")
     return tuple(map(as_line, content))
-
-
-def _ticket(content: Mapping[str, Any] | None, asked: float | None) -> Mapping[str, Any] | None:
-    if content is None:
-        return None
-    layers = []
-    for layer in content["layers"]:
-        total, kept = int(layer["total"]), int(layer["kept"])
-        if total < 1 or not 0 <= kept <= total:
-            raise ValueError("ticket.layers has counts that no layer can have")
-        layers.append({"name": str(layer["name"]), "total": total, "kept": kept})
-    figures = {"kept": int(content["kept"]), "total": int(content["total"])}
-    if not _is_number(content["sparsity"]):
-        raise ValueError(f"ticket.sparsity is {content['sparsity']}")
-    if not 0 <= figures["kept"] <= figures["total"] or not figures["total"]:
-        raise ValueError("ticket has counts that no network can have")
-    ties = {name: int(value) for name, value in (content.get("ties") or {}).items()}
-    found = {**figures, "sparsity": float(content["sparsity"]), "layers": layers, "asked": asked}
-    return found | ({"ties": ties} if ties else {})
-
-
-def _is_number(value: Any) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and math.isfinite(value)

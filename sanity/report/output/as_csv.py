@@ -8,6 +8,7 @@ import pandas as pd
 
 from sanity.core.config import CHOSEN
 from sanity.report.data import sameness
+from sanity.report.data.fields import COSTS
 from sanity.report.data.grouping import flatten
 from sanity.report.data.runs import Run
 from sanity.report.report import Report
@@ -27,7 +28,7 @@ def frame(report: Report) -> pd.DataFrame:
     found = pd.DataFrame(rows)
     found = found.reindex(columns=[*first, *found.columns.drop(first, errors="ignore")])
     # Runs without a result have no counts, which would make floats of the others'.
-    whole = [name for name in ("seed", "kept", "total") if name in found]
+    whole = [name for name in ("seed", "kept", "total", *COSTS) if name in found]
     return found.astype(dict.fromkeys(whole, "Int64")).map(_inert)
 
 
@@ -61,6 +62,7 @@ def _row(run: Run, varied: list[str], said: list[str]) -> dict[str, Any]:
         "ticket_sparsity": ticket.get("sparsity"),
         "kept": ticket.get("kept"),
         "total": ticket.get("total"),
+        **{name: ticket.get("footprint", {}).get(name) for name in COSTS},
         **run.metrics,
         "remarks": "; ".join(said),
     }

@@ -5,6 +5,8 @@ from typing import Any
 
 from sanity.report.data import controls, references
 from sanity.report.data.cells import Arm, Cell
+from sanity.report.data.computing import computing
+from sanity.report.data.footprints import costs
 from sanity.report.data.questions import Question
 from sanity.report.data.references import Reference
 from sanity.report.report import Report
@@ -26,6 +28,7 @@ def content(report: Report) -> dict[str, Any]:
         },
         "cells": [_cell(cell) for cell in report.cells],
         "verdicts": [_verdict(one) for one in report.questions],
+        "computing": asdict(computing(report.runs)),
         "absent": [
             {"directory": str(one.directory), "state": one.word, "why": one.why}
             for one in report.absent
@@ -61,7 +64,14 @@ def _place(cell: Cell) -> dict[str, Any]:
 def _arm(cell: Cell, arm: Arm) -> dict[str, Any]:
     found = _reference(references.of_arm(cell, arm), mean(arm.accuracies))
     figures = {"last": _figures(arm.accuracies), "best": _figures(arm.best)}
-    return {"check": arm.check, "label": arm.label, **figures, "reference": found}
+    ticket = asdict(costs(arm.runs.values()))
+    return {
+        "check": arm.check,
+        "label": arm.label,
+        **figures,
+        "reference": found,
+        "ticket": ticket,
+    }
 
 
 def _figures(values: Any) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from sanity.report import reproduce
-from sanity.report.data import controls, matrix
+from sanity.report.data import controls, footprints, matrix
 from sanity.report.figures.gallery import Section
-from sanity.report.output import tables, wording
+from sanity.report.output import costs, tables, wording
 from sanity.report.report import Report
 
 FIGURES, BIBLIOGRAPHY = "figures", "references.bib"
@@ -97,6 +97,9 @@ def _content(report: Report, sections: Mapping[str, Section], *, best: bool) -> 
         "expected": controls.EXPECTED,
         "controls": tables.controls(report),
         "sources": list(dict.fromkeys(one.source for one in shown if one.source)),
+        "tickets": costs.tickets(report),
+        "counting": footprints.COUNTING,
+        "spent": costs.spent(report),
         "effects": tables.effects(report),
         "statistics": tables.statistics(report),
         "absent": tables.absent(report),

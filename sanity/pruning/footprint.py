@@ -1,0 +1,56 @@
+"""What a ticket costs where it is used: multiply-accumulates, bytes, and weights that take part."""
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+
+from sanity.networks.build import skeleton
+from sanity.networks.layers import prunable_weights
+from sanity.networks.positions import positions
+from sanity.pruning import masks
+from sanity.pruning.masks import Mask
+from sanity.pruning.paths import effective
+
+Footprint = dict[str, int | None]
+"""``macs`` and ``dense_macs``, ``bytes`` and ``dense_bytes``, ``effective``; None: not known."""
+
+
+def footprint(
+    factory: Callable[[], nn.Module], mask: Mask, input_shape: tuple[int, int, int]
+) -> Footprint:
+    """The costs of a ticket and of the dense network it comes from. Nothing of it is random.
+
+    ``macs``: multiply-accumulates of one image's forward pass, two FLOPs each. Every kept weight
+    of a prunable layer counts once an output position, padding as computed; biases, norms,
+    activations, pooling and products of activations do not count.
+    ``bytes``: the state dict as the store keeps it, the values of kept weights, a bit for each
+    weight of a prunable layer, and all that is never pruned (biases, norms with their
+    statistics); ``dense_bytes`` is the state dict.
+    ``effective``: how many kept weights lie on a path from input to output (:mod:`.paths`).
+    """
+    kept, uses = masks.kept(mask), positions(factory, input_shape)
+    macs = dense_macs = None
+    if uses is not None:
+        macs = sum(kept[name] * uses[name] for name in mask)
+        dense_macs = sum(keep.numel() * uses[name] for name, keep in mask.items())
+    stored, dense = _sizes(skeleton(factory), mask)
+    return {
+        "macs": macs,
+        "dense_macs": dense_macs,
+        "bytes": stored,
+        "dense_bytes": dense,
+        "effective": effective(factory, mask, input_shape),
+    }
+
+
+def _sizes(network: nn.Module, mask: Mask) -> tuple[int, int]:
+    """Bytes of a network's tensors, under its mask and as it is."""
+    state: dict[str, Any] = network.state_dict()
+    dense = sum(one.nbytes for one in state.values() if isinstance(one, Tensor))
+    pruned = sum(
+        (mask[name].numel() - int(mask[name].sum())) * weight.element_size()
+        for name, weight in prunable_weights(network).items()
+    )
+    bits = sum(-(-keep.numel() // 8) for keep in mask.values())
+    return dense - pruned + bits, dense
