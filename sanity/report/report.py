@@ -2,7 +2,6 @@
 
 import dataclasses
 import shlex
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +19,6 @@ from sanity.report.data.runs import Absent, Run
 from sanity.report.output import wording
 from sanity.stats import criteria as rules
 from sanity.stats.criteria import Criteria
-from sanity.stats.verdicts import Verdict
 from sanity.sweep.sweep import Sweep
 
 
@@ -70,17 +68,6 @@ class Report:
         """(check, label) of every arm that is compared with the original, in order."""
         found = {(one.check, one.label): None for one in self.questions}
         return sorted(found, key=lambda column: wording.position(column[0]))
-
-    @property
-    def headline(self) -> str:
-        """All answers in a sentence: how often each verdict was given, controls aside."""
-        if not self.questions:
-            return "Nothing was compared: a verdict needs a ticket as found and one under a check."
-        order = (Verdict.INDEPENDENT, Verdict.DEPENDS, Verdict.UNDECIDED, Verdict.NONE)
-        count = Counter(one.verdict for one in self.questions if not one.control)
-        said = [f"{count[verdict]} × {verdict}" for verdict in order if count[verdict]]
-        beside = f", beside {wording.count(len(self.controls), 'control')}" if self.controls else ""
-        return f"{wording.count(count.total(), 'question')}{beside}: {', '.join(said) or 'none'}."
 
     @property
     def commands(self) -> list[str]:

@@ -87,8 +87,9 @@ class Plan:
     """All jobs of a sweep, what was left out of its grid, and the user's own code in them.
 
     ``seeds`` are those that it may come to, in their order, where it grows until its questions are
-    decided: its jobs are then those of all of them, look by look. The code is known where it was
-    planned, and not where it is read from a file.
+    decided: its jobs are then those of all of them, look by look. Code and ``criteria`` are known
+    where it was planned, and not where it is read from a file; of jobs that state several there are
+    no criteria.
     """
 
     title: str
@@ -96,6 +97,7 @@ class Plan:
     left_out: tuple[LeftOut, ...] = ()
     seeds: tuple[int, ...] = ()
     code: Code = field(default_factory=Code, compare=False)
+    criteria: Criteria | None = field(default=None, compare=False)
 
     def of_look(self, seeds: int) -> list[Job]:
         """The jobs of the first so many seeds."""
@@ -174,7 +176,8 @@ class Planner:
         code = functools.reduce(
             operator.or_, (one.code for one in self._experiments.values()), Code()
         )
-        return Plan(title, tuple(jobs), tuple(left_out), tuple(seeds), code)
+        rules = next(iter(self._criteria)) if len(self._criteria) == 1 else None
+        return Plan(title, tuple(jobs), tuple(left_out), tuple(seeds), code, rules)
 
     def grows(self, grid: Sequence[Sequence[str]]) -> bool:
         """Whether jobs of a grid are to be added until questions are decided."""

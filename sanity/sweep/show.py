@@ -12,6 +12,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from sanity.core.files import near
+from sanity.sweep import design
 from sanity.sweep.cost import Cost
 from sanity.sweep.plan import Plan, differing
 from sanity.sweep.slurm.cluster import condense
@@ -23,8 +24,11 @@ KEY = re.compile(r"\b[0-9a-f]{20}\b")  # of a stage
 STYLES = {"done": "green", "running": "cyan", "failed": "red", "missing": "yellow"}
 
 
-def plan(plan: Plan, cost: Cost) -> Group:
-    """The jobs, what was left out of the grid, and the stages: all, in the store, to compute."""
+def plan(plan: Plan, cost: Cost, first: Cost | None = None) -> Group:
+    """The jobs, what was left out of the grid, and the stages: all, in the store, to compute.
+
+    ``cost`` is that of all of them; of a plan that grows, ``first`` is that of its first look.
+    """
     names = ("of all jobs", "distinct", "in the store", "to compute", "epochs")
     columns = (Column(name, justify="right") for name in names)
     table = Table("stage", *columns, box=box.SIMPLE_HEAD)
@@ -33,7 +37,11 @@ def plan(plan: Plan, cost: Cost) -> Group:
         epochs = f"{row.epochs:,}" if row.trains else ""
         table.add_row(row.stage, *(f"{figure:,}" for figure in figures), epochs)
     title = Text(_title(plan), style="bold")
-    return Group(title, jobs_line(plan), *left_out(plan), table, Text(cost.estimate()))
+    estimates = [cost.estimate()]
+    if first is not None:
+        estimates = [f"The first look. {first.estimate()}", f"All looks. {cost.estimate()}"]
+    said = [Text(text) for text in (*design.sentences(plan), *estimates)]
+    return Group(title, jobs_line(plan), *left_out(plan), table, *said)
 
 
 def jobs_line(plan: Plan) -> Text:

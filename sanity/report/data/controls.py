@@ -18,7 +18,7 @@ class State(StrEnum):
     """How a control came out."""
 
     HOLDS = "holds"
-    OPEN = "not shown"
+    OPEN = "still open"
     FAILS = "fails"
 
 
@@ -73,8 +73,14 @@ def sentences(questions: Sequence[Question]) -> list[str]:
     for wanted in (State.FAILS, State.OPEN):
         lines += [_sentence(control) for control in found if control.state is wanted]
     lines += _lacking(missing(questions), len({q.cell.context.label for q in questions}))
-    number = "Both" if len(found) == 2 else f"All {len(found)}"
-    return lines or [f"{number} controls came out as expected."]
+    return lines or [f"Controls as expected: {'; '.join(map(_in_short, found))}."]
+
+
+def _in_short(control: Control) -> str:
+    """A control that holds: what was done, and what came of it."""
+    question = control.question
+    effect = wording.points(question.judgement.paired.mean)
+    return f"{question.cell.label}, {question.label} {effect} ({question.verdict})"
 
 
 def _lacking(absent: Mapping[str, list[str]], contexts: int) -> list[str]:
@@ -102,7 +108,7 @@ def _sentence(control: Control) -> str:
     found = f"{effect} points with {wording.count(paired.seeds, 'seed')}" if effect else "no seeds"
     if control.kind == "positive":
         return (
-            f"The positive control is not shown: {where}: {found}. Such an experiment might not "
+            f"The positive control is still open: {where}: {found}. Such an experiment might not "
             "see a dependence where there is one."
         )
-    return f"The negative control is not shown: {where}: {found}, {question.verdict}."
+    return f"The negative control is still open: {where}: {found}, {question.verdict}."

@@ -57,6 +57,28 @@ def verdicts(report: Report) -> Matrix:
     return _matrix(report, rows, columns)
 
 
+def answers(report: Report) -> Matrix:
+    """The same beside the tickets as found and the dense networks, method by method."""
+    as_found, several = wording.change(wording.ORIGINAL), len(report.contexts) > 1
+    columns = [
+        Head(as_found),
+        *(Head(label, wording.question(check)) for check, label in report.columns),
+    ]
+    rows: list[tuple[Head, Mapping[str, Entry]]] = []
+    for context in report.contexts:
+        figures = [row for row in tables.rows(report) if row.cell.context is context]
+        dense = next((row.dense for row in figures if row.dense.last), None)
+        if dense is not None:
+            label = context.label if several else ""
+            rows.append((Head("dense network", label, label), {as_found: _figure(dense, False)}))
+        for row in figures:
+            own = {one.label: _answer(one) for one in report.questions if one.cell is row.cell}
+            found = row.arms.get(as_found)
+            own |= {as_found: _figure(found, False)} if found and found.last else {}
+            rows += [(_head(row.cell, several), own)] if own else []
+    return _crossed(rows, columns)
+
+
 def accuracies(report: Report, *, best: bool) -> Matrix:
     """Every arm's accuracy, dense networks first; ``best``: the best epoch's beside the last."""
     rows = []
@@ -75,11 +97,16 @@ def _matrix(
     report: Report, rows: Sequence[tuple[Cell, Mapping[str, Entry]]], columns: Sequence[Head]
 ) -> Matrix:
     several = len(report.contexts) > 1
-    heads = []
-    for cell, _ in rows:
-        context = cell.context.label if several else ""
-        detail = f"{context}: {cell.detail}" if several else cell.detail
-        heads.append(Head(cell.label, detail, context))
+    return _crossed([(_head(cell, several), own) for cell, own in rows], columns)
+
+
+def _head(cell: Cell, several: bool) -> Head:
+    context = cell.context.label if several else ""
+    return Head(cell.label, f"{context}: {cell.detail}" if several else cell.detail, context)
+
+
+def _crossed(rows: Sequence[tuple[Head, Mapping[str, Entry]]], columns: Sequence[Head]) -> Matrix:
+    heads = [head for head, _ in rows]
     entries = [tuple(own.get(column.name) for column in columns) for _, own in rows]
     if len(columns) > len(rows) > 0:
         turned = zip(columns, zip(*entries, strict=True), strict=True)
@@ -90,7 +117,8 @@ def _matrix(
 def _answer(question: Question) -> Entry:
     """The word, the effect with its interval, what is to be added."""
     effect, control = wording.effect(question.judgement.paired), question.control
-    lines = (effect, tables.note(question), f"{control} control" if control else "")
+    notes = tables.note(question).split("; ")
+    lines = (effect, *notes, f"{control} control" if control else "")
     symbol = f"{tables.symbol(question)} "
     return Entry(tables.word(question), tuple(filter(None, lines)), question.verdict, symbol)
 

@@ -48,8 +48,9 @@ def _panel(asked: Sequence[Question], check: str, label: str, criteria: Criteria
             _row(axes, row, question, reach)
         names = [one.cell.method if one_sparsity else one.cell.label for one in asked]
         canvas.name_rows(axes, names)
-        _scale(axes, reach, criteria.margin)
-        axes.set_xlabel("points of test accuracy")
+        is_linear = _scale(axes, reach, criteria.margin)
+        bend = f" (logarithmic beyond ±{STRETCH * criteria.margin:g})"
+        axes.set_xlabel(f"points of test accuracy{'' if is_linear else bend}")
         axes.set_title(canvas.wrapped(label, 40), x=0)
         said = "; ".join(
             f"{one.cell.label}: {wording.effect(one.judgement.paired)}, {one.verdict}"
@@ -84,10 +85,14 @@ def _reach(asked: Sequence[Question], criteria: Criteria) -> float:
     return 1.25 * max(3 * criteria.margin, *seeds)
 
 
-def _scale(axes: Axes, reach: float, margin: float) -> None:
-    """Linear, or beyond some margins logarithmic, so that a collapse does not hide the rest."""
+def _scale(axes: Axes, reach: float, margin: float) -> bool:
+    """Linear, or beyond some margins logarithmic, so that a collapse does not hide the rest.
+
+    Returns whether it is linear.
+    """
     bend = STRETCH * margin
-    if reach > 2 * bend:
+    is_linear = reach <= 2 * bend
+    if not is_linear:
         axes.set_xscale("symlog", linthresh=bend, linscale=1.5)
         powers = range(math.floor(math.log10(bend)), 3)
         far = [factor * 10.0**power for power in powers for factor in (1, 3)]
@@ -96,3 +101,4 @@ def _scale(axes: Axes, reach: float, margin: float) -> None:
         axes.set_xticks(ticks, [f"{tick:g}".replace("-", wording.MINUS) for tick in ticks])
         axes.set_xticks([], minor=True)
     axes.set_xlim(-reach, reach)
+    return is_linear

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from sanity.report.figures import accuracy, curves, densities, differences, overlaps
+from sanity.report.figures import accuracy, curves, densities, differences, looks, overlaps
 from sanity.report.figures.canvas import Panel
 from sanity.report.output import wording
 from sanity.report.report import Report
@@ -33,8 +33,21 @@ def draw(report: Report) -> dict[str, Section]:
             f"the margin of ±{wording.margin(margin)}: a thick bar ({1 - 2 * alpha:.0%} interval) "
             f"in it is an effect too small to matter, a thin one ({1 - alpha:.0%}) clear of 0 is a "
             "difference. Verdicts are stricter, since they are corrected for the number of "
-            "checks. ▼ ▲ depends, ● does not depend, ◇ undecided.",
+            "checks. ▼ ▲ depends, ● does not depend, ◇ undecided. Far from 0 the axis may be "
+            "logarithmic, which its label says; an arrow says that an interval goes on.",
             differences.panels(report),
+        ),
+        _section(
+            "looks",
+            "How it was decided",
+            "Seeds were added until each question was decided, or could not be. Bars are the "
+            f"intervals after each look, {1 - alpha:.0%} (thin) and {1 - 2 * alpha:.0%} (thick), "
+            "wide enough to hold at all looks together; an arrow says that one goes on. A thin bar "
+            "clear of 0 is a difference, a thick one within the band, the margin of "
+            f"±{wording.margin(margin)}, is none that matters; verdicts also allow for the number "
+            "of checks. The design was the same before the first run: looks after 4, 6, 9, 13, 19, "
+            "28 seeds and ten times as many, a fifth of the error that is left at each.",
+            looks.panels(report),
         ),
         _section(
             "accuracy",

@@ -11,7 +11,14 @@ from sanity.report.figures.gallery import draw
 from sanity.report.output import as_bibtex, as_csv, pages
 from sanity.report.report import Report
 
-KINDS = ("accuracy", "curves", "density", "difference", "overlap")  # what figures are called by
+KINDS = (
+    "accuracy",
+    "curves",
+    "density",
+    "difference",
+    "looks",
+    "overlap",
+)  # what figures are called by
 HTML, MARKDOWN, CSV = "report.html", "report.md", "results.csv"
 
 

@@ -11,6 +11,7 @@ from sanity.report import reproduce
 from sanity.report.data import controls, footprints, matrix
 from sanity.report.figures.gallery import Section
 from sanity.report.output import costs, tables, wording
+from sanity.report.output.answers import answers
 from sanity.report.report import Report
 
 FIGURES, BIBLIOGRAPHY = "figures", "references.bib"
@@ -92,7 +93,10 @@ def _content(report: Report, sections: Mapping[str, Section], *, best: bool) -> 
         "margin": wording.margin(report.criteria.margin),
         "state": str(controls.state(report.questions)).replace(" ", "-"),
         "sections": sections,
-        "verdicts": matrix.verdicts(report),
+        "answers": answers(report),
+        "beside": matrix.answers(report),
+        "resolutions": tables.resolutions(report),
+        "over_looks": wording.over_looks(report.criteria),
         "accuracies": matrix.accuracies(report, best=best),
         "expected": controls.EXPECTED,
         "controls": tables.controls(report),

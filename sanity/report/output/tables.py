@@ -14,7 +14,7 @@ from sanity.report.data.runs import Absent
 from sanity.report.output import wording
 from sanity.report.report import Report
 from sanity.stats.paired import deviation, mean
-from sanity.stats.verdicts import Verdict
+from sanity.stats.verdicts import Judgement, Verdict
 from sanity.sweep import show
 
 SYMBOLS = {
@@ -63,6 +63,20 @@ def rows(report: Report) -> list[Row]:
     ]
 
 
+def resolutions(report: Report) -> list[str]:
+    """How many test images each data set has, and what one of them is in points."""
+    found = {
+        cell.context.dataset: cell.any_run.guessing.images
+        for cell in report.cells
+        if cell.any_run.guessing is not None and cell.any_run.guessing.images
+    }
+    several = len(found) > 1
+    return [
+        f"{f'{name}: ' if several else ''}{images:,} test images, one is {100 / images:.2g} points"
+        for name, images in found.items()
+    ]
+
+
 def symbol(question: Question) -> str:
     """A sign that needs no colour; of a dependence, which way."""
     if question.verdict is Verdict.DEPENDS and (question.judgement.paired.mean or 0) > 0:
@@ -96,7 +110,19 @@ def _said(question: Question) -> str:
         return judgement.why.removeprefix("better with the change").removeprefix(", ")
     if question.verdict is not Verdict.UNDECIDED or judgement.why:
         return judgement.why
-    return wording.forecast(judgement)
+    return "; ".join(filter(None, (_leaning(judgement), wording.forecast(judgement))))
+
+
+def _leaning(judgement: Judgement) -> str:
+    """What an open question would be by itself."""
+    paired, family = judgement.paired, round(judgement.criteria.alpha / judgement.level)
+    if paired.interval is None or paired.narrow is None or family < 2:
+        return ""
+    uncorrected = f"before correction for {family} questions"
+    if min(paired.interval) > 0 or max(paired.interval) < 0:
+        return f"clear of 0 {uncorrected}"
+    within = max(map(abs, paired.narrow)) < judgement.criteria.margin
+    return f"within the margin {uncorrected}" if within else ""
 
 
 def statistics(report: Report) -> Table:

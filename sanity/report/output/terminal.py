@@ -12,6 +12,7 @@ from sanity.report.data import controls, matrix
 from sanity.report.data.controls import State
 from sanity.report.data.matrix import Entry, Head, Matrix
 from sanity.report.output import tables, wording
+from sanity.report.output.answers import answers
 from sanity.report.report import Report
 from sanity.stats.verdicts import Verdict
 
@@ -31,17 +32,16 @@ def render(report: Report, *, best: bool = False, absent: bool = True) -> Group:
     ``absent``: list the runs that have no result.
     """
     parts: list[RenderableType] = [Text(report.title, style="bold"), Text(_about(report))]
+    parts += [Text(answer, style="bold") for answer in answers(report)]
     state = controls.state(report.questions)
     parts += [Text(warning, style=BANNER[state]) for warning in report.warnings]
+    if report.questions:
+        title = "accuracy as found, mean ± std (seeds), and what each change does to it (points)"
+        parts += [_table(title, matrix.answers(report)), Text(_legend(report))]
     figures = matrix.accuracies(report, best=best)
-    if figures.rows:
+    if figures.rows and (best or not report.questions):
         title = "test accuracy of the last epoch (%), mean ± std (seeds)"
         parts.append(_table(title, figures))
-    if report.questions:
-        title = "does it depend on what the check changes? (points against as found)"
-        parts.append(_table(title, matrix.verdicts(report)))
-    parts.append(Text(report.headline))
-    parts += [Text(_legend(report))] if report.questions else []
     parts += [Text(f"note: {note}", style="dim") for note in report.notes]
     parts += _absent(report) if absent else []
     parts += [Text(f"unreadable: {line}", style="red") for line in report.unreadable]
@@ -86,17 +86,19 @@ def _about(report: Report) -> str:
     contexts = [context.label for context in report.contexts]
     sparsities = sorted({cell.sparsity or 0 for cell in report.cells})
     pruned = wording.listed([wording.percent(sparsity) for sparsity in sparsities])
-    return f"{', '.join(contexts)}, {pruned} pruned" if contexts else ""
+    said = [f"{', '.join(contexts)}, {pruned} pruned"] if contexts and not report.questions else []
+    return "; ".join([*said, *tables.resolutions(report)])
 
 
 def _legend(report: Report) -> str:
     criteria = report.criteria
     together = "a method" if criteria.family == "cell" else "the report"
-    return (
-        f'Effects with {1 - criteria.alpha:.0%} intervals, paired by seed. "does not depend": '
-        f'smaller than {wording.margin(criteria.margin)} (TOST), "depends": different from 0 '
-        f"(t-test), both at {criteria.alpha:.0%} over all checks of {together} (Holm)."
+    rules = (
+        f'"does not depend": smaller than {wording.margin(criteria.margin)} (TOST), "depends": '
+        f"different from 0 (t-test), both at {criteria.alpha:.0%} over all checks of {together} "
+        f"(Holm){wording.over_looks(criteria)}."
     )
+    return f"{1 - criteria.alpha:.0%} intervals, paired by seed. {rules}"
 
 
 def _absent(report: Report) -> list[RenderableType]:

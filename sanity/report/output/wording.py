@@ -9,6 +9,7 @@ import sanity.rewinds
 from sanity.checks.base import Check, Target
 from sanity.core.option import options
 from sanity.rewinds.base import Rewind
+from sanity.stats.criteria import Criteria
 from sanity.stats.forecast import LIMIT
 from sanity.stats.paired import Paired
 from sanity.stats.verdicts import Judgement
@@ -46,12 +47,15 @@ def arm(check: str) -> str:
     return check if check == RANDOM_TICKET else change(check)
 
 
+def uses(check: str) -> str:
+    """What a ticket may use and a check takes away."""
+    known = _checks().get(check)
+    return known.uses if known else f"what {check} changes"
+
+
 def question(check: str) -> str:
     """What a check asks, in a line."""
-    if check == RANDOM_TICKET:
-        return "would it do as well?"
-    known = _checks().get(check)
-    return f"does it depend on {known.uses if known else f'what {check} changes'}?"
+    return "would it do as well?" if check == RANDOM_TICKET else f"does it depend on {uses(check)}?"
 
 
 def dataset(choices: Mapping[str, str], config: Mapping[str, Any]) -> str:
@@ -104,6 +108,11 @@ def margin(value: float) -> str:
     return f"{value:g} point{'' if value == 1 else 's'}"
 
 
+def over_looks(criteria: Criteria) -> str:
+    """How the rules count where seeds were added until questions were decided."""
+    return " and all looks at a growing number of seeds" if criteria.grows else ""
+
+
 def interval(bounds: tuple[float, float] | None) -> str:
     """[−1.39, +0.28]."""
     return "" if bounds is None else f"[{points(bounds[0])}, {points(bounds[1])}]"
@@ -127,14 +136,11 @@ def forecast(judgement: Judgement) -> str:
     if ahead is None:
         return ""
     if ahead.seeds is None:
-        limit = f"{most or LIMIT:,} seeds"
-        return f"open after {limit} in {1 - ahead.chance:.0%} of cases"
+        return f"open after {most or LIMIT:,} seeds in {1 - ahead.chance:.0%} of cases"
     low, high = ahead.fewest or ahead.seeds, ahead.most
     span = f"{low:,}" if low == high else f"{low:,} to {high:,}" if high else f"{low:,} or more"
-    seeds = f"{span} {'' if most else 'new '}seeds"
-    if ahead.depends is None:
-        return f"decided either way, probably, with {seeds}"
-    return f"probably {'depends' if ahead.depends else 'does not depend'}, with {seeds}"
+    which = {True: "probably depends", False: "probably does not depend", None: "either way"}
+    return f"{which[ahead.depends]}: {span} {'' if most else 'new '}seeds"
 
 
 def spread(mean: float | None, deviation: float | None) -> str:

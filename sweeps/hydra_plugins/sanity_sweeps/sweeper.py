@@ -59,6 +59,7 @@ class SanitySweeper(Sweeper):
         from sanity.core.console import echo
         from sanity.decide import run as decide
         from sanity.report.end_of_sweep import finish
+        from sanity.stats.looks import FIRST
         from sanity.sweep import launch, show
         from sanity.sweep.cost import cost_of
         from sanity.sweep.states import look
@@ -67,7 +68,11 @@ class SanitySweeper(Sweeper):
         if self.config.sweep.plan:
             store_dir = launch.absolute(self.config.store_dir)
             cost = cost_of(plan, store_dir, self._capacity())
-            echo(show.jobs(plan, SHOWN), show.plan(plan, cost))
+            first = None
+            if plan.seeds:
+                soon = plan.only(plan.of_look(FIRST))
+                first = cost_of(soon, store_dir, self._capacity())
+            echo(show.jobs(plan, SHOWN), show.plan(plan, cost, first))
             return None
         shutdown.work_begins()
         sweep = launch.open_sweep(self.config, plan)
