@@ -13,8 +13,8 @@ from sanity.sweep.sweep import Sweep
 Arm = tuple[str, ...]
 
 DECIDED = "every question is decided, or cannot be"
-MOST = "{} seeds are the most (sweep.most_seeds)"
-BUDGET = "the budget is spent (sweep.budget)"
+MOST = "{} seeds are the most; the same command with a larger sweep.most_seeds goes on"
+BUDGET = "the budget is spent; the same command with a larger sweep.budget, or null, goes on"
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,9 @@ PAUSE = 3.0  # seconds between two readings of what runs have left
 
 def render(sweep: Sweep, found: Report, running: Mapping[Arm, int] | None = None) -> Group:
     """A row a question; ``running`` counts the jobs of each arm that are at work."""
-    names = ("method", "change", "seeds", "running", "points against as found", "verdict", "likely")
+    names = ["method", "change", "seeds", "points against as found", "verdict", "likely"]
+    if running:
+        names.insert(3, "running")
     table = Table(*(Column(name, overflow="fold") for name in names), box=box.SIMPLE_HEAD)
     several = len(found.contexts) > 1
     for one in found.questions:
@@ -38,7 +40,7 @@ def render(sweep: Sweep, found: Report, running: Mapping[Arm, int] | None = None
             f"{context}{one.cell.label}",
             one.label,
             str(one.judgement.paired.seeds),
-            str(at_work or ""),
+            *([str(at_work or "")] if running else []),
             wording.effect(one.judgement.paired),
             _verdict(one),
             _likely(sweep, one),
@@ -100,8 +102,6 @@ def _verdict(question: Question) -> Text:
 def _likely(sweep: Sweep, question: Question) -> str:
     """What would decide it, and when."""
     judgement = question.judgement
-    if judgement.is_decided:
-        return f"after {judgement.seeds} seeds"
     if judgement.verdict is not Verdict.UNDECIDED:
         return judgement.why
     text = tables.note(question)

@@ -1,6 +1,8 @@
 """What a report says in a sentence or two, made from its verdicts."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from sanity.report.data.questions import Question
 from sanity.report.output import wording
@@ -22,84 +24,21 @@ def answers(report: Report) -> list[str]:
             groups.setdefault(place, []).append(one)
     if not groups:
         return ["Nothing but controls was compared."]
-    margin = wording.margin(report.criteria.margin)
+    speaker = _Speaker(wording.margin(report.criteria.margin), _names(report))
     found = [
-        f"At {sparsity} on {context}: {_paragraph(asked, margin)}"
+        f"At {sparsity} on {context}: {speaker.paragraph(asked)}"
         for (context, sparsity), asked in groups.items()
     ]
     more = len(found) - SHOWN
     return [*found[:SHOWN], *([f"And {more:,} more below."] if more > 0 else [])]
 
 
-def _paragraph(asked: Sequence[Question], margin: str) -> str:
-    beside = [one for one in asked if one.check == wording.RANDOM_TICKET]
-    checked = [one for one in asked if one.check != wording.RANDOM_TICKET]
-    parts = [_random_tickets(beside, margin), *_checks(checked, margin)]
-    text = " ".join(f"{part[0].upper()}{part[1:]}." for part in parts if part)
-    open_ones = [one for one in asked if one.verdict is Verdict.UNDECIDED]
-    without = sum(one.verdict is Verdict.NONE for one in asked)
-    if open_ones:
-        text += f" Still open: {_open(open_ones, whole=len(open_ones) == len(asked))}."
-    if without:
-        text += f" No verdict: {wording.count(without, 'question')}."
-    return text.strip()
-
-
-def _random_tickets(asked: Sequence[Question], margin: str) -> str:
-    """Whether a random ticket would have done, by method."""
-    as_well = _methods(one for one in asked if one.verdict is Verdict.INDEPENDENT)
-    better = _methods((one for one in asked if _is_better(one)), _by)
-    worse = _methods((one for one in asked if _is_worse(one)), _by)
-    parts = [f"as well as {as_well}, within {margin}"] if as_well else []
-    parts += [f"better than {better}"] if better else []
-    parts += [f"worse than {worse}"] if worse else []
-    return f"a random ticket does {wording.listed(parts)}" if parts else ""
-
-
-def _checks(asked: Sequence[Question], margin: str) -> list[str]:
-    """What is used, what is not, what harms, with the methods of each."""
-    kinds: list[tuple[str, Callable[[Question], bool], Callable[[Question], str]]] = [
-        (f"not needed, within {margin}", lambda one: one.verdict is Verdict.INDEPENDENT, _nothing),
-        ("needed", _is_worse, _by),
-        ("better without", _is_better, _by),
-    ]
-    said = []
-    for words, is_of, told in kinds:
-        uses: dict[str, list[Question]] = {}
-        for one in asked:
-            if is_of(one):
-                uses.setdefault(wording.uses(one.check), []).append(one)
-        listed = [f"{what} ({_methods(ones, told)})" for what, ones in uses.items()]
-        said += [f"{words}: {'; '.join(listed)}"] if listed else []
-    return said
-
-
-def _open(asked: Sequence[Question], *, whole: bool) -> str:
-    """Which, or how many, and how large their effects can be."""
-    if len(asked) <= NAMED:
-        return "; ".join(f"{one.cell.method}, {one.label}{_bound([one])}" for one in asked)
-    number = "all" if whole else str(len(asked))
-    return f"{number} {'' if whole else 'other '}questions{_bound(asked)}"
-
-
-def _bound(asked: Sequence[Question]) -> str:
-    intervals = [one.judgement.paired.interval for one in asked]
-    known = [max(map(abs, interval)) for interval in intervals if interval is not None]
-    if not known or len(known) < len(asked):
-        return ""
-    return f" ({'each ' if len(known) > 1 else ''}at most {max(known):.1f} points either way)"
-
-
-def _methods(asked: Iterable[Question], told: Callable[[Question], str] | None = None) -> str:
-    return wording.listed([f"{one.cell.method}{told(one) if told else ''}" for one in asked])
-
-
-def _nothing(question: Question) -> str:
-    return ""
-
-
-def _by(question: Question) -> str:
-    return f" by {wording.points(abs(question.judgement.paired.mean or 0.0), sign=False)}"
+def _names(report: Report) -> dict[str, str]:
+    """Methods by their labels, without the words that set one apart from a control only."""
+    labels: dict[str, set[str]] = defaultdict(set)
+    for cell in report.methods:
+        labels[cell.choices["pruner"]].add(cell.method)
+    return {ones.pop(): pruner for pruner, ones in labels.items() if len(ones) == 1}
 
 
 def _is_better(question: Question) -> bool:
@@ -108,3 +47,83 @@ def _is_better(question: Question) -> bool:
 
 def _is_worse(question: Question) -> bool:
     return question.verdict is Verdict.DEPENDS and (question.judgement.paired.mean or 0) <= 0
+
+
+def _is_same(question: Question) -> bool:
+    return question.verdict is Verdict.INDEPENDENT
+
+
+@dataclass(frozen=True)
+class _Speaker:
+    margin: str
+    names: dict[str, str]
+
+    def paragraph(self, asked: Sequence[Question]) -> str:
+        """Of a context and sparsity."""
+        beside = [one for one in asked if one.check == wording.RANDOM_TICKET]
+        checked = [one for one in asked if one.check != wording.RANDOM_TICKET]
+        without = sum(one.verdict is Verdict.NONE for one in asked)
+        parts = [
+            self._random_tickets(beside),
+            *self._checks(checked),
+            self._open([one for one in asked if one.verdict is Verdict.UNDECIDED], len(asked)),
+            f"no verdict: {wording.count(without, 'question')}" if without else "",
+        ]
+        return " ".join(f"{part[0].upper()}{part[1:]}." for part in parts if part)
+
+    def _random_tickets(self, asked: Sequence[Question]) -> str:
+        """Whether a random ticket would have done, by method."""
+        parts = [
+            f"{words} {self._methods(ones, by=by)}{end}"
+            for words, is_of, by, end in (
+                ("as well as", _is_same, False, f", within {self.margin}"),
+                ("better than", _is_better, True, ""),
+                ("worse than", _is_worse, True, ""),
+            )
+            if (ones := [one for one in asked if is_of(one)])
+        ]
+        return f"a random ticket does {wording.listed(parts)}" if parts else ""
+
+    def _checks(self, asked: Sequence[Question]) -> list[str]:
+        """What is used, what is not, what harms, with the methods of each."""
+        kinds: list[tuple[str, Callable[[Question], bool], bool]] = [
+            (f"not needed, within {self.margin}", _is_same, False),
+            ("needed", _is_worse, True),
+            ("better without", _is_better, True),
+        ]
+        said = []
+        for words, is_of, by in kinds:
+            uses: dict[str, list[Question]] = defaultdict(list)
+            for one in filter(is_of, asked):
+                uses[wording.uses(one.check)].append(one)
+            listed = [f"{what} ({self._methods(ones, by=by)})" for what, ones in uses.items()]
+            said += [f"{words}: {'; '.join(listed)}"] if listed else []
+        return said
+
+    def _open(self, asked: Sequence[Question], total: int) -> str:
+        """Which questions, or how many, and how large their effects can be."""
+        if not asked:
+            return ""
+        if len(asked) <= NAMED:
+            found = (f"{self._name(one)}, {one.label}{_bound([one])}" for one in asked)
+            return f"still open: {'; '.join(found)}"
+        number = "all" if len(asked) == total else f"{len(asked)} of {total}"
+        return f"still open: {number} questions{_bound(asked)}"
+
+    def _methods(self, asked: Iterable[Question], *, by: bool) -> str:
+        return wording.listed([f"{self._name(one)}{_by(one) if by else ''}" for one in asked])
+
+    def _name(self, question: Question) -> str:
+        return self.names.get(question.cell.method, question.cell.method)
+
+
+def _by(question: Question) -> str:
+    return f" by {wording.points(abs(question.judgement.paired.mean or 0.0), sign=False)}"
+
+
+def _bound(asked: Sequence[Question]) -> str:
+    intervals = [one.judgement.paired.interval for one in asked]
+    known = [max(map(abs, interval)) for interval in intervals if interval is not None]
+    if not known or len(known) < len(asked):
+        return ""
+    return f" ({'each ' if len(known) > 1 else ''}at most {max(known):.1f} points either way)"

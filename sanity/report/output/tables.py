@@ -100,17 +100,27 @@ def note(question: Question) -> str:
     # Seeds that only one of the arms has can be used by no comparison.
     either = question.cell.accuracies.keys() | question.changed.accuracies
     both = question.judgement.paired.seeds
-    unpaired = f"{both} of {len(either)} seeds have both arms" if 2 <= both < len(either) else ""
+    lacking = 2 <= both < len(either) and question.judgement.paired.most is None
+    unpaired = f"{both} of {len(either)} seeds have both arms" if lacking else ""
     return "; ".join(filter(None, (_said(question), unpaired)))
 
 
 def _said(question: Question) -> str:
     judgement = question.judgement
+    if judgement.is_decided and judgement.paired.most is not None:
+        when = f"after {wording.count(judgement.seeds, 'seed')}"
+        return "; ".join(filter(None, (when, _peculiar(question))))
+    if question.verdict is not Verdict.UNDECIDED or judgement.why:
+        return _peculiar(question)
+    return "; ".join(filter(None, (_leaning(judgement), wording.forecast(judgement))))
+
+
+def _peculiar(question: Question) -> str:
+    """Why there is no verdict, or what a reader of this one might not think of."""
+    judgement = question.judgement
     if question.verdict is Verdict.DEPENDS and question.check == wording.RANDOM_TICKET:
         return judgement.why.removeprefix("better with the change").removeprefix(", ")
-    if question.verdict is not Verdict.UNDECIDED or judgement.why:
-        return judgement.why
-    return "; ".join(filter(None, (_leaning(judgement), wording.forecast(judgement))))
+    return judgement.why
 
 
 def _leaning(judgement: Judgement) -> str:
