@@ -9,8 +9,9 @@ INSTALLED := $(VENV)/.installed
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: $(INSTALLED)  ## Install, then ask on digits whether SNIP's positions matter: ends with a report
+demo: $(INSTALLED)  ## Install, then ask on digits whether a random ticket would do: ends with a report
 	$(BIN)/python run.py sweep=demo hydra/launcher=local $(DEMO)
+	@echo 'every check on a method: $(BIN)/python run.py sweep=battery pruner=lt verdict.until=decided hydra/launcher=local'
 
 test: lint types unit  ## Install, then check style and types and run all tests
 

@@ -101,9 +101,6 @@ def _verdict(question: Question) -> Text:
 
 def _likely(sweep: Sweep, question: Question) -> str:
     """What would decide it, and when."""
-    judgement = question.judgement
-    if judgement.verdict is not Verdict.UNDECIDED:
-        return judgement.why
     text = tables.note(question)
-    left = seconds_left(sweep, [question]) if judgement.is_open else None
+    left = seconds_left(sweep, [question]) if question.judgement.is_open else None
     return text + (f" (about {duration(left)})" if left else "")

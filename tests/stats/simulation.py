@@ -85,6 +85,17 @@ def judge(differences: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return verdicts, seeds
 
 
+def replicated(effect: float, spread: float, replicates: int, dense: float) -> tuple[float, float]:
+    """Seeds and cost of a question with several changed tickets a seed, averaged, beside one.
+
+    All share the ticket as found, whose share of the variance stays. The cost is in trainings of a
+    ticket; ``dense`` is that of the network that all of a seed come from.
+    """
+    narrower = spread * np.sqrt((1 + 1 / replicates) / 2)
+    seeds = grow([effect] * 4, narrower).seeds
+    return seeds, seeds * (dense + 1 + replicates)
+
+
 def fix(
     effects: Sequence[float], spread: float, count: int, *, repetitions: int = 4000, chance: int = 1
 ) -> Outcome:
@@ -183,5 +194,15 @@ def main() -> None:
             )
 
 
+def _replicates() -> None:
+    """Print what replicates cost."""
+    print("\n| dense network | true effect | 1 | 2 | 4 replicates |\n|---|---|---|---|---|")
+    for dense, effect in itertools.product((0.0, 1.0), (0.0, 0.5, 1.0, 2.0)):
+        found = [replicated(effect, 1.0, number, dense) for number in (1, 2, 4)]
+        figures = [f"{cost:.0f} ({seeds:.1f} seeds)" for seeds, cost in found]
+        print("|", " | ".join([f"{dense:g}", f"{effect:g}", *figures]), "|", flush=True)
+
+
 if __name__ == "__main__":
     main()
+    _replicates()

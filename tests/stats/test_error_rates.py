@@ -5,6 +5,7 @@ A rate of 5% over 1,000 repetitions is between 3.4% and 6.8% in 98% of all cases
 
 from typing import Any
 
+import designs
 import numpy as np
 import pytest
 import simulation
@@ -112,3 +113,20 @@ def test_what_is_simulated_in_bulk_is_what_is_judged() -> None:
         words = [Verdict.UNDECIDED, Verdict.INDEPENDENT, Verdict.DEPENDS]
         assert [found.verdict for found in judged] == [words[code] for code in verdicts[0]]
         assert [found.seeds for found in judged] == [min(n, most) for n in seeds[0]]
+
+
+def test_the_design_was_chosen_among_others() -> None:
+    """No other is better at every effect, and those that cannot go on are no better at most."""
+    effects = (0.0, 1.0, 2.0)
+    ours, *others = (
+        [designs.seeds_of(one, effect, 1.0, 1500) for effect in effects]
+        for one in designs.designs().values()
+    )
+    for other in others:
+        assert all(mine < 1.02 * theirs for mine, theirs in zip(ours, other, strict=True))
+
+
+def test_several_masks_a_seed_do_not_pay() -> None:
+    for effect in (0.0, 1.0, 2.0):
+        (_, one), (_, two) = (simulation.replicated(effect, 1.0, number, 1.0) for number in (1, 2))
+        assert one < two
