@@ -40,15 +40,33 @@ def printed(report: Report, **options: bool) -> str:
 
 def test_the_terminal_shows_controls_accuracies_verdicts_and_what_they_mean(tmp_path: Path) -> None:
     text = printed(report_of(tmp_path))
-    assert text.index("Both controls came out as expected.") < text.index("test accuracy")
-    assert "digits resnet8, 98% pruned" in text
-    assert re.search(r"change +lt, from init 98% +random 98% +lt, LR rewound 98%", text)
-    assert re.search(r"as found +97.02 ±0.09 \(5\) +96.98 ±0.10 \(5\)", text)
+    assert text.index("Not needed, within 0.5 points: the positions it keeps (lt)") > 0
+    assert text.index("At 98% on digits resnet8") < text.index("Controls as expected: random")
+    assert text.index("Controls as expected: random") < text.index("accuracy as found")
+    assert "test images" not in text  # no record says how many
+    assert re.search(
+        r"change +dense network +lt, from init 98% +random 98% +lt, LR rewound 98%", text
+    )
+    assert re.search(r"as found +99.00 ±0.00 \(5\) +97.02 ±0.09 \(5\) +96.98 ±0.10 \(5\)", text)
     assert "does not depend" in text
-    assert re.search(r"about \d+ seeds would decide", text)
+    assert re.search(r"(either way|probably [a-z ]+): \d+ to \d+ new seeds", text)
     assert "smaller than 0.5 points (TOST)" in text
     assert "best" not in text
     assert "best epoch 97.12" in printed(report_of(tmp_path / "again"), best=True)
+
+
+def test_the_number_of_test_images_is_told_where_it_is_known(tmp_path: Path) -> None:
+    place = simulated.write(tmp_path / "runs", simulated.battery())
+    for path in place.rglob("record.json"):
+        content = json.loads(path.read_text())
+        content["config"]["dataset"]["num_classes"] = 10
+        content["data"] = {"test_images": 360, "largest_class": 37, "overlap": 0}
+        path.write_text(json.dumps(content))
+    report = make([place])
+    assert "360 test images, one is 0.28 points" in printed(report)
+    page = files.write(report, tmp_path / "out")
+    assert "360 test images, one is 0.28 points" in page.read_text()
+    assert "360 test images, one is 0.28 points" in page.with_name("report.md").read_text()
 
 
 def test_files_are_written_and_say_the_same(tmp_path: Path) -> None:
@@ -66,7 +84,7 @@ def test_files_are_written_and_say_the_same(tmp_path: Path) -> None:
         assert figure.read_text().count("<svg") == 1
     names = {path.name.split("-")[0] for path in (tmp_path / "out" / "figures").iterdir()}
     assert names == {"accuracy", "difference", "density", "curves"}
-    assert "Both controls came out as expected." in html
+    assert "Controls as expected: random 98%, rearranged" in html
     assert "<small>n = 5</small><small>best epoch 97.12 ±0.09</small>" in html
 
 

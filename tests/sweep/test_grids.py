@@ -88,7 +88,7 @@ def test_a_grid_has_the_same_seeds_of_everything(name: str) -> None:
     for job in planned(name).jobs:
         rest = tuple(text for text in job.overrides if not text.startswith("seed="))
         seeds.setdefault(rest, []).append(job.seed)
-    count = {"quickstart": 5, "demo": 4}.get(name, 3)
+    count = {"quickstart": 5, "demo": 60}.get(name, 3)
     assert all(found == list(range(count)) for found in seeds.values())
 
 
@@ -149,11 +149,16 @@ def test_the_demo_is_small_and_has_both_controls() -> None:
     plan = planned("demo")
     assert arms(plan) >= CONTROLS
     assert {job.choices["pruner"] for job in plan.jobs} == {"snip", "random", "lt"}
+    assert len(plan.of_look(4)) == 28
+    assert plan.seeds == tuple(range(60))
     assert {text for job in plan.jobs for text in job.overrides if "margin" in text} == {
         "verdict.margin=2.0"
     }
-    mine = plan_of("sweep=demo", "pruner=grasp", "seed=0,1", "sweep.controls=null")
-    assert arms(mine) == {("grasp", "global", "init", check) for check in ("none", "rearrange")}
+    mine = plan_of("sweep=demo", "pruner=grasp", "seed=2", "sweep.controls=null")
+    assert arms(mine) == {
+        ("grasp", "global", "init", check) for check in ("none", "shuffle_weights")
+    }
+    assert mine.seeds == tuple(range(2, 62))
 
 
 @pytest.mark.parametrize("name", ["battery", "quickstart"])

@@ -42,9 +42,10 @@ def render(report: Report) -> str:
     used = cited(report)
     version = wording.listed(runs.versions(report.runs).get("sanity", [sanity.__version__]))
     texts = (text for key, text in bibliography().items() if key in used)
-    return "\n".join([f"{MARK}: what the runs of this report used.\n", *texts]).replace(
-        VERSION, escaped(version)
-    )
+    # BibTeX counts braces, whatever stands before them.
+    version = escaped(re.sub(r"[{}]", "", version))
+    text = "\n".join([f"{MARK}: what the runs of this report used.\n", *texts])
+    return text.replace(VERSION, version)
 
 
 def cited(report: Report) -> set[str]:

@@ -31,7 +31,8 @@ def render(report: Report, *, best: bool = False, absent: bool = True) -> Group:
 
     ``absent``: list the runs that have no result.
     """
-    parts: list[RenderableType] = [Text(report.title, style="bold"), Text(_about(report))]
+    parts: list[RenderableType] = [Text(report.title, style="bold")]
+    parts += [Text(about)] if (about := _about(report)) else []
     parts += [Text(answer, style="bold") for answer in answers(report)]
     state = controls.state(report.questions)
     parts += [Text(warning, style=BANNER[state]) for warning in report.warnings]

@@ -1,0 +1,70 @@
+"""The sentences on top of a report say what the verdicts say, and no more."""
+
+from pathlib import Path
+
+import simulated
+from simulated import Arm, seeds
+
+from sanity.report.output.answers import answers
+from sanity.report.report import make
+
+
+def told(tmp_path: Path, arms: list[Arm], margin: float | None = None) -> list[str]:
+    return answers(make([simulated.write(tmp_path, arms)], margin))
+
+
+def test_a_battery_in_a_sentence_or_two(tmp_path: Path) -> None:
+    (text,) = told(tmp_path, simulated.battery())
+    assert text.startswith(
+        "At 98% on digits resnet8: A random ticket does as well as lt, within 0.5"
+    )
+    assert "Not needed, within 0.5 points: the positions it keeps (lt)." in text
+    assert "Needed: its training data (lt by 3.09)." in text
+    assert "Still open: lt, new weights (at most " in text
+    assert "LR rewound" not in text  # a control
+
+
+def test_methods_are_put_together_by_what_random_tickets_do(tmp_path: Path) -> None:
+    random = seeds(8, 0.0, 0.1, 1, pruner="random", ratio="smart")
+    arms = [*random]
+    for chance, (pruner, effect) in enumerate(
+        {"snip": 0.0, "grasp": 0.02, "lt": -3.0, "magnitude": 2.0}.items(), 2
+    ):
+        arms += seeds(8, effect, 0.1, chance, pruner=pruner)
+    (text,) = told(tmp_path, arms)
+    assert "A random ticket does as well as snip and grasp, within 0.5 points" in text
+    assert ", better than lt by 3.0" in text
+    assert " and worse than magnitude by 1.95" in text
+
+
+def test_what_is_open_is_bounded_and_nothing_is_claimed_of_it(tmp_path: Path) -> None:
+    arms = [
+        *seeds(5, 0, 2, 1),
+        *seeds(5, 0, 2, 2, check="reinit"),
+        *seeds(5, 0, 2, 3, check="rearrange"),
+    ]
+    arms += seeds(5, 0, 2, 4, check="shuffle_weights")
+    (text,) = told(tmp_path, arms)
+    assert text.startswith("At 98% on digits resnet8: Still open: all questions (each at most ")
+    assert "points either way)." in text
+    assert "eeded" not in text
+
+
+def test_without_a_verdict_nothing_is_said_but_that(tmp_path: Path) -> None:
+    (text,) = told(tmp_path / "one", [Arm(), Arm(check="rearrange")])
+    assert text == "At 98% on digits resnet8: No verdict: 1 question."
+    assert told(tmp_path / "none", [Arm()])[0].startswith("Nothing was compared")
+    random = [*seeds(4, 0, 0.1, 1, pruner="random", ratio="smart")]
+    random += seeds(4, 0, 0.1, 2, pruner="random", ratio="smart", check="rearrange")
+    assert told(tmp_path / "control", random) == ["Nothing but controls was compared."]
+
+
+def test_contexts_have_a_paragraph_each_up_to_a_handful(tmp_path: Path) -> None:
+    arms = []
+    for number in range(8):
+        sparsity = 0.5 + number / 20
+        arms += [*seeds(4, 0, 0.1, 2 * number, sparsity=sparsity)]
+        arms += seeds(4, 0, 0.1, 2 * number + 1, sparsity=sparsity, check="rearrange")
+    found = told(tmp_path, arms)
+    assert len(found) == 7
+    assert found[-1] == "And 2 more below."
