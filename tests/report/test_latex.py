@@ -60,7 +60,7 @@ def test_accuracies_and_verdicts_stand_in_one_table(tmp_path: Path) -> None:
 
 
 def test_what_a_page_notes_is_not_lost(tmp_path: Path) -> None:
-    arms = [*simulated.seeds(5, 0, 0.1, 1), *simulated.seeds(5, -4, 1.2, 2, check="reinit")]
+    arms = [*simulated.seeds(5, 0, 0.1, 1), *simulated.seeds(5, -1, 1.2, 2, check="reinit")]
     arms += simulated.seeds(5, 0, 0.1, 3, sparsity=0.9)
     text = as_latex.render(make([simulated.write(tmp_path, arms)], 0.25), COMMAND, best=True)
     tabulars(text)
