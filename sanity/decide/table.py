@@ -39,7 +39,7 @@ def render(sweep: Sweep, found: Report, running: Mapping[Arm, int] | None = None
         table.add_row(
             f"{context}{one.cell.label}",
             one.label,
-            str(one.judgement.paired.seeds),
+            _seeds(one),
             *([str(at_work or "")] if running else []),
             wording.effect(one.judgement.paired),
             _verdict(one),
@@ -89,6 +89,14 @@ class Live:
                 self._shown = render(self.sweep, self._found, running)
             self._due = time.monotonic() + PAUSE
         return self._shown
+
+
+def _seeds(question: Question) -> str:
+    """Those of the latest look, and how many have come since."""
+    paired = question.judgement.paired
+    looked = paired.last.seeds if paired.last else 0
+    more = paired.seeds - looked
+    return f"{looked}{f' + {more}' if more else ''}" if looked else str(paired.seeds)
 
 
 def _verdict(question: Question) -> Text:
