@@ -23,7 +23,8 @@ from sanity.sweep.grid import arm_of
 from sanity.sweep.states import look
 from sanity.sweep.sweep import Sweep
 
-PAUSE = 3.0  # seconds between two readings of what runs have left
+PAUSE = 3.0  # seconds between two readings of what runs have left, or more,
+SHARE = 20  # times what a reading took: the rest of the machine is for training
 
 
 def render(sweep: Sweep, found: Report, running: Mapping[Arm, int] | None = None) -> Group:
@@ -73,7 +74,8 @@ class Live:
 
     def __call__(self) -> RenderableType:
         """What is to be shown now."""
-        if time.monotonic() >= self._due:
+        began = time.monotonic()
+        if began >= self._due:
             states = look(self.sweep)
             done = sum(state.word == "done" for state in states)
             running = Counter(
@@ -87,7 +89,8 @@ class Live:
                     self._found = None
             if self._found is not None:
                 self._shown = render(self.sweep, self._found, running)
-            self._due = time.monotonic() + PAUSE
+            now = time.monotonic()
+            self._due = now + max(PAUSE, SHARE * (now - began))
         return self._shown
 
 
