@@ -19,6 +19,7 @@ from sanity.report.data.runs import Absent, Run
 from sanity.report.output import wording
 from sanity.stats import criteria as rules
 from sanity.stats.criteria import Criteria
+from sanity.sweep import growth
 from sanity.sweep.sweep import Sweep
 
 
@@ -87,6 +88,8 @@ def make(places: Sequence[Path], margin: float | None = None) -> Report:
     found = collect(places)
     cells, notes = group_runs(found.runs)
     criteria, said = _criteria(found.runs, margin)
+    if any(sweep.seen for sweep in found.sweeps):
+        said.append(f"{growth.SEEN}: half of the error counts as spent on what was concluded then")
     titles = dict.fromkeys(sweep.plan.title for sweep in found.sweeps if sweep.plan.title)
     return Report(
         title="; ".join(titles) or "Sanity checks",
@@ -111,6 +114,10 @@ def _criteria(runs: Sequence[Run], margin: float | None) -> tuple[Criteria, list
     if len(stated) > 1:
         notes.append(
             "the runs state different verdict.* settings: the smallest margin and alpha count"
+        )
+    if len({one.grows for one in stated}) > 1:
+        notes.append(
+            "some runs are of sweeps that go on until they are decided: all are judged at their looks"
         )
     if runs and not all("verdict" in run.config for run in runs):
         notes.append("some runs state no margin (older records): the default counts for them")

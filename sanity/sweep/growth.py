@@ -24,6 +24,7 @@ from sanity.sweep.plan import Plan
 NAME = "looks.json"
 BUDGET = re.compile(r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+)s)?")
 LENGTHS = (86400.0, 3600.0, 60.0, 1.0)
+SEEN = "tickets of this sweep had been trained before it was begun"
 NOT_GROWING = "counts only where seeds are added, with verdict.until=decided"
 
 

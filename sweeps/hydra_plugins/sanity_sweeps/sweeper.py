@@ -60,7 +60,7 @@ class SanitySweeper(Sweeper):
         from sanity.decide import run as decide
         from sanity.report.end_of_sweep import finish
         from sanity.stats.looks import FIRST
-        from sanity.sweep import launch, show
+        from sanity.sweep import growth, launch, show
         from sanity.sweep.cost import cost_of
         from sanity.sweep.states import look
 
@@ -76,6 +76,8 @@ class SanitySweeper(Sweeper):
             return None
         shutdown.work_begins()
         sweep = launch.open_sweep(self.config, plan)
+        if sweep.seen:
+            log.info("%s: p-values count double; other seeds, as in seed=100, do not", growth.SEEN)
         echo(show.jobs_line(plan), *show.left_out(plan))
         chosen = {text for job in plan.jobs for text in job.overrides if "tracker=" in text}
         if chosen <= set(arguments):  # a grid's own are another matter: its jobs tell in their logs
