@@ -117,7 +117,7 @@ def _criteria(runs: Sequence[Run], margin: float | None) -> tuple[Criteria, list
         )
     if len({one.grows for one in stated}) > 1:
         notes.append(
-            "some runs are of sweeps that go on until they are decided: all are judged at their looks"
+            "some runs are of sweeps that go on until decided: all are judged at looks, as these"
         )
     if runs and not all("verdict" in run.config for run in runs):
         notes.append("some runs state no margin (older records): the default counts for them")
