@@ -1,17 +1,18 @@
 """Sweeps that grow, whose jobs end as a test wants, without any training."""
 
 import dataclasses
+import functools
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from planning import plan_of
-from report.simulated import Arm, record
+from simulated import Arm, record
 
 from sanity.sweep import growth
 from sanity.sweep import sweep as sweeps
-from sanity.sweep.plan import Job
+from sanity.sweep.plan import Job, Plan
 from sanity.sweep.states import State, look
 from sanity.sweep.sweep import Sweep
 
@@ -27,12 +28,17 @@ def begun(place: Path, *arguments: str, budget: float | None = None) -> Sweep:
 
     Its store lies beside it.
     """
-    plan, store = plan_of(*arguments), place.parent / "store"
+    plan, store = _plan(*arguments), place.parent / "store"
     there = (place / sweeps.NAME).exists()
     seen = sweeps.read(place).seen if there else growth.seen(plan, store)
     rest = (sweeps.identity_of(plan), "s", store, "local", (), None, None, (), "now")
     Sweep(place, plan, *rest, budget=budget, seen=seen).write()
     return sweeps.read(place)
+
+
+@functools.cache
+def _plan(*arguments: str) -> Plan:
+    return plan_of(*arguments)
 
 
 def noisy(effects: dict[str, float], spread: float = 0.3) -> Accuracy:

@@ -127,6 +127,8 @@ def _without_test(paired: Paired, criteria: Criteria) -> Judgement:
             paired.seeds, f"{paired.seeds} seeds have"
         )
         why = f"{counted} both arms; a verdict needs at least {needed}"
+    elif paired.is_spread:
+        why = f"of {paired.seeds} seeds, no look is complete yet"
     else:
         verdict = Verdict.UNDECIDED
         why = f"all {paired.seeds} differences are equal, which leaves no spread to test against"
