@@ -85,7 +85,7 @@ class Live:
                     self._found = report.make([self.sweep.directory])
                 except (SanityError, OSError):  # which the sweep's end tells
                     self._found = None
-            if self._found is not None:
+            if self._found is not None and self._found.questions:
                 self._shown = render(self.sweep, self._found, running)
             self._due = time.monotonic() + PAUSE
         return self._shown

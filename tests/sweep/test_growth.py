@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from planning import configuration, loader_of, plan_of
 from sweep.test_launchers import TINY, command
 
-from sanity.core.errors import ConfigError, SweepError
+from sanity.core.errors import ConfigError, SanityError, SweepError
 from sanity.decide.run import advance
 from sanity.sweep import growth, launch
 from sanity.sweep import sweep as sweeps
@@ -77,7 +77,7 @@ def test_sweeps_of_other_seeds_are_others() -> None:
 
 def test_patterns_with_a_seed_are_filled_for_each(tmp_path: Path) -> None:
     pattern = f"pruner.path='{tmp_path}/{{seed}}.safetensors'"
-    with pytest.raises(ConfigError) as missing:
+    with pytest.raises(SanityError) as missing:
         plan_of(*DECIDED, "pruner=from_checkpoint", pattern, "sanity_check=none,rearrange")
     assert f"{tmp_path}/0.safetensors" in str(missing.value)
 
