@@ -1,8 +1,10 @@
 """Sweeps that grow on a real SLURM: the next look is submitted once, by whoever is there."""
 
+import contextlib
 import json
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import processes
@@ -43,6 +45,15 @@ def arrays(found: sweeps.Sweep) -> list[set[int]]:
     return list(jobs.values())
 
 
+@contextlib.contextmanager
+def nothing_starts(slurm: Cluster) -> Iterator[None]:
+    slurm.run("scontrol", "update", "nodename=ALL", "state=drain", "reason=test")
+    try:
+        yield
+    finally:
+        slurm.run("scontrol", "update", "nodename=ALL", "state=resume")
+
+
 def wait_for_the_queue(slurm: Cluster) -> None:
     slurm.wait(lambda: not slurm.run("squeue", "-h"), timeout=120)
 
@@ -65,12 +76,12 @@ def test_a_parent_that_waits_goes_on_from_look_to_look(slurm: Cluster, tmp_path:
 def test_without_a_parent_whoever_looks_submits_the_next_one_once(
     slurm: Cluster, tmp_path: Path
 ) -> None:
-    done = processes.run(command("wait=false"), tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
-    early = look_after(tmp_path, "status")
-    early.communicate(60)
-    assert early.returncode == 0
-    assert len(arrays(sweep(tmp_path))) == 1, "the first look is under way"
+    with nothing_starts(slurm):
+        done = processes.run(command("wait=false"), tmp_path)
+        assert done.returncode == 0, done.stdout + done.stderr
+        early = look_after(tmp_path, "status")
+        assert "8 pending" in early.communicate(60)[0]
+        assert len(arrays(sweep(tmp_path))) == 1
     wait_for_the_queue(slurm)
     both = [look_after(tmp_path, "status", "--json") for _ in range(2)]
     for process in both:
@@ -104,8 +115,7 @@ def test_a_command_goes_on_where_a_parent_was_killed_between_looks(
 
 def test_what_is_cancelled_does_not_grow(slurm: Cluster, tmp_path: Path) -> None:
     """Neither by its parent nor by who looks at it; the same command goes on."""
-    slurm.run("scontrol", "update", "nodename=ALL", "state=drain", "reason=test")
-    try:
+    with nothing_starts(slurm):
         parent = Process(command(), tmp_path)
         slurm.wait(lambda: list(tmp_path.rglob("submissions.jsonl")), timeout=60)
         slurm.wait(lambda: len(sweep(tmp_path).submitted()) == 8)
@@ -122,5 +132,3 @@ def test_what_is_cancelled_does_not_grow(slurm: Cluster, tmp_path: Path) -> None
             assert "8 failed" in output
             assert errors == ""
         assert len(arrays(sweep(tmp_path))) == 1
-    finally:
-        slurm.run("scontrol", "update", "nodename=ALL", "state=resume")

@@ -190,9 +190,10 @@ def test_on_a_terminal_a_table_stands_above_the_bar(
     del undisturbed  # but for the store that it has filled
     ours, theirs = terminal
     run = command(*GRID, *LOCAL)
-    streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
     env = os.environ | {"SANITY_STORE_DIR": str(store)}
-    with subprocess.Popen(run, **streams, cwd=tmp_path, env=env) as process:
+    with subprocess.Popen(
+        run, stdin=theirs, stdout=theirs, stderr=theirs, cwd=tmp_path, env=env
+    ) as process:
         os.close(theirs)
         shown, deadline = b"", time.monotonic() + 120
         while time.monotonic() < deadline:
