@@ -38,6 +38,8 @@ def ahead(sweep: Sweep, report: Report | None) -> Ahead:
     if not following:
         return Ahead(why=MOST.format(last))
     seeds = following[0]
+    if not _lacking(sweep, seeds, set().union(*(arms_of(sweep, one) for one in wanted))):
+        return Ahead(why=DECIDED)  # what is open is of other runs in its directory
     jobs = _lacking(sweep, seeds, _within_budget(sweep, seeds, wanted))
     return Ahead(seeds, tuple(jobs)) if jobs else Ahead(why=BUDGET)
 

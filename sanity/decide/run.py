@@ -4,6 +4,8 @@ A look is asked for on the disk before any of it is run, by whoever holds the sw
 the one before complete: this command, another one of the same, or one that comes after a kill.
 """
 
+import contextlib
+import dataclasses
 import logging
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -17,7 +19,7 @@ from sanity.report import report
 from sanity.report.output import files
 from sanity.report.report import Report
 from sanity.sweep.plan import Job
-from sanity.sweep.states import State, look
+from sanity.sweep.states import State, is_running, look
 from sanity.sweep.sweep import Sweep
 
 log = logging.getLogger(__name__)
@@ -54,13 +56,22 @@ def run(sweep: Sweep, start: Start) -> Sweep | None:
             jobs = [job for job in jobs if job.number not in tried]
             if not jobs:
                 return sweep
-            log.info("look at %d seeds: %d jobs", sweep.looks[-1].seeds, len(jobs))
-            wait = start(sweep, jobs)
+            seeds = sweep.looks[-1].seeds
+            log.info("look at %d seeds: %d jobs", seeds, len(jobs))
+            try:
+                wait = start(sweep, jobs)
+            except BaseException:
+                sweep.renewed().spend(time.monotonic() - began, seeds)
+                raise
         tried |= {job.number for job in jobs}
-        if wait() is None:
+        try:
+            goes_on = wait() is not None
+        finally:
+            took = time.monotonic() - began
+            with sweep.locked():  # another command may be at the next look by now
+                sweep = sweep.renewed().spend(took, seeds)
+        if not goes_on:
             return None
-        with sweep.locked():
-            sweep = sweep.renewed().spend(time.monotonic() - began, ended=False)
 
 
 def advance(sweep: Sweep, tried: Collection[int]) -> Step:
@@ -73,8 +84,9 @@ def advance(sweep: Sweep, tried: Collection[int]) -> Step:
     rest = [one for one in look(sweep) if one.word != "done"]
     if any(one.word in ("running", "pending") or one.job.number not in tried for one in rest):
         return Step(sweep)
-    if not sweep.looks[-1].ended:
-        sweep = sweep.spend(0.0, ended=True)
+    last = sweep.looks[-1]
+    if not last.ended:
+        sweep = sweep.spend(0.0 if last.seconds else _unwatched(sweep), last.seeds).end()
     found = report.make([sweep.directory])
     return _asked(sweep, ahead(sweep, found), found)
 
@@ -82,25 +94,39 @@ def advance(sweep: Sweep, tried: Collection[int]) -> Step:
 def go_on(sweep: Sweep) -> Sweep:
     """Submit the next look of a sweep whose jobs run on a cluster, if it is time for it.
 
-    By whoever finds the one before complete, with the settings of the command that began. Raises
-    SweepError where they are not known.
+    By whoever finds the one before complete, with the settings of the command that began; not where
+    jobs were cancelled or run elsewhere since, nor while another process is at it. Raises
+    SweepError where the settings cannot be told.
     """
     from sanity.sweep.slurm import again
     from sanity.sweep.slurm.scheduler import Slurm
 
+    if not again.is_known(sweep) or is_running(sweep.directory):
+        return sweep
     with sweep.locked():
         sweep = sweep.renewed()
+        ready, request = again.read(sweep)
         ended = {one.job.number for one in look(sweep) if one.word in ("done", "failed")}
         step = advance(sweep, ended)
         if step.ahead is not None and step.ahead.jobs:
-            ready, request = again.read(step.sweep)
             log.info("look at %d seeds: %d jobs", step.ahead.seeds, len(step.ahead.jobs))
-            Slurm(ready).start(step.ahead.jobs, request)
+            start = dataclasses.replace(step.sweep, code=ready.code)
+            Slurm(start).start(step.ahead.jobs, request)
         return step.sweep
 
 
 def _asked(sweep: Sweep, step: Ahead, found: Report | None = None) -> Step:
     return Step(sweep.ask(step.seeds, step.jobs) if step.jobs else sweep, step, found)
+
+
+def _unwatched(sweep: Sweep) -> float:
+    """The seconds from the request of the latest look to its last record: nobody waited for it."""
+    last, written = sweep.looks[-1], [0.0]
+    for job in sweep.plan.jobs:
+        if job.number in last.jobs:
+            with contextlib.suppress(OSError):
+                written.append((sweep.directory_of(job) / "record.json").stat().st_mtime)
+    return max(0.0, max(written) - last.asked)
 
 
 def _tell(step: Step) -> None:

@@ -20,7 +20,8 @@ from sanity.report.report import Report
 from sanity.stats.looks import up_to
 from sanity.stats.verdicts import Verdict
 from sanity.sweep.grid import arm_of
-from sanity.sweep.states import look
+from sanity.sweep.scheduler import Poll
+from sanity.sweep.states import Watch
 from sanity.sweep.sweep import Sweep
 
 PAUSE = 3.0  # seconds between two readings of what runs have left, or more,
@@ -52,13 +53,14 @@ def render(sweep: Sweep, found: Report, running: Mapping[Arm, int] | None = None
 def heading(sweep: Sweep, found: Report) -> str:
     """How far it is, in a line."""
     looks, last = up_to(len(sweep.plan.seeds)), sweep.looks[-1]
+    number = len(up_to(last.seeds))
     waiting = open_questions(found)
     decided = sum(one.judgement.is_decided for one in found.questions)
     text = f"{decided} of {wording.count(len(found.questions), 'question')} decided"
     ended = [look.seeds for look in sweep.looks if look.ended]
     text += f" after {ended[-1]} seeds" if ended else ""
     if not last.ended:
-        text += f"; on the way to {last.seeds}, look {looks.index(last.seeds) + 1} of {len(looks)}"
+        text += f"; on the way to {last.seeds}, look {number} of {len(looks)}"
     left = seconds_left(sweep, waiting) if waiting else None
     return text + (f"; about {duration(left)} to the likely verdicts" if left else "")
 
@@ -67,7 +69,7 @@ class Live:
     """The same again and again; runs are read anew when more have ended."""
 
     def __init__(self, sweep: Sweep) -> None:
-        self.sweep = sweep
+        self.sweep, self._watch = sweep, Watch(sweep)
         self._shown: RenderableType = Text("")
         self._due, self._done = 0.0, -1
         self._found: Report | None = None
@@ -76,7 +78,7 @@ class Live:
         """What is to be shown now."""
         began = time.monotonic()
         if began >= self._due:
-            states = look(self.sweep)
+            states = self._watch.look(Poll())  # by files: no cluster is asked so often
             done = sum(state.word == "done" for state in states)
             running = Counter(
                 arm_of(state.job.overrides) for state in states if state.word == "running"
@@ -85,9 +87,9 @@ class Live:
                 self._done = done
                 try:
                     self._found = report.make([self.sweep.directory])
-                except SanityError:  # which the sweep's end tells
+                except (SanityError, OSError):  # which the sweep's end tells
                     self._found = None
-            if self._found is not None:
+            if self._found is not None and self._found.questions:
                 self._shown = render(self.sweep, self._found, running)
             now = time.monotonic()
             self._due = now + max(PAUSE, SHARE * (now - began))

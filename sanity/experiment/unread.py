@@ -31,7 +31,10 @@ from sanity.experiment.option_files import Key, select
 
 log = logging.getLogger(__name__)
 
-ONLY_SWEEPS = ("hydra/launcher", "hydra.launcher", "hydra/sweeper", "hydra.sweeper", "hydra.sweep")
+ONLY_SWEEPS = (
+    *("hydra/launcher", "hydra.launcher", "hydra/sweeper", "hydra.sweeper", "hydra.sweep"),
+    *("sweep.budget", "sweep.most_seeds"),
+)
 ONLY_RUNS = ("hydra.run",)
 
 

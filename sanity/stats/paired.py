@@ -36,7 +36,8 @@ class Look:
     ``interval`` is its two-sided 1 - alpha confidence interval, ``narrow`` the 1 - 2 alpha one,
     which lies within the margin just when ``p_equivalent`` <= alpha. Of one look among several the
     intervals are those that hold at all of them (repeated confidence intervals, Jennison &
-    Turnbull 1989), and the p-values, the smallest so far, allow for all looks.
+    Turnbull 1989), and the p-values, the smallest so far, allow for all looks; ``number`` says
+    which one it is, from 0.
     """
 
     seeds: int
@@ -44,6 +45,7 @@ class Look:
     narrow: Interval
     p_different: float
     p_equivalent: float
+    number: int = 0
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,10 @@ class Paired:
     def last(self) -> Look | None:
         """The latest look."""
         return self.looks[-1] if self.looks else None
+
+    def at(self, number: int) -> Look | None:
+        """The latest look by that one; those at which nothing was new are left out."""
+        return next((look for look in reversed(self.looks) if look.number <= number), None)
 
     @property
     def interval(self) -> Interval | None:
@@ -177,7 +183,7 @@ def _test(differences: Mapping[int, float], criteria: Criteria) -> Look | None:
     if sample is None:
         return None
     alpha = criteria.alpha
-    return _look(sample, sample.one_sided(criteria.margin), (alpha / 2, alpha))
+    return _look(sample, sample.one_sided(criteria.margin), (alpha / 2, alpha), 0)
 
 
 def _sequence(
@@ -198,10 +204,11 @@ def _sequence(
         found = price * looks.error(number, sample.one_sided(criteria.margin))
         least = list(map(min, least, found.tolist()))
         alpha = criteria.alpha / price
-        yield _look(sample, least, (looks.level(number, alpha / 2), looks.level(number, alpha)))
+        levels = looks.level(number, alpha / 2), looks.level(number, alpha)
+        yield _look(sample, least, levels, number)
 
 
-def _look(sample: _Sample, p: Sequence[float], levels: tuple[float, float]) -> Look:
+def _look(sample: _Sample, p: Sequence[float], levels: tuple[float, float], number: int) -> Look:
     below, above, low, high = p
     return Look(
         sample.seeds,
@@ -209,4 +216,5 @@ def _look(sample: _Sample, p: Sequence[float], levels: tuple[float, float]) -> L
         sample.interval(levels[1]),
         p_different=min(1.0, 2 * min(below, above)),  # far out on either side
         p_equivalent=max(low, high),  # within both ends
+        number=number,
     )

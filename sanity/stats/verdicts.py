@@ -82,11 +82,8 @@ def judge(family: Sequence[Paired], criteria: Criteria) -> list[Judgement]:
     counted = [paired for paired in family if paired.looks or criteria.grows]
     level = criteria.alpha / max(1, len(counted))
     found: dict[int, Judgement] = {}
-    for number in range(max((len(paired.looks) for paired in counted), default=0)):
-        now = [
-            paired.looks[min(number, len(paired.looks) - 1)] if paired.looks else None
-            for paired in counted
-        ]
+    for number in sorted({look.number for paired in counted for look in paired.looks}):
+        now = [paired.at(number) for paired in counted]
         different = _holm([None if look is None else look.p_different for look in now])
         equivalent = _holm([None if look is None else look.p_equivalent for look in now])
         for index, (paired, look) in enumerate(zip(counted, now, strict=True)):
@@ -130,6 +127,8 @@ def _without_test(paired: Paired, criteria: Criteria) -> Judgement:
             paired.seeds, f"{paired.seeds} seeds have"
         )
         why = f"{counted} both arms; a verdict needs at least {needed}"
+    elif paired.is_spread:
+        why = f"of {paired.seeds} seeds, no look is complete yet"
     else:
         verdict = Verdict.UNDECIDED
         why = f"all {paired.seeds} differences are equal, which leaves no spread to test against"

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from sanity.cli.commands import answer, complain, parser, store_dir
 from sanity.core.console import echo
-from sanity.core.errors import SweepError
+from sanity.core.errors import SweepError, reason
 from sanity.sweep import scheduler, show
 from sanity.sweep import sweep as sweeps
 from sanity.sweep.states import State, Watch, count, look
@@ -68,7 +68,9 @@ def _next_look(sweep: Sweep) -> Sweep:
         return go_on(sweep)
     except SweepError as error:  # how it stands is to be told all the same
         complain(PROGRAM, error)
-        return sweep
+    except OSError as error:  # of a sweep that is another's
+        complain(PROGRAM, f"{sweep.directory}: cannot be gone on with ({reason(error)})")
+    return sweep
 
 
 def collect(options: argparse.Namespace) -> int:

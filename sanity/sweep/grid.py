@@ -18,7 +18,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, RangeSweep
 
 from sanity.cli.overrides import quoted
-from sanity.core.errors import ConfigError, one_line
+from sanity.core.errors import ConfigError, as_line, one_line
 from sanity.experiment import patterns
 
 OF_AN_ARM = ("pruner", "ratio", "rewind", "sanity_check")
@@ -57,17 +57,25 @@ def arm_of(overrides: Sequence[str]) -> tuple[str, ...]:
     return tuple(text for text in overrides if _key(text) != "seed")
 
 
-def seeds_of(jobs: Iterable[Sequence[str]], most: int, first: int = 0) -> tuple[int, ...]:
+def seeds_of(jobs: Sequence[Sequence[str]], most: int, first: Any = 0) -> tuple[int, ...]:
     """``most`` seeds to go through: those of the jobs, in order, and the numbers that follow.
 
-    ``first`` is the seed of jobs that name none.
+    ``first`` is the seed of jobs that name none. Raises ConfigError for what is none, and for more
+    jobs than a grid may have.
     """
     found = set()
     for overrides in jobs:
         named = [text.partition("=")[2] for text in overrides if _key(text) == "seed"]
-        if named and not re.fullmatch(r"\d{1,18}", named[-1], re.ASCII):
-            raise ConfigError(f"seed={named[-1]}: must be a whole number, to go on from")
-        found.add(int(named[-1]) if named else first)
+        seed = named[-1] if named else str(first)
+        if not re.fullmatch(r"\d{1,18}", seed, re.ASCII):
+            raise ConfigError(f"seed={as_line(seed)}: must be a whole number, to go on from")
+        found.add(int(seed))
+    arms = len(set(map(arm_of, jobs)))
+    if arms * most > MOST:
+        raise ConfigError(
+            f"sweep.most_seeds={most}: with {arms:,} arms that may be {arms * most:,} jobs, and "
+            f"{MOST:,} are the most"
+        )
     given = sorted(found)[:most]
     following = range(given[-1] + 1, given[-1] + 1 + most - len(given))
     return (*given, *following)

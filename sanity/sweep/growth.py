@@ -4,8 +4,11 @@ Such a sweep is planned as a whole, up to its last seed. Jobs are asked for look
 of them depends on what the looks before have decided.
 """
 
+import itertools
+import operator
 import re
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,6 +26,7 @@ from sanity.sweep.plan import Plan
 
 NAME = "looks.json"
 BUDGET = re.compile(r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+)s)?")
+MOST = 10**9  # seeds
 LENGTHS = (86400.0, 3600.0, 60.0, 1.0)
 SEEN = "tickets of this sweep had been trained before it was begun"
 NOT_GROWING = "counts only where seeds are added, with verdict.until=decided"
@@ -46,7 +50,7 @@ class Limits:
         match = BUDGET.fullmatch(str(self.budget))
         parts = [float(part or 0) for part in match.groups()] if match else []
         seconds = sum(part * length for part, length in zip(parts, LENGTHS, strict=False))
-        if not seconds:
+        if not 0 < seconds < float("inf"):
             raise ConfigError(
                 f"sweep.budget={as_line(str(self.budget))}: must be a time such as 90m, 2h or 1h30m"
             )
@@ -57,13 +61,15 @@ class Limits:
 class Look:
     """The ``jobs`` that were asked for, so that every open question has so many ``seeds``.
 
-    ``seconds`` are those of the clock that they took so far; ``ended``: none is left to run.
+    ``asked`` is when, ``seconds`` are those of the clock that they took so far; ``ended``: none is
+    left to run.
     """
 
     seeds: int
     jobs: tuple[int, ...]
     seconds: float = 0.0
     ended: bool = False
+    asked: float = 0.0
 
 
 def limits(config: DictConfig) -> Limits:
@@ -84,9 +90,16 @@ def refuse_limits(config: DictConfig) -> None:
 
 def refuse_without_question(plan: Plan) -> None:
     """Raise ConfigError where nothing could ever be decided."""
-    checked = any(job.choices["sanity_check"] != "none" for job in plan.jobs)
-    pruners = {job.choices["pruner"] for job in plan.jobs} - {"dense"}
-    if not checked and not ("random" in pruners and len(pruners) > 1):
+    tickets = [job for job in plan.jobs if job.stages[-1].kind == TRAIN_TICKET]
+    if plan.jobs and not tickets:
+        raise ConfigError("verdict.until=decided: no job trains a ticket, whose accuracy decides")
+    checks = defaultdict[Any, set[str]](set)
+    for job in tickets:
+        others = {**job.choices, "sanity_check": "", "sparsity": job.sparsity}
+        checks[tuple(others.items())].add(job.choices["sanity_check"])
+    pruners = {job.choices["pruner"] for job in tickets if job.choices["sanity_check"] == "none"}
+    compared = any("none" in found and len(found) > 1 for found in checks.values())
+    if not compared and not ("random" in pruners and len(pruners) > 1):
         raise ConfigError(
             "verdict.until=decided: there is nothing to decide; a question takes "
             "sanity_check=none beside another, or pruner=random beside another"
@@ -97,8 +110,11 @@ def read(directory: Path) -> tuple[Look, ...]:
     """The looks of a sweep so far; raises SweepError where they cannot be told."""
     path = directory / NAME
     try:
-        return tuple(map(_look, read_json(path))) if path.exists() else ()
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        found = tuple(map(_look, read_json(path))) if path.exists() else ()
+        if any(one.seeds >= other.seeds for one, other in itertools.pairwise(found)):
+            raise ValueError("its looks are not in order")
+        return found
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise SweepError(f"{path}: is damaged ({as_line(str(error))})") from error
 
 
@@ -108,17 +124,24 @@ def write(directory: Path, looks: Sequence[Look]) -> None:
     write_json(directory / NAME, [asdict(one) for one in looks])
 
 
-def taken(seeds: Sequence[int], looks: Sequence[Look]) -> tuple[tuple[int, ...], ...]:
-    """The seeds of every look that has ended, in order."""
-    ended = [one.seeds for one in looks if one.ended]
-    last = max(ended, default=0)
-    return tuple(tuple(seeds[:count]) for count in up_to(last)) if last else ()
+def taken(looks: Sequence[Look], seeds: Mapping[int, int]) -> tuple[tuple[int, ...], ...]:
+    """The seeds that an arm had at every look that has ended, in order.
+
+    ``seeds`` are those of its jobs, by number. It had those that were asked for until then, fewer
+    than the look has where it was not to go on.
+    """
+    asked = {number: one.seeds for one in looks if one.ended for number in one.jobs}
+    last = max((one.seeds for one in looks if one.ended), default=0)
+    return tuple(
+        tuple(sorted(seed for number, seed in seeds.items() if asked.get(number, last + 1) <= look))
+        for look in up_to(last)
+    )
 
 
 def seen(plan: Plan, store_dir: Path) -> bool:
     """Whether any of the plan's tickets was trained before, other than by a sweep that grows.
 
-    Of one that does, the looks were the same ones.
+    Of one that does, with seeds in the same order, the looks were the same ones.
     """
     tickets = {stage.key for job in plan.jobs for stage in job.stages if stage.kind == TRAIN_TICKET}
     stored = {key for key in tickets if (store_dir / TRAIN_TICKET / key / "manifest.json").exists()}
@@ -127,23 +150,29 @@ def seen(plan: Plan, store_dir: Path) -> bool:
     growing, fixed = set[str](), set[str]()
     for note in (store_dir / SWEEPS).glob("*.json"):
         content = _note(note)
-        keys = {str(key) for kind, key in content.get("stages", ()) if kind == TRAIN_TICKET}
-        (growing if content.get("grows") else fixed).update(keys)
+        seeds, stages = content.get("seeds") or (), content.get("stages") or ()
+        keys = {str(key) for kind, key in stages if kind == TRAIN_TICKET}
+        alike = bool(seeds) and all(map(operator.eq, seeds, plan.seeds))
+        (growing if alike else fixed).update(keys)
     return bool(stored & fixed or stored - growing)
 
 
 def _note(path: Path) -> dict[str, Any]:
+    """What a note says; nothing where it is none."""
     try:
         found = read_json(path)
-        return found if isinstance(found, dict) else {}
-    except (OSError, ValueError):
+        _ = [(kind, key) for kind, key in found.get("stages") or ()], [*(found.get("seeds") or ())]
+        return dict(found)
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
 
 
 def _look(values: dict[str, Any]) -> Look:
-    seeds, seconds, ended = values["seeds"], values["seconds"], values["ended"]
-    jobs = tuple(values["jobs"])
-    kinds = type(seeds) is int and isinstance(seconds, int | float) and type(ended) is bool
-    if not kinds or not all(type(one) is int for one in jobs) or not 0 <= seconds < float("inf"):
+    seeds, ended, jobs = values["seeds"], values["ended"], tuple(values["jobs"])
+    seconds, asked = (float(values[name]) for name in ("seconds", "asked"))
+    kinds = type(seeds) is int and type(ended) is bool and all(type(one) is int for one in jobs)
+    if not kinds or not all(0 <= clock < float("inf") for clock in (seconds, asked)):
         raise ValueError("a look is none")
-    return Look(seeds, jobs, float(seconds), ended)
+    if not 0 < seeds < MOST or seeds not in up_to(seeds):
+        raise ValueError(f"there is no look at {seeds} seeds")
+    return Look(seeds, jobs, seconds, ended, asked)

@@ -53,9 +53,10 @@ def plan(config: DictConfig, loader: ConfigLoader, arguments: Sequence[str]) -> 
     jobs, beside = expand(grid, own, parser), expand_controls(controls, grid, own, parser)
     planner, limits = _planner(config, loader), growth.limits(config)
     if not planner.grows(jobs):
+        found = planner(str(title), (jobs, beside))
         growth.refuse_limits(config)
-        return planner(str(title), (jobs, beside))
-    seeds = seeds_of([*jobs, *beside], limits.most_seeds, int(config.seed))
+        return found
+    seeds = seeds_of([*jobs, *beside], limits.most_seeds, config.seed)
     looks = [0, *up_to(limits.most_seeds)]
     fresh = [seeds[before:now] for before, now in itertools.pairwise(looks)]
     batches = ((of_seeds(jobs, some), of_seeds(beside, some)) for some in fresh)
@@ -90,8 +91,14 @@ def open_sweep(config: DictConfig, plan: Plan) -> Sweep:
             raise SweepError(f"hydra.sweep.dir={directory}: holds another sweep; choose another")
     else:
         directory = sweeps.earlier(store_dir, identity) or directory
-    begun = (directory / sweeps.NAME).exists()
-    seen = sweeps.read(directory).seen if begun else growth.seen(plan, store_dir)
+    before = sweeps.read(directory) if (directory / sweeps.NAME).exists() else None
+    taken = before.looks[-1].seeds if before is not None and before.looks else 0
+    if taken > len(plan.seeds):
+        raise ConfigError(
+            f"sweep.most_seeds={growth.limits(config).most_seeds}: the sweep in {directory} has "
+            f"{taken} already"
+        )
+    seen = growth.seen(plan, store_dir) if before is None else before.seen
     sweep = Sweep(
         directory=directory,
         plan=plan,

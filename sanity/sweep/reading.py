@@ -86,8 +86,9 @@ def _values(content: Values) -> Values:
     found: Values = {name: _is(str, content, name) for name in texts}
     found |= {name: _is(str | None, content, name) for name in ("config_dir", "config_name")}
     found |= {name: _all(str, content, name) for name in ("arguments", "command")}
-    seen, budget = content.get("seen", False), content.get("budget")
-    if not isinstance(seen, bool) or not (budget is None or 0 < float(budget) < float("inf")):
+    seen = content.get("seen", False)  # older ones have neither
+    budget = _is(int | float | None, {"budget": content.get("budget")}, "budget")
+    if not isinstance(seen, bool) or not (budget is None or 0 < budget < float("inf")):
         raise ValueError(f"seen is {seen!r}, budget {budget!r}")
     return found | {"store_dir": Path(found["store_dir"]), "seen": seen, "budget": budget}
 

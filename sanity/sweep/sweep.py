@@ -8,10 +8,13 @@ import dataclasses
 import json
 import logging
 import socket
+import time
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from sanity.core import locks, sharing
 from sanity.core.errors import SweepError
@@ -115,7 +118,7 @@ class Sweep:
             "host": socket.gethostname(),
             "title": self.plan.title,
             "stages": sorted(stages),
-            "grows": self.grows,
+            "seeds": list(self.plan.seeds),
         }
         sharing.make_directory(note.parent)
         sweep_up(note)
@@ -128,13 +131,24 @@ class Sweep:
 
     def ask(self, seeds: int, jobs: Sequence[Job]) -> "Sweep":
         """The sweep with another look, at so many seeds, which takes these jobs more."""
-        return self._with_looks((*self.looks, Look(seeds, tuple(job.number for job in jobs))))
+        look = Look(seeds, tuple(job.number for job in jobs), asked=time.time())
+        return self._with_looks((*self.looks, look))
 
-    def spend(self, seconds: float, *, ended: bool) -> "Sweep":
-        """The sweep after its latest look took so much of the clock; ``ended``: all is run."""
+    def end(self) -> "Sweep":
+        """The sweep once all of its latest look is run."""
         *before, last = self.looks
-        last = dataclasses.replace(last, seconds=last.seconds + seconds, ended=ended)
-        return self._with_looks((*before, last))
+        return self._with_looks((*before, dataclasses.replace(last, ended=True)))
+
+    def spend(self, seconds: float, seeds: int) -> "Sweep":
+        """The sweep after its look at so many seeds took so much more of the clock."""
+        return self._with_looks(
+            tuple(
+                dataclasses.replace(one, seconds=one.seconds + seconds)
+                if one.seeds == seeds
+                else one
+                for one in self.looks
+            )
+        )
 
     def renewed(self) -> "Sweep":
         """The sweep as it stands on the disk, where another process may have asked for more."""
@@ -221,10 +235,16 @@ class Sweep:
 def identity_of(plan: Plan) -> str:
     """What two sweeps have in common that ask for the same: their jobs and all keys.
 
-    Of those that grow, the jobs of the first look: how far they may is no part of the question.
+    Of those that grow, the jobs of the first look, and the seeds up to those that just count on:
+    how far they may is no part of the question.
     """
     first = plan.of_look(FIRST) if plan.seeds else plan.jobs
-    jobs = [[sorted(job.overrides), [stage.key for stage in job.stages]] for job in first]
+    jobs: list[Any] = [
+        [sorted(job.overrides), [stage.key for stage in job.stages]] for job in first
+    ]
+    gaps = [at for at, (one, other) in enumerate(pairwise(plan.seeds), 1) if other != one + 1]
+    if gaps and gaps[-1] >= FIRST:
+        jobs.append(plan.seeds[: gaps[-1] + 1])
     return digest(jobs)[:20]
 
 

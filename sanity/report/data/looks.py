@@ -1,9 +1,10 @@
 """The looks that were taken at a question whose seeds were added until it was decided."""
 
+from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 
 from sanity.report.data.cells import Arm
+from sanity.stages.stage import TRAIN_TICKET
 from sanity.stats.looks import up_to
 from sanity.stats.paired import Taken
 from sanity.sweep import growth
@@ -11,34 +12,38 @@ from sanity.sweep.sweep import Sweep
 
 
 class Looks:
-    """Those of some sweeps, by where the runs of an arm lie."""
+    """Those of some sweeps, by the tickets of an arm."""
 
     def __init__(self, sweeps: Sequence[Sweep]) -> None:
-        self._sweeps: dict[Path, Sweep] = {}
-        for sweep in sweeps:
-            if sweep.grows:
-                place = sweep.directory.resolve()
-                self._sweeps |= {place / job.directory: sweep for job in sweep.plan.jobs}
+        self._sweeps = [sweep for sweep in sweeps if sweep.grows]
+        # By ticket: of several sweeps that have the same one, the run of one counts.
+        self._jobs = defaultdict[str, list[tuple[int, int]]](list)
+        for number, sweep in enumerate(self._sweeps):
+            for job in sweep.plan.jobs:
+                self._jobs[job.stages[-1].key].append((number, job.number))
 
     def taken(self, original: Arm, changed: Arm) -> Taken:
         """Those at both arms; of runs without a sweep, as many as their seeds allow, in order."""
         found = [taken for arm in (original, changed) if (taken := self._of(arm)) is not None]
         if found:
-            return min(found, key=lambda one: len(one.seeds))
+            one, other = found[0], found[-1]
+            pairs = zip(one.seeds, other.seeds, strict=False)
+            looks = tuple(tuple(seed for seed in first if seed in then) for first, then in pairs)
+            return Taken(looks, min(one.most, other.most), one.seen or other.seen)
         both = sorted(original.accuracies.keys() & changed.accuracies)
         looks = tuple(tuple(both[:count]) for count in up_to(len(both)))
         return Taken(looks, most=len(both))
 
     def _of(self, arm: Arm) -> Taken | None:
         """Of several sweeps that have runs of an arm, those of the one that is farthest."""
-        places = (run.directory.resolve() for run in arm.runs.values())
-        sweeps = {
-            id(self._sweeps[place]): self._sweeps[place]
-            for place in places
-            if place in self._sweeps
-        }
+        jobs = defaultdict[int, dict[int, int]](dict)
+        for seed, run in arm.runs.items():
+            key = run.stages.get(TRAIN_TICKET, {}).get("key", "")
+            for sweep, number in self._jobs.get(key, ()):
+                jobs[sweep][number] = seed
         taken = [
-            Taken(growth.taken(one.plan.seeds, one.looks), len(one.plan.seeds), one.seen)
-            for one in sweeps.values()
+            Taken(growth.taken(one.looks, jobs[number]), len(one.plan.seeds), one.seen)
+            for number, one in enumerate(self._sweeps)
+            if number in jobs
         ]
         return max(taken, key=lambda one: len(one.seeds), default=None)

@@ -43,6 +43,16 @@ def write(sweep: Sweep, request: Request) -> None:
     write_json(sweep.cluster_directory / NAME, content)
 
 
+def is_known(sweep: Sweep) -> bool:
+    """Whether there is a request that looks to come are part of."""
+    return (sweep.cluster_directory / NAME).exists()
+
+
+def forget(sweep: Sweep) -> None:
+    """Let nobody submit more but who asks for it."""
+    (sweep.cluster_directory / NAME).unlink(missing_ok=True)
+
+
 def read(sweep: Sweep) -> tuple[Sweep, Request]:
     """The sweep with its code, and the request; raises SweepError where they were not noted."""
     path = sweep.cluster_directory / NAME
@@ -54,6 +64,8 @@ def read(sweep: Sweep) -> tuple[Sweep, Request]:
         copy = Snapshot(Path(code["code"]), None if own is None else Path(own), first)
         settings = DictConfig(content["settings"])
         request = Request(Capacity(**content["capacity"]), str(content["device"]), settings)
+        if not copy.code.is_dir():
+            raise ValueError(f"{copy.code} is gone")
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise SweepError(
             f"{path}: does not tell how to submit more ({as_line(str(error))}); the same command "

@@ -52,7 +52,10 @@ class Slurm(Scheduler):
         jobs = self.sweep.plan.jobs
         ahead = forecast(self.sweep, jobs, self._request.capacity)
         with progress(ahead, len(jobs), table=self._request.table) as bar:
-            return follow.wait(self._submitter, self._waiting, bar)
+            states = follow.wait(self._submitter, self._waiting, bar)
+        if self.sweep.grows and not again.is_known(self.sweep):
+            raise SweepError("the sweep was cancelled; the same command goes on with it")
+        return states
 
     def poll(self) -> Poll:
         """A controller that does not answer is told, and its jobs are then not known."""
@@ -68,6 +71,7 @@ class Slurm(Scheduler):
 
     def cancel(self) -> int:
         """What jobs have reached stays in the store."""
+        again.forget(self.sweep)
         active = sorted(set(active_ids(self.sweep, cluster.queue()).values()))
         cluster.cancel(active)
         return len(active)
@@ -84,6 +88,7 @@ class Slurm(Scheduler):
                 f"SLURM still has {len(active)} jobs of this sweep: go on with "
                 f"hydra/launcher=slurm, or end them first: python -m sanity.sweep cancel {place}"
             )
+        again.forget(self.sweep)
         self.sweep.withdraw(jobs)
 
 

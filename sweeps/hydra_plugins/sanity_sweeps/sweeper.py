@@ -1,5 +1,6 @@
 """The sweeper: every combination of a grid, or of several, as long as it means something."""
 
+import dataclasses
 import functools
 import logging
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from .base import SweepLauncher
 if TYPE_CHECKING:
     from sanity.sweep.pace import Capacity
     from sanity.sweep.plan import Job
+    from sanity.sweep.snapshot import Snapshot
     from sanity.sweep.states import State
     from sanity.sweep.sweep import Sweep
 
@@ -47,6 +49,7 @@ class SanitySweeper(Sweeper):
                 "or stands in a file's sweep.grid"
             )
         self.hydra_context, self.config = hydra_context, config
+        self._code: Snapshot | None = None
         self._task = PlannedJob(task_function)
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=self._task, config=config
@@ -120,8 +123,9 @@ class SanitySweeper(Sweeper):
         from sanity.sweep.job import keys_of
         from sanity.sweep.states import look
 
-        if sweep.code is None:  # once: later looks go on from it
-            sweep = launch.freeze(sweep, self.hydra_context.config_loader)
+        if self._code is None:  # once: later looks go on from it
+            self._code = launch.freeze(sweep, self.hydra_context.config_loader).code
+        sweep = dataclasses.replace(sweep, code=self._code)
         if isinstance(self.launcher, SweepLauncher):
             table = Live(sweep) if sweep.grows else None
             return self.launcher.start(sweep, jobs, table).finish

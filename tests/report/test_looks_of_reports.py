@@ -1,0 +1,158 @@
+"""Reports on sweeps that grow: they judge what is complete, and what they say stays said."""
+
+import random
+from pathlib import Path
+
+import pytest
+from growing import CHECKED, DECIDED, begun, end, noisy
+from simulated import seeds, write
+
+from sanity.decide import run as decide
+from sanity.report import report
+from sanity.report.data.questions import Question
+from sanity.sweep import growth
+from sanity.sweep.plan import Job
+from sanity.sweep.sweep import Sweep
+
+MANY = (*DECIDED, "pruner=lt", "sanity_check=none,rearrange,reinit,shuffle_weights")
+EFFECTS = {"rearrange": 0.2, "reinit": -1.2, "shuffle_weights": -8.0}
+
+
+def questions(*places: Path) -> dict[str, Question]:
+    return {one.check: one for one in report.make(places).questions}
+
+
+def looks(question: Question) -> list[tuple[int, int]]:
+    return [(look.number, look.seeds) for look in question.judgement.paired.looks]
+
+
+def next_look(sweep: Sweep) -> Sweep:
+    """The sweep with its next look asked for, whose jobs have not run yet."""
+    return decide.advance(sweep, {job.number for job in sweep.plan.jobs}).sweep
+
+
+def test_a_look_counts_when_all_of_it_has_ended(tmp_path: Path) -> None:
+    accuracy, place = noisy({}, 2.0), tmp_path / "sweep"
+    sweep = next_look(begun(place, *CHECKED))
+    end(sweep, accuracy)
+    found = questions(place)["rearrange"]
+    assert (looks(found), str(found.verdict)) == ([], "no verdict")
+    sweep = next_look(sweep)
+    assert looks(questions(place)["rearrange"]) == [(0, 4)]
+    end(sweep, accuracy, [job for job in sweep.plan.jobs if job.seed == 4])
+    half = questions(place)["rearrange"].judgement.paired
+    assert half.seeds == 5
+    assert [look.seeds for look in half.looks] == [4]
+    end(sweep, accuracy)
+    next_look(sweep)
+    assert looks(questions(place)["rearrange"]) == [(0, 4), (1, 6)]
+
+
+def test_an_arm_that_was_left_out_and_goes_on_is_looked_at_with_all_it_has(tmp_path: Path) -> None:
+    """It catches up within a look; halfway through, none of that counts."""
+    accuracy, place = noisy({}, 2.0), tmp_path / "sweep"
+    sweep = begun(place, *CHECKED)
+    none, changed = (
+        [job for job in sweep.later if job.choices["sanity_check"] == check]
+        for check in ("none", "rearrange")
+    )
+    for count, jobs in (4, [*none[:4], *changed[:4]]), (6, none[4:6]), (9, none[6:9]):
+        sweep = sweep.ask(count, jobs)
+        end(sweep, accuracy)
+        sweep = sweep.end()
+    assert looks(questions(place)["rearrange"]) == [(0, 4)]
+    sweep = sweep.ask(13, [*none[9:13], *changed[4:13]])
+    end(sweep, accuracy, changed[4:7])
+    half = questions(place)["rearrange"]
+    assert half.judgement.paired.seeds == 7
+    assert looks(half) == [(0, 4)]
+    end(sweep, accuracy)
+    sweep.end()
+    assert looks(questions(place)["rearrange"]) == [(0, 4), (3, 13)]
+
+
+@pytest.mark.parametrize("chance", range(3))
+def test_no_verdict_changes_while_jobs_end_one_by_one(tmp_path: Path, chance: int) -> None:
+    rng, place, said = random.Random(chance), tmp_path / "sweep", dict[str, object]()
+
+    def accuracy(job: Job) -> float | None:
+        return None if hash((job.number, chance)) % 17 == 0 else noisy(EFFECTS, 0.9)(job)
+
+    def watch() -> None:
+        for check, one in questions(place).items():
+            if check in said:
+                assert (one.verdict, one.judgement.seeds) == said[check]
+            elif one.judgement.is_decided:
+                said[check] = (one.verdict, one.judgement.seeds)
+
+    sweep = next_look(begun(place, *MANY))
+    while not sweep.looks[-1].ended:
+        jobs = [job for job in sweep.plan.jobs if job.number in sweep.looks[-1].jobs]
+        rng.shuffle(jobs)
+        while jobs:
+            end(sweep, accuracy, [jobs.pop() for _ in range(min(len(jobs), rng.randint(1, 6)))])
+            watch()
+        sweep = next_look(sweep)
+        watch()
+    assert len(said) > 1
+
+
+def test_two_sweeps_that_share_an_arm_are_judged_as_each_by_itself(tmp_path: Path) -> None:
+    """Whichever copy of a shared run counts."""
+    accuracy, places = noisy(EFFECTS, 1.0), [tmp_path / "one", tmp_path / "two"]
+    alone = {}
+    for place, check, count in (places[0], "rearrange", 3), (places[1], "reinit", 1):
+        sweep = begun(place, *DECIDED, "pruner=lt", f"sanity_check=none,{check}")
+        for _ in range(count):
+            sweep = next_look(sweep)
+            end(sweep, accuracy)
+        sweep.end()
+        alone[check] = questions(place)[check].judgement
+    assert not alone["rearrange"].is_decided
+    for order in (places, places[::-1]):
+        found = questions(*order)
+        for check, one in alone.items():
+            paired = found[check].judgement.paired
+            assert paired.differences == one.paired.differences, check
+            assert paired.looks == one.paired.looks, check
+    half = next_look(begun(tmp_path / "three", *CHECKED, "tracker=none"))
+    end(half, accuracy)  # not yet at its first look, with the same tickets
+    assert looks(questions(*places, half.directory)["rearrange"]) == looks(found["rearrange"])
+
+
+def test_known_tickets_make_p_values_count_double(tmp_path: Path) -> None:
+    found = {}
+    for name, seen in ("fresh", False), ("seen", True):
+        sweep = begun(tmp_path / name / "sweep", *CHECKED)
+        if seen:
+            entry = sweep.store_dir / "train_ticket" / sweep.later[0].stages[-1].key
+            entry.mkdir(parents=True)
+            (entry / "manifest.json").touch()
+            for note in sweep.store_dir.glob(".sweeps/*"):
+                note.unlink()
+            (sweep.directory / "sweep.json").unlink()
+            sweep = begun(sweep.directory, *CHECKED)
+        assert sweep.seen is seen
+        sweep = next_look(sweep)
+        end(sweep, noisy({"rearrange": -3.0}, 0.8))
+        sweep.end()
+        found[seen] = questions(sweep.directory)["rearrange"].judgement.paired
+    assert found[True].p_different == pytest.approx(2 * (found[False].p_different or 0))
+
+
+def test_runs_without_a_sweep_are_looked_at_in_order(tmp_path: Path) -> None:
+    arms = [*seeds(7, 0, 0.5, 1), *seeds(7, -3, 0.5, 2, check="rearrange")]
+    root = write(tmp_path, arms)
+    for path in root.rglob("record.json"):
+        text = path.read_text().replace('"family": "cell"', '"family": "cell", "until": "decided"')
+        path.write_text(text)
+    assert looks(questions(root)["rearrange"]) == [(0, 4), (1, 6)]
+
+
+def test_damaged_looks_are_named_and_the_runs_reported_all_the_same(tmp_path: Path) -> None:
+    sweep = next_look(begun(tmp_path / "sweep", *CHECKED))
+    end(sweep, noisy({}, 1.0))
+    (sweep.directory / growth.NAME).write_text("[{]")
+    found = report.make([sweep.directory])
+    assert len(found.runs) == 8
+    assert any("looks.json: is damaged" in one for one in found.unreadable)
