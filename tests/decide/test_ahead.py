@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from growing import CHECKED, DECIDED, Accuracy, begun, end, noisy
 
-from sanity.decide.ahead import BUDGET, Ahead, ahead, open_questions
+from sanity.decide.ahead import BUDGET, MOST, Ahead, ahead, open_questions
 from sanity.decide.run import advance
 from sanity.report import report
 from sanity.stats.verdicts import Verdict
@@ -76,7 +76,7 @@ def test_what_has_no_chance_any_more_is_given_up(tmp_path: Path) -> None:
 def test_the_seeds_that_are_allowed_end_it(tmp_path: Path) -> None:
     few = ("sweep.most_seeds=8",)
     sweep, found = looked(begun(tmp_path / "sweep", *CHECKED, *few), noisy({}, OPEN), looks=2)
-    assert found == Ahead(why="6 seeds are the most (sweep.most_seeds)")
+    assert found == Ahead(why=MOST.format(6))
     assert sweep.plan.seeds == tuple(range(6))
 
 
@@ -159,7 +159,7 @@ def test_runs_of_others_below_its_directory_are_no_reason_to_go_on(tmp_path: Pat
 def test_more_seeds_go_on_where_fewer_had_ended(tmp_path: Path) -> None:
     place, accuracy = tmp_path / "sweep", noisy({"rearrange": 0.9}, 0.8)
     sweep, found = looked(begun(place, *CHECKED, "sweep.most_seeds=4"), accuracy)
-    assert found.why == "4 seeds are the most (sweep.most_seeds)"
+    assert found.why == MOST.format(4)
     before = [(job.number, job.directory) for job in sweep.plan.jobs]
     sweep = begun(place, *CHECKED, "sweep.most_seeds=60")
     step = advance(sweep, ())

@@ -11,6 +11,7 @@ from growing import CHECKED, DECIDED, begun, end, noisy, starting
 
 from sanity.core.errors import SweepError
 from sanity.decide import run as decide
+from sanity.decide.ahead import BUDGET
 from sanity.decide.table import Live, render
 from sanity.report import report
 from sanity.report.output import files
@@ -178,7 +179,7 @@ def test_time_that_nobody_waited_for_counts_too(tmp_path: Path) -> None:
     step = decide.advance(sweep.renewed(), {job.number for job in sweep.plan.jobs})
     assert step.sweep.looks[0].seconds == pytest.approx(700, abs=1)
     assert step.ahead is not None
-    assert step.ahead.why == "the budget is spent (sweep.budget)"
+    assert step.ahead.why == BUDGET
 
 
 def test_the_page_loads_itself_anew_while_more_is_to_come(
@@ -221,6 +222,7 @@ def test_a_table_is_shown_whatever_its_files_have_come_to(
     live = Live(step.sweep)
     assert str(live()) == ""  # nothing has ended
     monkeypatch.setattr("sanity.decide.table.PAUSE", 0.0)
+    monkeypatch.setattr("sanity.decide.table.SHARE", 0)
     live = Live(step.sweep)
     end(step.sweep, out, step.sweep.plan.jobs[:6])
     with monkeypatch.context() as patch:

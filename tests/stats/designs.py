@@ -7,6 +7,7 @@ differ. All are valid; 6,000 experiments that are the same for every design.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from scipy import stats
 
 from sanity.stats import looks
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]
 Decides = Callable[[Array, Array, int, int], tuple[Array, Array]]
 """Of means, their standard errors, a look and its seeds: which differ, which are within 1."""
 
