@@ -5,6 +5,7 @@ copy of the code.
 """
 
 import dataclasses
+import os
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -44,8 +45,14 @@ def write(sweep: Sweep, request: Request) -> None:
 
 
 def is_known(sweep: Sweep) -> bool:
-    """Whether there is a request that looks to come are part of."""
-    return (sweep.cluster_directory / NAME).exists()
+    """Whether there is a request of this user's that looks to come are part of.
+
+    Another's is neither to be run here, code and all, nor to be submitted for another.
+    """
+    try:
+        return (sweep.cluster_directory / NAME).stat().st_uid == os.getuid()
+    except OSError:
+        return False
 
 
 def forget(sweep: Sweep) -> None:
