@@ -16,7 +16,7 @@ def told(tmp_path: Path, arms: list[Arm], margin: float | None = None) -> list[s
 def test_a_battery_in_a_sentence_or_two(tmp_path: Path) -> None:
     (text,) = told(tmp_path, simulated.battery())
     assert text.startswith(
-        "At 98% on digits resnet8: A random ticket does as well as lt, within 0.5"
+        "At 98% on digits resnet8: A random ticket does as well as lt (within 0.5"
     )
     assert "Not needed, within 0.5 points: the positions it keeps (lt)." in text
     assert "Needed: its training data (lt by 3.09)." in text
@@ -32,7 +32,7 @@ def test_methods_are_put_together_by_what_random_tickets_do(tmp_path: Path) -> N
     ):
         arms += seeds(8, effect, 0.1, chance, pruner=pruner)
     (text,) = told(tmp_path, arms)
-    assert "A random ticket does as well as snip and grasp, within 0.5 points" in text
+    assert "A random ticket does as well as snip and grasp (within 0.5 points)" in text
     assert ", better than lt by 3.0" in text
     assert " and worse than magnitude by 1.95" in text
 

@@ -76,7 +76,7 @@ class _Speaker:
         parts = [
             f"{words} {self._methods(ones, by=by)}{end}"
             for words, is_of, by, end in (
-                ("as well as", _is_same, False, f", within {self.margin}"),
+                ("as well as", _is_same, False, f" (within {self.margin})"),
                 ("better than", _is_better, True, ""),
                 ("worse than", _is_worse, True, ""),
             )
