@@ -189,7 +189,7 @@ def test_on_a_terminal_a_table_stands_above_the_bar(
 ) -> None:
     del undisturbed  # but for the store that it has filled
     ours, theirs = terminal
-    run = command(*GRID, *LOCAL)
+    run = command(*GRID, *LOCAL, f"hydra.sweep.dir={tmp_path}/here")
     env = os.environ | {"SANITY_STORE_DIR": str(store)}
     with subprocess.Popen(
         run, stdin=theirs, stdout=theirs, stderr=theirs, cwd=tmp_path, env=env
@@ -207,6 +207,7 @@ def test_on_a_terminal_a_table_stands_above_the_bar(
     lines = text.replace("\r", "\n").splitlines()
     drawn = [line for line in lines if "jobs" not in line or "━" in line]
     assert max(map(len, drawn[: lines.index("")])) <= 80
+    assert "━━" in text, text
     above = text[: text.rindex("━━")]
     assert "0 of 1 question decided after 4 seeds; on the way to 6, look 2 of 2" in above
     assert "snip 80%" in above
