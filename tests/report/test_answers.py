@@ -15,11 +15,10 @@ def told(tmp_path: Path, arms: list[Arm], margin: float | None = None) -> list[s
 
 def test_a_battery_in_a_sentence_or_two(tmp_path: Path) -> None:
     (text,) = told(tmp_path, simulated.battery())
-    assert text.startswith(
-        "At 98% on digits resnet8: A random ticket does as well as lt (within 0.5"
-    )
-    assert "Not needed, within 0.5 points: the positions it keeps (lt)." in text
-    assert "Needed: its training data (lt by 3.09)." in text
+    said = "lt at 98% on digits resnet8: A random ticket does as well as lt (within 0.5 points)."
+    assert text.startswith(said)
+    assert "Not needed, within 0.5 points: the positions it keeps." in text
+    assert "Needed: its training data (\N{MINUS SIGN}3.09 points)." in text
     assert "Still open: lt, new weights (at most " in text
     assert "LR rewound" not in text  # a control
 
@@ -37,6 +36,17 @@ def test_methods_are_put_together_by_what_random_tickets_do(tmp_path: Path) -> N
     assert " and worse than magnitude by 1.95" in text
 
 
+def test_of_several_methods_each_is_named(tmp_path: Path) -> None:
+    arms = [*seeds(8, 0, 0.1, 1), *seeds(8, 0, 0.1, 2, check="rearrange")]
+    arms += seeds(8, 0, 0.1, 3, pruner="snip")
+    arms += seeds(8, -4, 0.1, 4, pruner="snip", check="reinit")
+    (text,) = told(tmp_path, arms)
+    assert text == (
+        "At 98% on digits resnet8: Not needed, within 0.5 points: the positions it keeps (lt). "
+        "Needed: its initial weights (snip by 3.96)."
+    )
+
+
 def test_what_is_open_is_bounded_and_nothing_is_claimed_of_it(tmp_path: Path) -> None:
     arms = [
         *seeds(5, 0, 2, 1),
@@ -45,14 +55,14 @@ def test_what_is_open_is_bounded_and_nothing_is_claimed_of_it(tmp_path: Path) ->
     ]
     arms += seeds(5, 0, 2, 4, check="shuffle_weights")
     (text,) = told(tmp_path, arms)
-    assert text.startswith("At 98% on digits resnet8: Still open: all questions (each at most ")
+    assert text.startswith("lt at 98% on digits resnet8: Still open: all questions (each at most ")
     assert "points either way)." in text
     assert "eeded" not in text
 
 
 def test_without_a_verdict_nothing_is_said_but_that(tmp_path: Path) -> None:
     (text,) = told(tmp_path / "one", [Arm(), Arm(check="rearrange")])
-    assert text == "At 98% on digits resnet8: No verdict: 1 question."
+    assert text == "lt at 98% on digits resnet8: No verdict: 1 question."
     assert told(tmp_path / "none", [Arm()])[0].startswith("Nothing was compared")
     random = [*seeds(4, 0, 0.1, 1, pruner="random", ratio="smart")]
     random += seeds(4, 0, 0.1, 2, pruner="random", ratio="smart", check="rearrange")

@@ -26,7 +26,7 @@ def answers(report: Report) -> list[str]:
         return ["Nothing but controls was compared."]
     speaker = _Speaker(wording.margin(report.criteria.margin), _names(report))
     found = [
-        f"At {sparsity} on {context}: {speaker.paragraph(asked)}"
+        f"{speaker.about(asked)} {sparsity} on {context}: {speaker.paragraph(asked)}"
         for (context, sparsity), asked in groups.items()
     ]
     more = len(found) - SHOWN
@@ -58,6 +58,11 @@ class _Speaker:
     margin: str
     names: dict[str, str]
 
+    def about(self, asked: Sequence[Question]) -> str:
+        """The method, if it is one."""
+        methods = set(map(self._name, asked))
+        return f"{methods.pop()} at" if len(methods) == 1 else "At"
+
     def paragraph(self, asked: Sequence[Question]) -> str:
         """Of a context and sparsity."""
         beside = [one for one in asked if one.check == wording.RANDOM_TICKET]
@@ -65,7 +70,7 @@ class _Speaker:
         without = sum(one.verdict is Verdict.NONE for one in asked)
         parts = [
             self._random_tickets(beside),
-            *self._checks(checked),
+            *self._checks(checked, alone=len({one.cell.method for one in asked}) == 1),
             self._open([one for one in asked if one.verdict is Verdict.UNDECIDED], len(asked)),
             f"no verdict: {wording.count(without, 'question')}" if without else "",
         ]
@@ -84,8 +89,8 @@ class _Speaker:
         ]
         return f"a random ticket does {wording.listed(parts)}" if parts else ""
 
-    def _checks(self, asked: Sequence[Question]) -> list[str]:
-        """What is used, what is not, what harms, with the methods of each."""
+    def _checks(self, asked: Sequence[Question], *, alone: bool) -> list[str]:
+        """What is used, what is not, what harms, with the methods of each unless it is one."""
         kinds: list[tuple[str, Callable[[Question], bool], bool]] = [
             (f"not needed, within {self.margin}", _is_same, False),
             ("needed", _is_worse, True),
@@ -96,7 +101,12 @@ class _Speaker:
             uses: dict[str, list[Question]] = defaultdict(list)
             for one in filter(is_of, asked):
                 uses[wording.uses(one.check)].append(one)
-            listed = [f"{what} ({self._methods(ones, by=by)})" for what, ones in uses.items()]
+            listed = [
+                f"{what}{_points(ones[0]) if by else ''}"
+                if alone
+                else f"{what} ({self._methods(ones, by=by)})"
+                for what, ones in uses.items()
+            ]
             said += [f"{words}: {'; '.join(listed)}"] if listed else []
         return said
 
@@ -119,6 +129,10 @@ class _Speaker:
 
 def _by(question: Question) -> str:
     return f" by {wording.points(abs(question.judgement.paired.mean or 0.0), sign=False)}"
+
+
+def _points(question: Question) -> str:
+    return f" ({wording.points(question.judgement.paired.mean)} points)"
 
 
 def _bound(asked: Sequence[Question]) -> str:
