@@ -27,7 +27,8 @@ from sanity.sweep import growth, snapshot
 from sanity.sweep import sweep as sweeps
 from sanity.sweep.compose import Composer
 from sanity.sweep.grid import expand, expand_controls, of_seeds, seeds_of
-from sanity.sweep.plan import Plan, Planner
+from sanity.sweep.plan import Plan
+from sanity.sweep.planner import Planner
 from sanity.sweep.sweep import Sweep
 
 log = logging.getLogger(__name__)
