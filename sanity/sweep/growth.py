@@ -39,7 +39,7 @@ class Limits:
     They can be changed at any time: no verdict depends on them.
     """
 
-    most_seeds: Annotated[int, Ge(FIRST), "the seeds of the first look, or more"] = 60
+    most_seeds: Annotated[int, Ge(FIRST), "the first look has as many"] = 60
     budget: str | float | None = None
 
     @property
