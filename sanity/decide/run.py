@@ -86,7 +86,8 @@ def advance(sweep: Sweep, tried: Collection[int]) -> Step:
         return Step(sweep)
     last = sweep.looks[-1]
     if not last.ended:
-        sweep = sweep.spend(0.0 if last.seconds else _unwatched(sweep), last.seeds).end()
+        sweep = sweep.spend(0.0 if last.seconds else _unwatched(sweep), last.seeds)
+        sweep = sweep.end([one.job for one in rest])
     found = report.make([sweep.directory])
     return _asked(sweep, ahead(sweep, found), found)
 

@@ -35,9 +35,9 @@ class Look:
 
     ``interval`` is its two-sided 1 - alpha confidence interval, ``narrow`` the 1 - 2 alpha one,
     which lies within the margin just when ``p_equivalent`` <= alpha. Of one look among several the
-    intervals are those that hold at all of them (repeated confidence intervals, Jennison &
-    Turnbull 1989), and the p-values, the smallest so far, allow for all looks; ``number`` says
-    which one it is, from 0.
+    intervals are its own, wide enough to hold at all of them (repeated confidence intervals,
+    Jennison & Turnbull 1989), and the p-values, which allow for all looks, the smallest so far;
+    ``number`` says which one it is, from 0.
     """
 
     seeds: int

@@ -1,19 +1,19 @@
 """From tests to words: depends, does not depend, undecided."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 
 from sanity.stats.criteria import Criteria
 from sanity.stats.forecast import Forecast, forecast
-from sanity.stats.looks import FIRST
 from sanity.stats.paired import Look, Paired
 
 DEFAULT = Criteria()
 HOPELESS = (
     0.1  # chance of a verdict with all seeds that are allowed, below which none more is spent
 )
+FEWEST = 2  # seeds for a test
 PATIENT = 9  # seeds before which nothing is given up
 
 
@@ -31,8 +31,9 @@ class Judgement:
     """A verdict and what it rests on; p-values here are corrected for the family's size.
 
     ``why`` says why there is no verdict, or what is peculiar about it. ``seeds`` are those after
-    which it was decided, or as many as were judged. ``level`` is the strictest of Holm's steps,
-    alpha by the size of the family.
+    which it was decided, or as many as were judged, and ``effect`` is the mean of these. ``level``
+    is the strictest of Holm's steps, alpha by the size of the family, and ``step`` the one that is
+    left if no other question of the family is decided any more.
     """
 
     verdict: Verdict
@@ -41,7 +42,9 @@ class Judgement:
     p_equivalent: float | None = None
     why: str = ""
     seeds: int = 0
+    effect: float | None = None
     level: float = 0.05
+    step: float = 0.05
     criteria: Criteria = DEFAULT
 
     @property
@@ -60,15 +63,15 @@ class Judgement:
             return False
         if paired.seeds < PATIENT:
             return True
-        ahead = forecast(paired, self.criteria, self.level)
+        ahead = forecast(paired, self.criteria, self.step)
         return ahead is not None and ahead.chance >= HOPELESS
 
     @cached_property
     def forecast(self) -> Forecast | None:
-        """Of a verdict, whatever the other checks turn out to be; None where it is too early."""
+        """Of a verdict, should no other check be decided any more; None where it is too early."""
         if self.verdict is not Verdict.UNDECIDED or self.why:
             return None
-        return forecast(self.paired, self.criteria, self.level)
+        return forecast(self.paired, self.criteria, self.step)
 
 
 def judge(family: Sequence[Paired], criteria: Criteria) -> list[Judgement]:
@@ -92,7 +95,11 @@ def judge(family: Sequence[Paired], criteria: Criteria) -> list[Judgement]:
                 found[index] = _decide(
                     paired, look, different[index], equivalent[index], strictest, criteria
                 )
-    judged = {id(counted[index]): one for index, one in found.items()}
+    undecided = max(1, len(counted) - sum(one.is_decided for one in found.values()))
+    judged = {
+        id(counted[index]): replace(one, step=one.level * len(counted) / undecided)
+        for index, one in found.items()
+    }
     return [judged.get(id(paired)) or _without_test(paired, criteria) for paired in family]
 
 
@@ -112,27 +119,35 @@ def _decide(
     elif different:
         verdict = Verdict.DEPENDS
         # What a reader of "depends" might not think of.
-        better = ["better with the change"] if (paired.mean or 0) > 0 else []
+        better = ["better with the change"] if sum(look.interval) > 0 else []
         nearest = min(map(abs, look.interval))
         small = ["may be smaller than the margin"] if nearest < criteria.margin else []
         why = ", ".join(better + small)
-    return Judgement(verdict, paired, p_different, p_equivalent, why, look.seeds, level, criteria)
+    return Judgement(
+        verdict,
+        paired,
+        p_different,
+        p_equivalent,
+        why,
+        seeds=look.seeds,
+        effect=sum(look.interval) / 2,
+        level=level,
+        step=level,
+        criteria=criteria,
+    )
 
 
 def _without_test(paired: Paired, criteria: Criteria) -> Judgement:
-    needed = FIRST if criteria.grows else 2
-    verdict = Verdict.NONE
-    if paired.seeds < needed:
-        counted = {0: "no seed has", 1: "1 seed has"}.get(
-            paired.seeds, f"{paired.seeds} seeds have"
-        )
-        why = f"{counted} both arms; a verdict needs at least {needed}"
+    verdict = Verdict.UNDECIDED
+    if paired.seeds < FEWEST:
+        verdict = Verdict.NONE
+        counted = {0: "no seed has", 1: "1 seed has"}[paired.seeds]
+        why = f"{counted} both arms; a verdict needs at least {FEWEST}"
     elif paired.is_spread:
-        why = f"of {paired.seeds} seeds, no look is complete yet"
+        why = f"of {paired.seeds} seeds, no look is complete yet, or none could be tested"
     else:
-        verdict = Verdict.UNDECIDED
         why = f"all {paired.seeds} differences are equal, which leaves no spread to test against"
-    return Judgement(verdict, paired, why=why, criteria=criteria)
+    return Judgement(verdict, paired, why=why, effect=paired.mean, criteria=criteria)
 
 
 def _holm(values: Sequence[float | None]) -> list[float]:

@@ -20,7 +20,7 @@ from sanity.core.config import conform
 from sanity.core.errors import ConfigError, SweepError, as_line
 from sanity.core.files import read_json, sweep_up, write_json
 from sanity.stages.stage import TRAIN_TICKET
-from sanity.stats.looks import FIRST, up_to
+from sanity.stats.looks import FIRST, seeds_at, up_to
 from sanity.store.notes import SWEEPS
 from sanity.sweep.plan import Plan
 
@@ -63,6 +63,7 @@ class Look:
 
     ``asked`` is when, ``seconds`` are those of the clock that they took so far; ``ended``: none is
     left to run.
+    ``failed`` are jobs of this look or earlier ones that had no result when it ended.
     """
 
     seeds: int
@@ -70,6 +71,7 @@ class Look:
     seconds: float = 0.0
     ended: bool = False
     asked: float = 0.0
+    failed: tuple[int, ...] = ()
 
 
 def limits(config: DictConfig) -> Limits:
@@ -131,6 +133,10 @@ def taken(looks: Sequence[Look], seeds: Mapping[int, int]) -> tuple[tuple[int, .
     than the look has where it was not to go on.
     """
     asked = {number: one.seeds for one in looks if one.ended for number in one.jobs}
+    for number in [number for one in looks if one.ended for number in one.failed]:
+        # What came of it later belongs to the look that follows the last one it was missing from.
+        missing = max(one.seeds for one in looks if one.ended and number in one.failed)
+        asked[number] = next((count for count in seeds_at() if count > missing), missing)
     last = max((one.seeds for one in looks if one.ended), default=0)
     return tuple(
         tuple(sorted(seed for number, seed in seeds.items() if asked.get(number, last + 1) <= look))
@@ -175,4 +181,7 @@ def _look(values: dict[str, Any]) -> Look:
         raise ValueError("a look is none")
     if not 0 < seeds < MOST or seeds not in up_to(seeds):
         raise ValueError(f"there is no look at {seeds} seeds")
-    return Look(seeds, jobs, seconds, ended, asked)
+    failed = tuple(values.get("failed", ()))
+    if not all(type(one) is int for one in failed):
+        raise ValueError("what has failed is no number")
+    return Look(seeds, jobs, seconds, ended, asked, failed)

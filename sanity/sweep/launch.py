@@ -27,7 +27,7 @@ from sanity.sweep import growth, snapshot
 from sanity.sweep import sweep as sweeps
 from sanity.sweep.compose import Composer
 from sanity.sweep.grid import expand, expand_controls, of_seeds, seeds_of
-from sanity.sweep.plan import Plan
+from sanity.sweep.plan import Job, Plan
 from sanity.sweep.planner import Planner
 from sanity.sweep.sweep import Sweep
 
@@ -99,7 +99,9 @@ def open_sweep(config: DictConfig, plan: Plan) -> Sweep:
             f"sweep.most_seeds={growth.limits(config).most_seeds}: the sweep in {directory} has "
             f"{taken} already"
         )
-    seen = growth.seen(plan, store_dir) if before is None else before.seen
+    # What was asked for already was trained by this sweep, whoever has used it since.
+    fresh = plan if before is None else plan.only([*before.later, *_beyond(plan, before)])
+    seen = growth.seen(fresh, store_dir) or bool(before and before.grows and before.seen)
     sweep = Sweep(
         directory=directory,
         plan=plan,
@@ -121,6 +123,12 @@ def open_sweep(config: DictConfig, plan: Plan) -> Sweep:
     with open_dict(config):
         config.hydra.sweep.dir = str(directory)
     return sweep
+
+
+def _beyond(plan: Plan, before: Sweep) -> list[Job]:
+    """The jobs of seeds that the sweep was not allowed before."""
+    known = {job.number for job in (*before.plan.jobs, *before.later)}
+    return [job for job in plan.jobs if job.number not in known]
 
 
 def freeze(sweep: Sweep, loader: ConfigLoader) -> Sweep:

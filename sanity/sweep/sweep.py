@@ -134,10 +134,11 @@ class Sweep:
         look = Look(seeds, tuple(job.number for job in jobs), asked=time.time())
         return self._with_looks((*self.looks, look))
 
-    def end(self) -> "Sweep":
-        """The sweep once all of its latest look is run."""
+    def end(self, failed: Sequence[Job] = ()) -> "Sweep":
+        """The sweep once all of its latest look is run; what has ``failed`` is not in the look."""
         *before, last = self.looks
-        return self._with_looks((*before, dataclasses.replace(last, ended=True)))
+        numbers = tuple(job.number for job in failed)
+        return self._with_looks((*before, dataclasses.replace(last, ended=True, failed=numbers)))
 
     def spend(self, seconds: float, seeds: int) -> "Sweep":
         """The sweep after its look at so many seeds took so much more of the clock."""

@@ -18,7 +18,7 @@ def test_a_battery_in_a_sentence_or_two(tmp_path: Path) -> None:
     said = "lt at 98% on digits resnet8: A random ticket does as well as lt (within 0.5 points)."
     assert text.startswith(said)
     assert "Not needed, within 0.5 points: the positions it keeps." in text
-    assert "Needed: its training data (\N{MINUS SIGN}3.09 points)." in text
+    assert "Needed: its training data (\N{MINUS SIGN}2.45 to \N{MINUS SIGN}3.73 points)." in text
     assert "Still open: lt, new weights (at most " in text
     assert "LR rewound" not in text  # a control
 
@@ -32,8 +32,8 @@ def test_methods_are_put_together_by_what_random_tickets_do(tmp_path: Path) -> N
         arms += seeds(8, effect, 0.1, chance, pruner=pruner)
     (text,) = told(tmp_path, arms)
     assert "A random ticket does as well as snip and grasp (within 0.5 points)" in text
-    assert ", better than lt by 3.0" in text
-    assert " and worse than magnitude by 1.95" in text
+    assert ", better than lt by 2.9 to 3.1" in text
+    assert " and worse than magnitude by 1.9 to 2.1" in text
 
 
 def test_of_several_methods_each_is_named(tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_of_several_methods_each_is_named(tmp_path: Path) -> None:
     (text,) = told(tmp_path, arms)
     assert text == (
         "At 98% on digits resnet8: Not needed, within 0.5 points: the positions it keeps (lt). "
-        "Needed: its initial weights (snip by 3.96)."
+        "Needed: its initial weights (snip by 3.8 to 4.1)."
     )
 
 

@@ -4,7 +4,7 @@ import random
 from pathlib import Path
 
 import pytest
-from growing import CHECKED, DECIDED, begun, end, noisy
+from growing import CHECKED, DECIDED, Accuracy, begun, end, noisy, starting
 from simulated import seeds, write
 
 from sanity.decide import run as decide
@@ -26,6 +26,11 @@ def looks(question: Question) -> list[tuple[int, int]]:
     return [(look.number, look.seeds) for look in question.judgement.paired.looks]
 
 
+def grown(place: Path, accuracy: Accuracy, *arguments: str) -> None:
+    """A sweep that has gone on to its end."""
+    assert decide.run(begun(place, *arguments), starting(accuracy)) is not None
+
+
 def next_look(sweep: Sweep) -> Sweep:
     """The sweep with its next look asked for, whose jobs have not run yet."""
     return decide.advance(sweep, {job.number for job in sweep.plan.jobs}).sweep
@@ -36,7 +41,7 @@ def test_a_look_counts_when_all_of_it_has_ended(tmp_path: Path) -> None:
     sweep = next_look(begun(place, *CHECKED))
     end(sweep, accuracy)
     found = questions(place)["rearrange"]
-    assert (looks(found), str(found.verdict)) == ([], "no verdict")
+    assert (looks(found), str(found.verdict)) == ([], "undecided")
     sweep = next_look(sweep)
     assert looks(questions(place)["rearrange"]) == [(0, 4)]
     end(sweep, accuracy, [job for job in sweep.plan.jobs if job.seed == 4])
@@ -156,3 +161,32 @@ def test_damaged_looks_are_named_and_the_runs_reported_all_the_same(tmp_path: Pa
     found = report.make([sweep.directory])
     assert len(found.runs) == 8
     assert any("looks.json: is damaged" in one for one in found.unreadable)
+
+
+def test_each_question_has_the_looks_of_the_sweep_that_asked_it(tmp_path: Path) -> None:
+    """Another sweep may share an arm, with other seeds and at another look."""
+    far, near = tmp_path / "far", tmp_path / "near"
+    grown(far, noisy({"rearrange": 0.5}, 1.0), *CHECKED)
+    checks = (*DECIDED, "pruner=lt", "sanity_check=none,reinit", "seed=100")
+    grown(near, noisy({"reinit": -9.0}, 0.3), *checks)
+    alone = questions(near)["reinit"].judgement
+    assert alone.is_decided
+    among = questions(far, near)["reinit"].judgement
+    assert (among.verdict, among.seeds) == (alone.verdict, alone.seeds)
+
+
+def test_a_run_that_failed_and_is_run_again_belongs_to_the_next_look(tmp_path: Path) -> None:
+    place, fine = tmp_path / "sweep", noisy({"rearrange": -5.0}, 0.1)
+
+    def broken(job: Job) -> float | None:
+        return None if (job.seed, job.choices["sanity_check"]) == (3, "rearrange") else fine(job)
+
+    sweep = next_look(begun(place, *CHECKED))
+    end(sweep, broken)
+    next_look(sweep)
+    before = questions(place)["rearrange"].judgement
+    assert (before.is_decided, before.seeds) == (True, 3)
+    end(sweep, lambda job: 99.0 if job.seed == 3 else fine(job))  # which would have decided nothing
+    after = questions(place)["rearrange"].judgement
+    assert (after.verdict, after.seeds) == (before.verdict, 3)
+    assert [look.seeds for look in after.paired.looks] == [3]

@@ -90,7 +90,9 @@ def test_a_growing_experiment_is_judged_at_its_looks_and_nowhere_between() -> No
     at_nine, between = judge([grown(values[:9])], GROWS), judge([grown(values)], GROWS)
     assert [look.seeds for look in between[0].paired.looks] == [4, 6, 9]
     assert between[0].p_different == at_nine[0].p_different
-    assert judge([grown(values[:3])], GROWS)[0].verdict is Verdict.NONE
+    early = judge([grown(values[:3])], GROWS)[0]
+    assert early.verdict is Verdict.UNDECIDED
+    assert "no look is complete yet" in early.why
 
 
 def test_its_p_values_only_fall_and_its_verdict_stays() -> None:
@@ -161,3 +163,34 @@ def test_what_cannot_be_decided_any_more_is_given_up_and_nothing_is_early() -> N
     near = np.random.default_rng(3).normal(0.0, 1.0, 13)
     assert judge([grown(near, most=40)] * 3, GROWS)[0].is_open
     assert not judge([paired(-1.0, 0.0, -2.0, -1.0)], CRITERIA)[0].is_open  # fixed beforehand
+
+
+def test_too_few_or_equal_pairs_at_a_look_wait_for_the_next() -> None:
+    """A run that failed, or a coincidence, must not close a question."""
+    for values in (np.zeros(3), np.array([0.0, 0.0, 0.0, 0.0, 0.3])):
+        (found,) = judge([grown(values)], GROWS)
+        assert found.verdict is Verdict.UNDECIDED
+        assert found.is_open
+    assert judge([grown(np.zeros(1))], GROWS)[0].verdict is Verdict.NONE
+
+
+def test_what_is_given_up_is_judged_by_the_questions_that_are_left() -> None:
+    wide = np.random.default_rng(4).normal(0.0, 1.9, 28)
+    same = np.random.default_rng(5).normal(0.0, 0.2, 28)
+    alone = judge([grown(wide)], GROWS)[0]
+    among = judge([grown(wide), *(grown(same + shift) for shift in np.linspace(0, 0.1, 9))], GROWS)
+    assert among[0].level == GROWS.alpha / 10
+    assert among[0].step == alone.step == GROWS.alpha
+    assert among[0].is_open == alone.is_open
+    crowd = judge([grown(wide)] + [grown(wide + 0.1) for _ in range(9)], GROWS)[0]
+    assert crowd.step == GROWS.alpha / 10
+
+
+def test_a_direction_is_that_of_the_look_that_decided() -> None:
+    values = np.array([-3.0, -3.1, -2.9, -3.0, *[9.0] * 2])
+    (found,) = judge([grown(values)], GROWS)
+    assert found.verdict is Verdict.DEPENDS
+    assert found.seeds == 4
+    assert found.effect == pytest.approx(-3.0)
+    assert (found.paired.mean or 0) > 0
+    assert "better" not in found.why

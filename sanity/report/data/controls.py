@@ -32,7 +32,7 @@ class Control:
     @property
     def state(self) -> State:
         """Holds where the verdict is the expected one, fails where it is the opposite."""
-        verdict, mean = self.question.verdict, self.question.judgement.paired.mean
+        verdict, mean = self.question.verdict, self.question.judgement.effect
         if verdict in (Verdict.UNDECIDED, Verdict.NONE):
             return State.OPEN
         hurt = verdict is Verdict.DEPENDS and (mean or 0) < 0

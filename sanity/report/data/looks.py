@@ -24,7 +24,15 @@ class Looks:
 
     def taken(self, original: Arm, changed: Arm) -> Taken:
         """Those at both arms; of runs without a sweep, as many as their seeds allow, in order."""
-        found = [taken for arm in (original, changed) if (taken := self._of(arm)) is not None]
+        ours, theirs = self._of(original), self._of(changed)
+        # A sweep that asks just this; of several the first, whatever came of them.
+        both_arms = [number for number in ours if number in theirs]
+        chosen = [
+            [number for number in one if number in both_arms] or [*one] for one in (ours, theirs)
+        ]
+        found = [
+            one[numbers[0]] for one, numbers in zip((ours, theirs), chosen, strict=True) if one
+        ]
         if found:
             one, other = found[0], found[-1]
             pairs = zip(one.seeds, other.seeds, strict=False)
@@ -34,16 +42,15 @@ class Looks:
         looks = tuple(tuple(both[:count]) for count in up_to(len(both)))
         return Taken(looks, most=len(both))
 
-    def _of(self, arm: Arm) -> Taken | None:
-        """Of several sweeps that have runs of an arm, those of the one that is farthest."""
+    def _of(self, arm: Arm) -> dict[int, Taken]:
+        """Those of every sweep that has runs of an arm, by the sweep's number."""
         jobs = defaultdict[int, dict[int, int]](dict)
         for seed, run in arm.runs.items():
             key = run.stages.get(TRAIN_TICKET, {}).get("key", "")
             for sweep, number in self._jobs.get(key, ()):
                 jobs[sweep][number] = seed
-        taken = [
-            Taken(growth.taken(one.looks, jobs[number]), len(one.plan.seeds), one.seen)
+        return {
+            number: Taken(growth.taken(one.looks, jobs[number]), len(one.plan.seeds), one.seen)
             for number, one in enumerate(self._sweeps)
             if number in jobs
-        ]
-        return max(taken, key=lambda one: len(one.seeds), default=None)
+        }

@@ -12,7 +12,7 @@ from sanity.report.data.runs import kind
 from sanity.report.output import wording
 from sanity.rewinds.learning_rate import LearningRate
 from sanity.stats.criteria import Criteria
-from sanity.stats.paired import compare, mean
+from sanity.stats.paired import Paired, compare, mean
 from sanity.stats.verdicts import Judgement, Verdict, judge
 from sanity.sweep.sweep import Sweep
 
@@ -55,10 +55,12 @@ def ask(cells: Sequence[Cell], criteria: Criteria, sweeps: Sequence[Sweep] = ())
         families[id(one.cell) if criteria.family == "cell" else 0].append(one)
     found: list[Question] = []
     for family in families.values():
-        fit = [one.judgement.paired for one in family if not one.judgement.why]
-        judged = iter(judge(fit, criteria))
+        fit = [one for one in family if criteria.grows or not one.judgement.why]
+        # A family that grows has its size from the first look on, whatever came of its arms.
+        pairs = [Paired({}) if one.judgement.why else one.judgement.paired for one in fit]
+        judged = {id(one): found for one, found in zip(fit, judge(pairs, criteria), strict=True)}
         found += [
-            one if one.judgement.why else replace(one, judgement=next(judged)) for one in family
+            one if one.judgement.why else replace(one, judgement=judged[id(one)]) for one in family
         ]
     return found
 

@@ -63,7 +63,7 @@ def _panel(asked: Sequence[Question], check: str, label: str, criteria: Criteria
 
 def _row(axes: Axes, row: int, question: Question, reach: float) -> None:
     paired, look = question.judgement.paired, LOOKS[question.verdict]
-    if question.verdict is Verdict.DEPENDS and (paired.mean or 0) > 0:
+    if question.verdict is Verdict.DEPENDS and (question.judgement.effect or 0) > 0:
         look = look | {"marker": "^"}
     colour = look["color"]
     seeds = list(paired.differences.values())

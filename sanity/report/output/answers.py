@@ -1,5 +1,6 @@
 """What a report says in a sentence or two, made from its verdicts."""
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -42,11 +43,11 @@ def _names(report: Report) -> dict[str, str]:
 
 
 def _is_better(question: Question) -> bool:
-    return question.verdict is Verdict.DEPENDS and (question.judgement.paired.mean or 0) > 0
+    return question.verdict is Verdict.DEPENDS and (question.judgement.effect or 0) > 0
 
 
 def _is_worse(question: Question) -> bool:
-    return question.verdict is Verdict.DEPENDS and (question.judgement.paired.mean or 0) <= 0
+    return question.verdict is Verdict.DEPENDS and (question.judgement.effect or 0) <= 0
 
 
 def _is_same(question: Question) -> bool:
@@ -68,8 +69,9 @@ class _Speaker:
         beside = [one for one in asked if one.check == wording.RANDOM_TICKET]
         checked = [one for one in asked if one.check != wording.RANDOM_TICKET]
         without = sum(one.verdict is Verdict.NONE for one in asked)
+        kinds = dict.fromkeys(one.label for one in beside)
         parts = [
-            self._random_tickets(beside),
+            *(self._random_tickets([one for one in beside if one.label == kind]) for kind in kinds),
             *self._checks(checked, alone=len({one.cell.method for one in asked}) == 1),
             self._open([one for one in asked if one.verdict is Verdict.UNDECIDED], len(asked)),
             f"no verdict: {wording.count(without, 'question')}" if without else "",
@@ -87,7 +89,7 @@ class _Speaker:
             )
             if (ones := [one for one in asked if is_of(one)])
         ]
-        return f"a random ticket does {wording.listed(parts)}" if parts else ""
+        return f"{asked[0].label} does {wording.listed(parts)}" if parts else ""
 
     def _checks(self, asked: Sequence[Question], *, alone: bool) -> list[str]:
         """What is used, what is not, what harms, with the methods of each unless it is one."""
@@ -128,11 +130,21 @@ class _Speaker:
 
 
 def _by(question: Question) -> str:
-    return f" by {wording.points(abs(question.judgement.paired.mean or 0.0), sign=False)}"
+    low, high = sorted(map(abs, _ends(question)))
+    return f" by {low:.1f} to {high:.1f}"
 
 
 def _points(question: Question) -> str:
-    return f" ({wording.points(question.judgement.paired.mean)} points)"
+    low, high = sorted(_ends(question), key=abs)
+    return f" ({wording.points(low)} to {wording.points(high)} points)"
+
+
+def _ends(question: Question) -> tuple[float, float]:
+    """The interval of an effect; an end beyond 0, which later seeds may have moved, is 0."""
+    judgement = question.judgement
+    sign = 1.0 if (judgement.effect or 0.0) > 0 else -1.0
+    low, high = judgement.paired.interval or (0.0, 0.0)
+    return sign * max(0.0, min(sign * low, sign * high)), sign * max(sign * low, sign * high)
 
 
 def _bound(asked: Sequence[Question]) -> str:
@@ -140,4 +152,5 @@ def _bound(asked: Sequence[Question]) -> str:
     known = [max(map(abs, interval)) for interval in intervals if interval is not None]
     if not known or len(known) < len(asked):
         return ""
-    return f" ({'each ' if len(known) > 1 else ''}at most {max(known):.1f} points either way)"
+    most = math.ceil(10 * max(known)) / 10
+    return f" ({'each ' if len(known) > 1 else ''}at most {most:.1f} points either way)"

@@ -79,7 +79,7 @@ def resolutions(report: Report) -> list[str]:
 
 def symbol(question: Question) -> str:
     """A sign that needs no colour; of a dependence, which way."""
-    if question.verdict is Verdict.DEPENDS and (question.judgement.paired.mean or 0) > 0:
+    if question.verdict is Verdict.DEPENDS and (question.judgement.effect or 0) > 0:
         return "▲"
     return SYMBOLS[question.verdict]
 
@@ -88,7 +88,7 @@ def word(question: Question) -> str:
     """The verdict; of a random ticket in the method's place, what that says of the method."""
     if question.check != wording.RANDOM_TICKET:
         return str(question.verdict)
-    worse = (question.judgement.paired.mean or 0) < 0
+    worse = (question.judgement.effect or 0) < 0
     return {
         Verdict.DEPENDS: "no, it is worse" if worse else "yes, it is better",
         Verdict.INDEPENDENT: "yes, as well",
