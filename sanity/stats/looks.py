@@ -62,7 +62,7 @@ def error(look: int, p: ArrayLike) -> Array:
     """
     table, values = _levels(look)[look], np.maximum(p, 1e-300)
     found = np.exp(np.interp(np.log(values), np.log(table), np.log(TABLE)))
-    # Smaller ones are of no use: there levels are hardly below their shares.
+    # Smaller ones are of no use: there levels are hardly above their shares.
     below = np.where(values < table[0], TABLE[0] * values / table[0], found)
     return np.where(values >= table[-1], 1.0, below)
 

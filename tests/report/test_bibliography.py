@@ -119,7 +119,8 @@ def test_the_version_is_that_of_the_runs(tmp_path: Path) -> None:
     simulated.write(tmp_path, [Arm()])
     content = simulated.record(Arm(), versions={"sanity": "9.9_rc}1"})
     simulated.rewrite(tmp_path, content)
-    assert "version 9.9\\_rc\\}1}" in as_bibtex.render(make([tmp_path]))
+    # BibTeX counts braces whatever stands before them, so that a version has none.
+    assert "version 9.9\\_rc1}" in as_bibtex.render(make([tmp_path]))
     del content["versions"]["sanity"]
     simulated.rewrite(tmp_path, content)
     text = as_bibtex.render(make([tmp_path]))

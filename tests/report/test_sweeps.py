@@ -43,7 +43,7 @@ def test_a_battery_for_your_own_pruner_ends_with_its_report(
     assert done.returncode == 0, done.stderr
     assert "report: sweep/report.html" in done.stdout
     assert "smaller than 2 points" in done.stdout
-    assert done.stdout.index("control") < done.stdout.index("test accuracy of the last epoch")
+    assert done.stdout.index("control") < done.stdout.index("accuracy as found, mean")
     page = (tmp_path / "sweep" / "report.html").read_text()
     for words in ("Battery: what does this pruner use?", "mine 80%", "rearranged", "new weights"):
         assert words in page
