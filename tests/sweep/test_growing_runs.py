@@ -20,6 +20,7 @@ import pytest
 from processes import Process
 from sweep.test_launchers import LOCAL, children, command, wait
 
+from sanity.decide.ahead import BUDGET, MOST
 from sanity.report import report
 from sanity.sweep import growth
 from sanity.sweep import sweep as sweeps
@@ -99,10 +100,7 @@ def test_it_says_how_it_goes_on(undisturbed: tuple[list[Any], str, str]) -> None
     assert [seeds for seeds, _, _ in found[2]] == LOOKS
     assert "look at 4 seeds: 8 jobs\n" in errors
     assert "look at 6 seeds: 4 jobs\n" in errors
-    assert (
-        "after 6 seeds: 6 seeds are the most; the same command with a larger sweep.most_seeds goes on\n"
-        in errors
-    )
+    assert f"after 6 seeds: {MOST.format(6)}\n" in errors
     assert output.count("0 of 1 question decided after 4 seeds; on the way to 6") == 1
     assert "12 jobs:  12 done" in output
     assert "\x1b" not in output + errors
@@ -168,10 +166,7 @@ def test_two_terminals_run_each_job_once(
 def test_a_budget_ends_it_and_more_of_it_goes_on(tmp_path: Path) -> None:
     done = processes.run(command(*GRID, "sweep.budget=1s"), tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (
-        "after 4 seeds: the budget is spent; the same command with a larger sweep.budget, or null, goes on\n"
-        in done.stderr
-    )
+    assert f"after 4 seeds: {BUDGET}\n" in done.stderr
     assert "8 jobs:  8 done" in done.stdout
     (page,) = tmp_path.glob("multirun/*/*/report.html")
     assert 'http-equiv="refresh"' not in page.read_text()
