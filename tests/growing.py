@@ -10,7 +10,7 @@ import numpy as np
 from planning import plan_of
 from simulated import Arm, record
 
-from sanity.sweep import growth
+from sanity.sweep import launch
 from sanity.sweep import sweep as sweeps
 from sanity.sweep.plan import Job, Plan
 from sanity.sweep.states import State, look
@@ -29,8 +29,8 @@ def begun(place: Path, *arguments: str, budget: float | None = None) -> Sweep:
     Its store lies beside it.
     """
     plan, store = _plan(*arguments), place.parent / "store"
-    there = (place / sweeps.NAME).exists()
-    seen = sweeps.read(place).seen if there else growth.seen(plan, store)
+    before = sweeps.read(place) if (place / sweeps.NAME).exists() else None
+    seen = launch.seen(plan, before, store)
     rest = (sweeps.identity_of(plan), "s", store, "local", (), None, None, (), "now")
     Sweep(place, plan, *rest, budget=budget, seen=seen).write()
     return sweeps.read(place)

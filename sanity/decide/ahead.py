@@ -4,16 +4,18 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sanity.report.data.questions import Question
+from sanity.report.output import wording
 from sanity.report.report import Report
 from sanity.stats.looks import up_to
+from sanity.stats.verdicts import Verdict
 from sanity.sweep.grid import arm_of
 from sanity.sweep.plan import Job
 from sanity.sweep.sweep import Sweep
 
 Arm = tuple[str, ...]
 
-DECIDED = "every question is decided, or cannot be"
 MOST = "{} seeds are the most; the same command with a larger sweep.most_seeds goes on"
+OTHERS = "what is open is of other runs in its directory"
 BUDGET = "the budget is spent; the same command with a larger sweep.budget, or null, goes on"
 
 
@@ -34,14 +36,32 @@ def ahead(sweep: Sweep, report: Report | None) -> Ahead:
         return Ahead(following[0], tuple(_lacking(sweep, following[0], None)))
     wanted = open_questions(report)
     if not wanted:
-        return Ahead(why=DECIDED)
+        return Ahead(why=standing(report))
     if not following:
         return Ahead(why=MOST.format(last))
     seeds = following[0]
     if not _lacking(sweep, seeds, set().union(*(arms_of(sweep, one) for one in wanted))):
-        return Ahead(why=DECIDED)  # what is open is of other runs in its directory
+        return Ahead(why=OTHERS)
     jobs = _lacking(sweep, seeds, _within_budget(sweep, seeds, wanted))
     return Ahead(seeds, tuple(jobs)) if jobs else Ahead(why=BUDGET)
+
+
+def standing(report: Report) -> str:
+    """How many questions are decided, open, given up, and without a verdict."""
+    questions = [one.judgement for one in report.questions]
+    if not questions:
+        return "no question has both of its arms"
+    decided, is_open, none = (
+        sum(found)
+        for found in zip(
+            *((one.is_decided, one.is_open, one.verdict is Verdict.NONE) for one in questions),
+            strict=True,
+        )
+    )
+    given_up = len(questions) - decided - is_open - none
+    others = ((is_open, "open"), (given_up, "given up"), (none, "without a verdict"))
+    said = [f"{count} {word}" for count, word in others if count]
+    return ", ".join([f"{decided} of {wording.count(len(questions), 'question')} decided", *said])
 
 
 def open_questions(report: Report) -> list[Question]:

@@ -117,7 +117,8 @@ def go_on(sweep: Sweep) -> Sweep:
 
 
 def _asked(sweep: Sweep, step: Ahead, found: Report | None = None) -> Step:
-    return Step(sweep.ask(step.seeds, step.jobs) if step.jobs else sweep, step, found)
+    sweep = sweep.ask(step.seeds, step.jobs) if step.jobs else sweep.stop(step.why)
+    return Step(sweep, step, found)
 
 
 def _unwatched(sweep: Sweep) -> float:

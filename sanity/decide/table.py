@@ -11,7 +11,7 @@ from rich.text import Text
 
 from sanity.core.console import duration
 from sanity.core.errors import SanityError
-from sanity.decide.ahead import Arm, arms_of, open_questions, seconds_left
+from sanity.decide.ahead import Arm, arms_of, open_questions, seconds_left, standing
 from sanity.report import report
 from sanity.report.data.questions import Question
 from sanity.report.output import tables, wording
@@ -55,10 +55,10 @@ def heading(sweep: Sweep, found: Report) -> str:
     looks, last = up_to(len(sweep.plan.seeds)), sweep.looks[-1]
     number = len(up_to(last.seeds))
     waiting = open_questions(found)
-    decided = sum(one.judgement.is_decided for one in found.questions)
-    text = f"{decided} of {wording.count(len(found.questions), 'question')} decided"
     ended = [look.seeds for look in sweep.looks if look.ended]
-    text += f" after {ended[-1]} seeds" if ended else ""
+    text = standing(found) + (f" after {ended[-1]} seeds" if ended else "")
+    if last.why and last.why != standing(found):
+        text += f"; {last.why}"
     if not last.ended:
         text += f"; on the way to {last.seeds}, look {number} of {len(looks)}"
     left = seconds_left(sweep, waiting) if waiting else None

@@ -90,6 +90,11 @@ def make(places: Sequence[Path], margin: float | None = None) -> Report:
     criteria, said = _criteria(found.runs, margin)
     if any(sweep.seen for sweep in found.sweeps):
         said.append(f"{growth.SEEN}: half of the error counts as spent on what was concluded then")
+    said += [
+        f"no more seeds were asked for after {sweep.looks[-1].seeds}: {sweep.looks[-1].why}"
+        for sweep in found.sweeps
+        if sweep.looks and sweep.looks[-1].why
+    ]
     titles = dict.fromkeys(sweep.plan.title for sweep in found.sweeps if sweep.plan.title)
     return Report(
         title="; ".join(titles) or "Sanity checks",

@@ -49,7 +49,7 @@ def forecast(paired: Paired, criteria: Criteria, level: float) -> Forecast | Non
     mean, std, seeds = paired.mean, paired.std, paired.seeds
     if mean is None or not std or seeds < FEWEST:
         return None
-    counts, levels = _ahead(seeds, paired.most, level)
+    counts, levels = _ahead(paired, level)
     if not len(counts):
         return Forecast(None, None, None, None, 0.0)
     # New seeds are another sample; those that are added leave these in.
@@ -111,15 +111,17 @@ def _within(critical: float, free: float, width: float) -> float:
     return float(np.mean(np.maximum(0.0, 2 * stats.norm.cdf(width - critical * spreads) - 1)))
 
 
-def _ahead(
-    seeds: int, most: int | None, level: float
-) -> tuple[NDArray[np.int64], tuple[Array, Array]]:
+def _ahead(paired: Paired, level: float) -> tuple[NDArray[np.int64], tuple[Array, Array]]:
     """The numbers of seeds that are possible, and at each the levels of both tests."""
-    if most is None:
+    if paired.most is None:
         counts = np.arange(2, LIMIT + 1)
         return counts, (np.full(len(counts), level / 2), np.full(len(counts), level))
-    planned = list(enumerate(looks.up_to(most)))
-    rows = [(count, *_levels(look, level)) for look, count in planned if count > seeds]
+    taken = paired.last.number if paired.last else -1  # where runs failed, with fewer seeds
+    rows = [
+        (count, *_levels(look, level))
+        for look, count in enumerate(looks.up_to(paired.most))
+        if look > taken and count > paired.seeds
+    ]
     counts, different, equivalent = np.array(rows, dtype=float).reshape(-1, 3).T
     return counts.astype(int), (different, equivalent)
 

@@ -87,6 +87,11 @@ class Paired:
         return mean(self.differences)
 
     @property
+    def middle(self) -> float | None:
+        """The effect at the latest look, which the interval is about; the mean without a look."""
+        return self.mean if self.last is None else sum(self.last.interval) / 2
+
+    @property
     def std(self) -> float | None:
         """Standard deviation of the differences; None for fewer than two seeds."""
         return deviation(self.differences)

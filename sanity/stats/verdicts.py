@@ -10,9 +10,7 @@ from sanity.stats.forecast import Forecast, forecast
 from sanity.stats.paired import Look, Paired
 
 DEFAULT = Criteria()
-HOPELESS = (
-    0.1  # chance of a verdict with all seeds that are allowed, below which none more is spent
-)
+HOPELESS = 0.1  # chance of a verdict with all seeds that are allowed: below, it is given up
 FEWEST = 2  # seeds for a test
 PATIENT = 9  # seeds before which nothing is given up
 
@@ -51,6 +49,11 @@ class Judgement:
     def is_decided(self) -> bool:
         """Whether more seeds would change nothing."""
         return self.verdict in (Verdict.DEPENDS, Verdict.INDEPENDENT)
+
+    @property
+    def family(self) -> int:
+        """How many questions are corrected for together."""
+        return round(self.criteria.alpha / (self.level * self.paired.price))
 
     @property
     def is_open(self) -> bool:

@@ -1,62 +1,75 @@
-"""What a sweep can decide, said before it is started."""
+"""What a sweep asks and what it can decide, said before it is started."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 
+from sanity.core.errors import ConfigError
+from sanity.stages.stage import TRAIN_TICKET
 from sanity.stats.criteria import Criteria
 from sanity.stats.forecast import POWER, discernible
 from sanity.stats.looks import up_to
+from sanity.stats.verdicts import FEWEST
 from sanity.sweep.plan import Job, Plan
 
-FEWEST = 2  # seeds for a test
+Cell = tuple[object, ...]
 
 
 def sentences(plan: Plan) -> list[str]:
-    """The looks of a sweep that grows, and the effects that its seeds can tell; none without
-    questions."""
+    """The looks of a sweep that grows, and the effects that its seeds can tell.
+
+    None of a sweep that asks nothing, or whose jobs state several criteria.
+    """
     family = questions(plan)
     if not family or plan.criteria is None:
         return []
-    criteria = plan.criteria
-    if not plan.seeds:
-        count = min(len(seeds) for seeds in _seeds(plan).values())
-        return [_effects(count, criteria, family)] if count >= FEWEST else []
-    *looks, last = up_to(len(plan.seeds))
-    after = f"{', '.join(map(str, looks))} and {last}" if looks else str(last)
-    said = (
-        f"Until decided: looks after {after} seeds; arms go on while a question of theirs is open."
-    )
-    return [
-        said,
-        *(_effects(count, criteria, family) for count in dict.fromkeys((*looks[:1], last))),
-    ]
+    counts, said = [min(map(len, _seeds(plan).values()))], []
+    if plan.seeds:
+        first, *others = looks = up_to(len(plan.seeds))
+        counts = [first, *others[-1:]]
+        after = ", ".join(map(str, looks))
+        said = [f"Until decided: looks after {after} seeds, for arms whose questions are open."]
+    told = [_effects(one, plan.criteria, family) for one in counts if one >= FEWEST]
+    spread = "A spread is the standard deviation of the differences between seeds."
+    return [*said, *told, *([spread] if told else [])]
 
 
 def questions(plan: Plan) -> int:
     """How many a method is asked at most: its checks, and whether a random ticket would do."""
-    checks: dict[tuple[object, ...], set[str]] = defaultdict(set)
-    for job in plan.jobs:
-        if job.choices["pruner"] != "dense":
-            checks[_cell(job)].add(job.choices["sanity_check"])
-    has_random = any(_is_random(job) for job in plan.jobs)
-    counts = [0]
-    for job in plan.jobs:
-        asked = checks[_cell(job)]
-        if "none" in asked:
-            counts.append(len(asked) - 1 + (has_random and not _is_random(job)))
-    return max(counts)
+    checks: dict[Cell, set[str]] = defaultdict(set)
+    for job in _tickets(plan):
+        checks[_cell(job)].add(job.choices["sanity_check"])
+    found = {cell: names for cell, names in checks.items() if "none" in names}
+    random = [cell for cell in found if cell[0] == "random"]
+    return max((len(found[cell]) - 1 + _beside(cell, random) for cell in found), default=0)
 
 
-def _cell(job: Job) -> tuple[object, ...]:
+def refuse_without_question(plan: Plan) -> None:
+    """Raise ConfigError where nothing could ever be decided."""
+    if plan.jobs and not _tickets(plan):
+        raise ConfigError("verdict.until=decided: no job trains a ticket, whose accuracy decides")
+    if not questions(plan):
+        raise ConfigError(
+            "verdict.until=decided: there is nothing to decide; a question takes "
+            "sanity_check=none beside another, or pruner=random beside another"
+        )
+
+
+def _tickets(plan: Plan) -> list[Job]:
+    return [job for job in plan.jobs if job.stages[-1].kind == TRAIN_TICKET]
+
+
+def _cell(job: Job) -> Cell:
     names = ("pruner", "ratio", "rewind", "arch", "dataset")
     return (*(job.choices[name] for name in names), job.sparsity)
 
 
-def _is_random(job: Job) -> bool:
-    return job.choices["pruner"] == "random"
+def _beside(cell: Cell, random: list[Cell]) -> bool:
+    """Whether a random ticket stands beside a method."""
+    return bool(random) and cell not in random
 
 
-def _seeds(plan: Plan) -> dict[tuple[object, ...], set[int]]:
-    found: dict[tuple[object, ...], set[int]] = defaultdict(set)
+def _seeds(plan: Plan) -> Mapping[Cell, set[int]]:
+    found: dict[Cell, set[int]] = defaultdict(set)
     for job in plan.jobs:
         found[_cell(job)].add(job.seed)
     return found
@@ -64,10 +77,9 @@ def _seeds(plan: Plan) -> dict[tuple[object, ...], set[int]]:
 
 def _effects(seeds: int, criteria: Criteria, family: int) -> str:
     difference, margin = discernible(seeds, criteria, family)
+    points = f"{criteria.margin:g} point{'' if criteria.margin == 1 else 's'}"
     asked = f"{family} question{'' if family == 1 else 's'} a method"
     return (
-        f"With {seeds} seeds and {asked}, a difference is told from none ({POWER:.0%} of cases) if "
-        f"it is {difference:.2g} times its spread between seeds, and none from one of "
-        f"{criteria.margin:g} {'point' if criteria.margin == 1 else 'points'} if that spread is "
-        f"below {criteria.margin / margin:.2g}."
+        f"{seeds} seeds ({asked}) tell a difference of {difference:.2g} spreads, and equality "
+        f"within {points} at a spread of {criteria.margin / margin:.2g}, in {POWER:.0%} of cases."
     )

@@ -7,7 +7,6 @@ of them depends on what the looks before have decided.
 import itertools
 import operator
 import re
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -62,8 +61,8 @@ class Look:
     """The ``jobs`` that were asked for, so that every open question has so many ``seeds``.
 
     ``asked`` is when, ``seconds`` are those of the clock that they took so far; ``ended``: none is
-    left to run.
-    ``failed`` are jobs of this look or earlier ones that had no result when it ended.
+    left to run. ``failed`` are jobs of this look or earlier ones that had no result then. ``why``
+    says why no look followed, where none did.
     """
 
     seeds: int
@@ -72,6 +71,7 @@ class Look:
     ended: bool = False
     asked: float = 0.0
     failed: tuple[int, ...] = ()
+    why: str = ""
 
 
 def limits(config: DictConfig) -> Limits:
@@ -88,24 +88,6 @@ def refuse_limits(config: DictConfig) -> None:
     if limits(config) != Limits():
         name = "most_seeds" if limits(config).most_seeds != Limits.most_seeds else "budget"
         raise ConfigError(f"sweep.{name}={config.sweep[name]}: {NOT_GROWING}")
-
-
-def refuse_without_question(plan: Plan) -> None:
-    """Raise ConfigError where nothing could ever be decided."""
-    tickets = [job for job in plan.jobs if job.stages[-1].kind == TRAIN_TICKET]
-    if plan.jobs and not tickets:
-        raise ConfigError("verdict.until=decided: no job trains a ticket, whose accuracy decides")
-    checks = defaultdict[Any, set[str]](set)
-    for job in tickets:
-        others = {**job.choices, "sanity_check": "", "sparsity": job.sparsity}
-        checks[tuple(others.items())].add(job.choices["sanity_check"])
-    pruners = {job.choices["pruner"] for job in tickets if job.choices["sanity_check"] == "none"}
-    compared = any("none" in found and len(found) > 1 for found in checks.values())
-    if not compared and not ("random" in pruners and len(pruners) > 1):
-        raise ConfigError(
-            "verdict.until=decided: there is nothing to decide; a question takes "
-            "sanity_check=none beside another, or pruner=random beside another"
-        )
 
 
 def read(directory: Path) -> tuple[Look, ...]:
@@ -132,12 +114,12 @@ def taken(looks: Sequence[Look], seeds: Mapping[int, int]) -> tuple[tuple[int, .
     ``seeds`` are those of its jobs, by number. It had those that were asked for until then, fewer
     than the look has where it was not to go on.
     """
-    asked = {number: one.seeds for one in looks if one.ended for number in one.jobs}
-    for number in [number for one in looks if one.ended for number in one.failed]:
-        # What came of it later belongs to the look that follows the last one it was missing from.
-        missing = max(one.seeds for one in looks if one.ended and number in one.failed)
-        asked[number] = next((count for count in seeds_at() if count > missing), missing)
-    last = max((one.seeds for one in looks if one.ended), default=0)
+    ended = [one for one in looks if one.ended]
+    asked = {number: one.seeds for one in ended for number in one.jobs}
+    for one in ended:  # what comes of a failed job later belongs to the look that follows
+        following = next(count for count in seeds_at() if count > one.seeds)
+        asked |= dict.fromkeys(one.failed, following)
+    last = max((one.seeds for one in ended), default=0)
     return tuple(
         tuple(sorted(seed for number, seed in seeds.items() if asked.get(number, last + 1) <= look))
         for look in up_to(last)
@@ -184,4 +166,4 @@ def _look(values: dict[str, Any]) -> Look:
     failed = tuple(values.get("failed", ()))
     if not all(type(one) is int for one in failed):
         raise ValueError("what has failed is no number")
-    return Look(seeds, jobs, seconds, ended, asked, failed)
+    return Look(seeds, jobs, seconds, ended, asked, failed, as_line(str(values.get("why", ""))))

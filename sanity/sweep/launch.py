@@ -23,11 +23,11 @@ from sanity.experiment import unread
 from sanity.experiment.composition import composition
 from sanity.experiment.option_files import composed_from, typed_in
 from sanity.stats.looks import up_to
-from sanity.sweep import growth, snapshot
+from sanity.sweep import design, growth, snapshot
 from sanity.sweep import sweep as sweeps
 from sanity.sweep.compose import Composer
 from sanity.sweep.grid import expand, expand_controls, of_seeds, seeds_of
-from sanity.sweep.plan import Job, Plan
+from sanity.sweep.plan import Plan
 from sanity.sweep.planner import Planner
 from sanity.sweep.sweep import Sweep
 
@@ -62,7 +62,7 @@ def plan(config: DictConfig, loader: ConfigLoader, arguments: Sequence[str]) -> 
     fresh = [seeds[before:now] for before, now in itertools.pairwise(looks)]
     batches = ((of_seeds(jobs, some), of_seeds(beside, some)) for some in fresh)
     found = planner(str(title), *batches, seeds=seeds[: looks[-1]])
-    growth.refuse_without_question(found)
+    design.refuse_without_question(found)
     return found
 
 
@@ -99,14 +99,11 @@ def open_sweep(config: DictConfig, plan: Plan) -> Sweep:
             f"sweep.most_seeds={growth.limits(config).most_seeds}: the sweep in {directory} has "
             f"{taken} already"
         )
-    # What was asked for already was trained by this sweep, whoever has used it since.
-    fresh = plan if before is None else plan.only([*before.later, *_beyond(plan, before)])
-    seen = growth.seen(fresh, store_dir) or bool(before and before.grows and before.seen)
     sweep = Sweep(
         directory=directory,
         plan=plan,
         budget=growth.limits(config).seconds,
-        seen=bool(plan.seeds) and seen,
+        seen=seen(plan, before, store_dir),
         identity=identity,
         name=_name(config, identity),
         store_dir=store_dir,
@@ -125,10 +122,15 @@ def open_sweep(config: DictConfig, plan: Plan) -> Sweep:
     return sweep
 
 
-def _beyond(plan: Plan, before: Sweep) -> list[Job]:
-    """The jobs of seeds that the sweep was not allowed before."""
-    known = {job.number for job in (*before.plan.jobs, *before.later)}
-    return [job for job in plan.jobs if job.number not in known]
+def seen(plan: Plan, before: Sweep | None, store_dir: Path) -> bool:
+    """Whether tickets of a sweep that grows had been trained before it was begun.
+
+    ``before`` is the same sweep as it was begun. What others train afterwards changes nothing: from
+    then on its looks are fixed, and they hold for who knows what later ones will have.
+    """
+    if before is not None and before.grows:
+        return before.seen
+    return bool(plan.seeds) and growth.seen(plan, store_dir)
 
 
 def freeze(sweep: Sweep, loader: ConfigLoader) -> Sweep:

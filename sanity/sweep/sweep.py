@@ -132,7 +132,13 @@ class Sweep:
     def ask(self, seeds: int, jobs: Sequence[Job]) -> "Sweep":
         """The sweep with another look, at so many seeds, which takes these jobs more."""
         look = Look(seeds, tuple(job.number for job in jobs), asked=time.time())
-        return self._with_looks((*self.looks, look))
+        before = (dataclasses.replace(one, why="") for one in self.looks)
+        return self._with_looks((*before, look))
+
+    def stop(self, why: str) -> "Sweep":
+        """The sweep whose latest look no other follows, and why."""
+        *before, last = self.looks
+        return self._with_looks((*before, dataclasses.replace(last, why=why)))
 
     def end(self, failed: Sequence[Job] = ()) -> "Sweep":
         """The sweep once all of its latest look is run; what has ``failed`` is not in the look."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from growing import CHECKED, DECIDED, Accuracy, begun, end, noisy
 
-from sanity.decide.ahead import BUDGET, MOST, Ahead, ahead, open_questions
+from sanity.decide.ahead import BUDGET, MOST, OTHERS, Ahead, ahead, open_questions
 from sanity.decide.run import advance
 from sanity.report import report
 from sanity.stats.verdicts import Verdict
@@ -59,7 +59,7 @@ def test_arms_of_what_is_decided_stop_and_the_others_go_on(tmp_path: Path) -> No
 
 def test_nothing_is_asked_once_all_is_decided(tmp_path: Path) -> None:
     sweep, found = looked(begun(tmp_path / "sweep", *CHECKED), noisy({"rearrange": -30.0}, 0.1))
-    assert found == Ahead(why="every question is decided, or cannot be")
+    assert found == Ahead(why="1 of 1 question decided")
     assert len(sweep.looks) == 1
 
 
@@ -69,7 +69,7 @@ def test_what_has_no_chance_any_more_is_given_up(tmp_path: Path) -> None:
         return noisy({"rearrange": wide - 20.0, "none": -20.0})(job)
 
     sweep, found = looked(begun(tmp_path / "sweep", *CHECKED), accuracy, looks=3)
-    assert found == Ahead(why="every question is decided, or cannot be")
+    assert found == Ahead(why="0 of 1 question decided, 1 given up")
     assert [look.seeds for look in sweep.looks] == [4, 6, 9]
 
 
@@ -99,7 +99,7 @@ def test_an_arm_all_of_whose_jobs_failed_takes_no_more(tmp_path: Path, original:
 
     _, found = looked(begun(tmp_path / "sweep", *MANY), accuracy)
     if original:  # no question is left
-        assert found == Ahead(why="every question is decided, or cannot be")
+        assert found == Ahead(why="no question has both of its arms")
     else:
         assert set(checks(found.jobs)) == {"none", "rearrange", "shuffle_weights"}
 
@@ -111,7 +111,7 @@ def test_tickets_that_guess_take_no_more(tmp_path: Path) -> None:
     judgement = dataclasses.replace(found.questions[0].judgement, verdict=Verdict.NONE, why="it")
     question = dataclasses.replace(found.questions[0], judgement=judgement)
     found = dataclasses.replace(found, questions=(question,))
-    assert ahead(sweep, found).why == "every question is decided, or cannot be"
+    assert ahead(sweep, found).why == "0 of 1 question decided, 1 without a verdict"
 
 
 def spent(sweep: Sweep, seconds: float) -> Sweep:
@@ -153,7 +153,7 @@ def test_runs_of_others_below_its_directory_are_no_reason_to_go_on(tmp_path: Pat
     assert found.jobs
     whole = report.make([sweep.directory])
     assert any(one.judgement.is_open for one in whole.questions)
-    assert ahead(sweep, whole) == Ahead(why="every question is decided, or cannot be")
+    assert ahead(sweep, whole) == Ahead(why=OTHERS)
 
 
 def test_more_seeds_go_on_where_fewer_had_ended(tmp_path: Path) -> None:

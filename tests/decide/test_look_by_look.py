@@ -229,7 +229,7 @@ def test_a_table_is_shown_whatever_its_files_have_come_to(
         patch.setattr(report, "make", failing)
         live()
     end(step.sweep, out)
-    assert "0 of 2 questions decided; on the way to 4, look 1 of 6" in said(live())
+    assert "0 of 2 questions decided, 2 open; on the way to 4, look 1 of 6" in said(live())
     odd = dataclasses.replace(step.sweep.looks[0], seeds=40)  # more than are planned
     found = report.make([step.sweep.directory])
     assert "look 7 of 6" in said(render(dataclasses.replace(step.sweep, looks=(odd,)), found))

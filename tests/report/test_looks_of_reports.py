@@ -1,5 +1,6 @@
 """Reports on sweeps that grow: they judge what is complete, and what they say stays said."""
 
+import json
 import random
 from pathlib import Path
 
@@ -8,9 +9,13 @@ from growing import CHECKED, DECIDED, Accuracy, begun, end, noisy, starting
 from simulated import seeds, write
 
 from sanity.decide import run as decide
+from sanity.decide.table import heading
 from sanity.report import report
 from sanity.report.data.questions import Question
+from sanity.report.output import tables
+from sanity.stats.verdicts import Verdict
 from sanity.sweep import growth
+from sanity.sweep import sweep as sweeps
 from sanity.sweep.plan import Job
 from sanity.sweep.sweep import Sweep
 
@@ -171,8 +176,9 @@ def test_each_question_has_the_looks_of_the_sweep_that_asked_it(tmp_path: Path) 
     grown(near, noisy({"reinit": -9.0}, 0.3), *checks)
     alone = questions(near)["reinit"].judgement
     assert alone.is_decided
-    among = questions(far, near)["reinit"].judgement
-    assert (among.verdict, among.seeds) == (alone.verdict, alone.seeds)
+    for places in (far, near), (near, far):
+        among = questions(*places)["reinit"].judgement
+        assert (among.verdict, among.seeds) == (alone.verdict, alone.seeds)
 
 
 def test_a_run_that_failed_and_is_run_again_belongs_to_the_next_look(tmp_path: Path) -> None:
@@ -190,3 +196,32 @@ def test_a_run_that_failed_and_is_run_again_belongs_to_the_next_look(tmp_path: P
     after = questions(place)["rearrange"].judgement
     assert (after.verdict, after.seeds) == (before.verdict, 3)
     assert [look.seeds for look in after.paired.looks] == [3]
+
+
+def test_a_family_keeps_its_size_whatever_comes_of_an_arm(tmp_path: Path) -> None:
+    """Tickets of another size have no verdict, and make the others' no cheaper."""
+    grown(tmp_path / "sweep", noisy({"shuffle_weights": -0.9}, 0.3), *MANY)
+    before = questions(tmp_path / "sweep")
+    assert {one.judgement.family for one in before.values()} == {3}
+    for path in (tmp_path / "sweep").glob("*reinit*/record.json"):
+        content = json.loads(path.read_text())
+        for counts in (content["ticket"], content["ticket"]["layers"][2]):
+            counts["kept"] -= 50
+        path.write_text(json.dumps(content))
+    after = questions(tmp_path / "sweep")
+    assert after["reinit"].judgement.verdict is Verdict.NONE
+    for check in ("rearrange", "shuffle_weights"):
+        one, other = before[check].judgement, after[check].judgement
+        assert (other.verdict, other.seeds, other.level) == (one.verdict, one.seeds, one.level)
+
+
+def test_why_it_ended_and_what_was_given_up_are_said(tmp_path: Path) -> None:
+    place = tmp_path / "sweep"
+    grown(place, noisy({}, 9.0), *CHECKED)
+    found = report.make([place])
+    (question,) = found.questions
+    assert not question.judgement.is_open
+    assert tables.note(question).startswith("given up")
+    (said,) = [note for note in found.notes if "no more seeds" in note]
+    assert said.endswith("0 of 1 question decided, 1 given up")
+    assert "1 given up" in heading(sweeps.read(place), found)

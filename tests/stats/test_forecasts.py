@@ -104,3 +104,13 @@ def test_what_a_fixed_design_can_tell_is_as_in_statsmodels_and_simulated(seeds: 
 def test_a_growing_design_pays_for_its_looks() -> None:
     assert all(np.array(discernible(28, GROWS, 4)) > discernible(28, Criteria(), 4))
     assert discernible(30, GROWS, 4) == discernible(28, GROWS, 4)  # there is no look between
+
+
+def test_a_look_that_has_ended_is_not_ahead_though_runs_of_it_failed() -> None:
+    changed = {0: 0.3, 1: -0.4, 2: 0.2, 3: 0.1, 5: -0.1}
+    looks = tuple(tuple(range(count)) for count in (4, 6))
+    found = compare(dict.fromkeys(changed, 0.0), changed, GROWS, Taken(looks, 60))
+    assert found.seeds == 5
+    ahead = forecast(found, GROWS, 0.05)
+    assert ahead is not None
+    assert ahead.fewest == 9

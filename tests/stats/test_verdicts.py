@@ -137,6 +137,7 @@ def test_seeds_that_were_seen_before_cost_half_of_the_error() -> None:
     assert twice.interval is not None
     assert twice.interval[0] < once.interval[0]
     assert judge([twice], GROWS)[0].level == GROWS.alpha / 2
+    assert [one.family for one in judge([twice, once, once], GROWS)] == [3, 3, 3]
 
 
 def test_a_look_without_new_seeds_is_none() -> None:

@@ -226,6 +226,15 @@ def test_tickets_of_a_sweep_of_fixed_size_are_seen(tmp_path: Path) -> None:
     assert not begun(tmp_path / "fresh", *CHECKED).seen, "it began before"
 
 
+def test_a_sweep_of_fixed_size_is_not_taken_for_the_beginning_of_one_that_grows(
+    tmp_path: Path,
+) -> None:
+    fixed = [text for text in CHECKED if not text.startswith(("sweep.", "verdict.until"))]
+    before = begun(tmp_path / "sweep", *fixed, "seed=0,1,2,3")
+    stored(before, 0)
+    assert begun(before.directory, *CHECKED).seen
+
+
 @pytest.mark.parametrize("note", ["", "[]", '"x"', '{"stages": [1]}', '{"stages": null}', "{}"])
 def test_damaged_notes_tell_nothing(tmp_path: Path, note: str) -> None:
     sweep = begun(tmp_path / "sweep", *CHECKED)

@@ -79,7 +79,7 @@ def sentences(questions: Sequence[Question]) -> list[str]:
 def _in_short(control: Control) -> str:
     """A control that holds: what was done, and what came of it."""
     question = control.question
-    effect = wording.points(question.judgement.paired.mean)
+    effect = wording.points(question.judgement.paired.middle)
     return f"{question.cell.label}, {question.label} {effect} ({question.verdict})"
 
 
@@ -99,7 +99,7 @@ def _lacking(absent: Mapping[str, list[str]], contexts: int) -> list[str]:
 def _sentence(control: Control) -> str:
     question, paired = control.question, control.question.judgement.paired
     where = f"{question.cell.label}, {question.label} ({question.cell.context.label})"
-    effect = wording.points(paired.mean)
+    effect = wording.points(paired.middle)
     if control.state is State.FAILS:
         return (
             f"The {control.kind} control FAILS: {where}: {question.verdict}, {effect} points, but "

@@ -25,14 +25,9 @@ class Looks:
     def taken(self, original: Arm, changed: Arm) -> Taken:
         """Those at both arms; of runs without a sweep, as many as their seeds allow, in order."""
         ours, theirs = self._of(original), self._of(changed)
-        # A sweep that asks just this; of several the first, whatever came of them.
-        both_arms = [number for number in ours if number in theirs]
-        chosen = [
-            [number for number in one if number in both_arms] or [*one] for one in (ours, theirs)
-        ]
-        found = [
-            one[numbers[0]] for one, numbers in zip((ours, theirs), chosen, strict=True) if one
-        ]
+        # A sweep that asks just this counts; of several the first, whatever came of them.
+        shared = [number for number in ours if number in theirs]
+        found = [one[number] for one in (ours, theirs) for number in (shared or [*one])[:1]]
         if found:
             one, other = found[0], found[-1]
             pairs = zip(one.seeds, other.seeds, strict=False)

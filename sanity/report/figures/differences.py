@@ -76,7 +76,7 @@ def _row(axes: Axes, row: int, question: Question, reach: float) -> None:
                 if end != bound and width == 1.0:  # it goes on beyond the panel
                     arrow = "<" if bound < 0 else ">"
                     axes.plot(end, row, arrow, color=colour, markersize=3.5, clip_on=False)
-    axes.plot(paired.mean or 0, row, linestyle="none", zorder=3, **look)
+    axes.plot(paired.middle or 0, row, linestyle="none", zorder=3, **look)
 
 
 def _reach(asked: Sequence[Question], criteria: Criteria) -> float:

@@ -25,9 +25,9 @@ def answers(report: Report) -> list[str]:
             groups.setdefault(place, []).append(one)
     if not groups:
         return ["Nothing but controls was compared."]
-    speaker = _Speaker(wording.margin(report.criteria.margin), _names(report))
+    sentences = _Sentences(wording.margin(report.criteria.margin), _names(report))
     found = [
-        f"{speaker.about(asked)} {sparsity} on {context}: {speaker.paragraph(asked)}"
+        f"{sentences.subject(asked)} {sparsity} on {context}: {sentences.paragraph(asked)}"
         for (context, sparsity), asked in groups.items()
     ]
     more = len(found) - SHOWN
@@ -55,11 +55,13 @@ def _is_same(question: Question) -> bool:
 
 
 @dataclass(frozen=True)
-class _Speaker:
+class _Sentences:
+    """Those of one report: its margin in words, and methods' names by their labels."""
+
     margin: str
     names: dict[str, str]
 
-    def about(self, asked: Sequence[Question]) -> str:
+    def subject(self, asked: Sequence[Question]) -> str:
         """The method, if it is one."""
         methods = set(map(self._name, asked))
         return f"{methods.pop()} at" if len(methods) == 1 else "At"
@@ -120,7 +122,9 @@ class _Speaker:
             found = (f"{self._name(one)}, {one.label}{_bound([one])}" for one in asked)
             return f"still open: {'; '.join(found)}"
         number = "all" if len(asked) == total else f"{len(asked)} of {total}"
-        return f"still open: {number} questions{_bound(asked)}"
+        given_up = [one for one in asked if one.judgement.paired.most and not one.judgement.is_open]
+        without = f", {len(given_up)} of them given up" if given_up else ""
+        return f"still open: {number} questions{_bound(asked)}{without}"
 
     def _methods(self, asked: Iterable[Question], *, by: bool) -> str:
         return wording.listed([f"{self._name(one)}{_by(one) if by else ''}" for one in asked])
@@ -131,7 +135,7 @@ class _Speaker:
 
 def _by(question: Question) -> str:
     low, high = sorted(map(abs, _ends(question)))
-    return f" by {low:.1f} to {high:.1f}"
+    return f" by {low:.1f} to {high:.1f} points"
 
 
 def _points(question: Question) -> str:

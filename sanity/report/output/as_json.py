@@ -99,7 +99,7 @@ def _verdict(question: Question) -> dict[str, Any]:
         "control": question.control or None,
         "verdict": str(question.verdict),
         "n": paired.seeds,
-        "effect": paired.mean,
+        "effect": paired.middle,
         "std": paired.std,
         "interval": None if paired.interval is None else list(paired.interval),
         "p_different": judgement.p_different,

@@ -112,7 +112,8 @@ def _said(question: Question) -> str:
         return "; ".join(filter(None, (when, _peculiar(question))))
     if question.verdict is not Verdict.UNDECIDED or judgement.why:
         return _peculiar(question)
-    return "; ".join(filter(None, (_leaning(judgement), wording.forecast(judgement))))
+    given_up = "given up" if judgement.paired.most is not None and not judgement.is_open else ""
+    return "; ".join(filter(None, (given_up, _leaning(judgement), wording.forecast(judgement))))
 
 
 def _peculiar(question: Question) -> str:
@@ -125,10 +126,10 @@ def _peculiar(question: Question) -> str:
 
 def _leaning(judgement: Judgement) -> str:
     """What an open question would be by itself."""
-    paired, family = judgement.paired, round(judgement.criteria.alpha / judgement.level)
-    if paired.interval is None or paired.narrow is None or family < 2:
+    paired = judgement.paired
+    if paired.interval is None or paired.narrow is None or judgement.family < 2:
         return ""
-    uncorrected = f"before correction for {family} questions"
+    uncorrected = f"before correction for {judgement.family} questions"
     if min(paired.interval) > 0 or max(paired.interval) < 0:
         return f"clear of 0 {uncorrected}"
     within = max(map(abs, paired.narrow)) < judgement.criteria.margin
@@ -141,7 +142,7 @@ def statistics(report: Report) -> Table:
         {
             **_place(one.cell, "change", one.label),
             "seeds": str(one.judgement.paired.seeds),
-            "effect": wording.points(one.judgement.paired.mean),
+            "effect": wording.points(one.judgement.paired.middle),
             "std": wording.points(one.judgement.paired.std, sign=False),
             "interval": wording.interval(one.judgement.paired.interval),
             "p different": wording.probability(one.judgement.p_different),

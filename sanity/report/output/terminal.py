@@ -33,9 +33,11 @@ def render(report: Report, *, best: bool = False, absent: bool = True) -> Group:
     """
     parts: list[RenderableType] = [Text(report.title, style="bold")]
     parts += [Text(about)] if (about := _about(report)) else []
-    parts += [Text(answer, style="bold") for answer in answers(report)]
     state = controls.state(report.questions)
-    parts += [Text(warning, style=BANNER[state]) for warning in report.warnings]
+    warnings = [Text(warning, style=BANNER[state]) for warning in report.warnings]
+    found = [Text(answer, style="bold") for answer in answers(report)]
+    # Where a control fails, no answer is to be believed.
+    parts += [*warnings, *found] if state is State.FAILS else [*found, *warnings]
     if report.questions:
         title = "accuracy as found, mean ± std (seeds), and what each change does to it (points)"
         parts += [_table(title, matrix.answers(report)), Text(_legend(report))]

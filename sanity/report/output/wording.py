@@ -127,8 +127,7 @@ def probability(value: float | None) -> str:
 
 def effect(paired: Paired) -> str:
     """−1.39 [−2.51, −0.28]; where seeds have come since the latest look, as it was then."""
-    average = paired.mean if paired.interval is None else sum(paired.interval) / 2
-    return f"{points(average)} {interval(paired.interval)}".strip()
+    return f"{points(paired.middle)} {interval(paired.interval)}".strip()
 
 
 def forecast(judgement: Judgement) -> str:
