@@ -88,13 +88,15 @@ def make(places: Sequence[Path], margin: float | None = None) -> Report:
     found = collect(places)
     cells, notes = group_runs(found.runs)
     criteria, said = _criteria(found.runs, margin)
+    questions = ask(cells, criteria, found.sweeps)
     if any(sweep.seen for sweep in found.sweeps):
-        said.append(f"{growth.SEEN}: half of the error counts as spent on what was concluded then")
-    said += [
-        f"no more seeds were asked for after {sweep.looks[-1].seeds}: {sweep.looks[-1].why}"
-        for sweep in found.sweeps
-        if sweep.looks and sweep.looks[-1].why
-    ]
+        said.append(f"{growth.SEEN}: p-values count double")
+    if not all(one.judgement.is_decided for one in questions):
+        said += [
+            f"no more seeds were asked for after {sweep.looks[-1].seeds}: {sweep.looks[-1].why}"
+            for sweep in found.sweeps
+            if sweep.looks and sweep.looks[-1].why
+        ]
     titles = dict.fromkeys(sweep.plan.title for sweep in found.sweeps if sweep.plan.title)
     return Report(
         title="; ".join(titles) or "Sanity checks",
@@ -103,7 +105,7 @@ def make(places: Sequence[Path], margin: float | None = None) -> Report:
         criteria=criteria,
         runs=tuple(found.runs),
         cells=tuple(cells),
-        questions=tuple(ask(cells, criteria, found.sweeps)),
+        questions=tuple(questions),
         absent=tuple(found.absent),
         sweeps=tuple(found.sweeps),
         notes=(*said, *notes, *warnings_of(found.runs, cells)),

@@ -39,7 +39,7 @@ class Limits:
     """
 
     most_seeds: Annotated[int, Ge(FIRST), "the first look has as many"] = 60
-    budget: str | float | None = None
+    budget: str | int | float | None = None
 
     @property
     def seconds(self) -> float | None:
