@@ -101,7 +101,7 @@ def test_it_says_how_it_goes_on(undisturbed: tuple[list[Any], str, str]) -> None
     assert "look at 4 seeds: 8 jobs\n" in errors
     assert "look at 6 seeds: 4 jobs\n" in errors
     assert f"after 6 seeds: {MOST.format(6)}\n" in errors
-    assert output.count("0 of 1 question decided after 4 seeds; on the way to 6") == 1
+    assert output.count("0 of 1 question decided, 1 open after 4 seeds; on the way to 6") == 1
     assert "12 jobs:  12 done" in output
     assert "\x1b" not in output + errors
 
@@ -210,6 +210,6 @@ def test_on_a_terminal_a_table_stands_above_the_bar(
     assert max(map(len, drawn[: lines.index("")])) <= 80
     assert "━━" in text, text
     above = text[: text.rindex("━━")]
-    assert "0 of 1 question decided after 4 seeds; on the way to 6, look 2 of 2" in above
+    assert "0 of 1 question decided, 1 open after 4 seeds; on the way to 6, look 2 of 2" in above
     assert "snip 80%" in above
     assert "Traceback" not in text
