@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from sanity.core.errors import ConfigError, StoreError, as_line, one_line, reason
-from sanity.experiment.instantiate import Values, build, class_of, conformed, is_dotted
+from sanity.experiment.instantiate import Values, build_network, conformed, is_dotted, network_of
 from sanity.networks.build import skeleton
 from sanity.pruning.masks import Mask
 from sanity.pruning.ticket import expand
@@ -107,8 +107,8 @@ def _network(
     if not module.startswith("sanity."):
         _refuse_unimportable(path, target)
     try:
-        values = conformed("arch", values, class_of("arch", values, nn.Module))
-        factory = functools.partial(build, "arch", values)
+        values = conformed("arch", values, network_of(values))
+        factory = functools.partial(build_network, values)
         wanted = {name: tensor.shape for name, tensor in skeleton(factory).state_dict().items()}
         if wanted != {name: tensor.shape for name, tensor in weights.items()}:
             raise damaged(path, "config.arch is not the network of which the store has weights")

@@ -70,6 +70,7 @@ def _run(cfg: DictConfig, directory: Path, planned: Planned | None) -> float | N
             experiment = build(cfg)
             record.content["config"] = _settings(cfg)
             record.content["identity"] = _identity(experiment)
+            _note_network(record, experiment)
             validate(experiment)
         stages = chain(experiment) if planned is None else planned.of(chain(experiment))
         context = _open(experiment, record, planned)
@@ -107,8 +108,20 @@ def follow(stages: Sequence[Stage], context: Context, reached: Reached) -> None:
             _note_mask(context, stage, entry, final(entry)[1], ties)
 
 
+def _note_network(record: Record, experiment: Experiment) -> None:
+    """Note what was seen of the network's structure, and tell what one should know of it."""
+    found = experiment.blueprint
+    record.content["network"] = {
+        "shortcuts": found.shortcuts,
+        "classifier": list(found.classifier),
+        "remarks": list(found.remarks),
+    }
+    for remark in found.remarks:
+        log.warning("arch: %s", remark)
+
+
 def _note_mask(
-    context: Context, stage: Stage, entry: Entry, mask: Mask, ties: dict[str, int] | None
+    context: Context, stage: Stage, entry: Entry, mask: Mask, ties: dict[str, Any] | None
 ) -> None:
     """Note in the record what the mask keeps: before its ticket is trained, and where it moved."""
     experiment = context.experiment

@@ -8,7 +8,8 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-from sanity.networks.layers import Blueprint, blueprint
+from sanity.networks.blueprint import blueprint
+from sanity.networks.layers import Blueprint
 from sanity.pruners.base import Pruner, Scoring
 from sanity.pruning import masks
 
@@ -60,7 +61,7 @@ def batches(
 
 def scoring(network: nn.Module, mask: masks.Mask | None = None, seed: int = 2) -> Scoring:
     """What a pruner gets to see of ``network``, in the network's own precision."""
-    outline = blueprint(network)
+    outline = blueprint(network, INPUT_SHAPE)
     dtype = next(network.parameters()).dtype
     return Scoring(
         network=network.eval(),

@@ -1,4 +1,4 @@
-"""What the pipeline expects of a network: its shape, shortcuts, initial weights."""
+"""What the pipeline expects of a network: its shape and initial weights."""
 
 from typing import ClassVar, Literal
 
@@ -11,11 +11,10 @@ from sanity.core.option import Option
 class Network(Option, nn.Module):
     """Base of the networks here: images [B, C, H, W] float in, logits [B, classes] out.
 
-    ``residual`` says whether shortcuts bypass the layers, ``input_shape`` is (C, H, W), and
-    ``fan`` names the side of a convolution by which its initial weights are scaled.
+    ``input_shape`` is (C, H, W), and ``fan`` names the side of a convolution by which its initial
+    weights are scaled.
     """
 
-    residual: ClassVar[bool] = False
     fan: ClassVar[Literal["fan_in", "fan_out"]] = "fan_in"
 
     def __init__(self, input_shape: tuple[int, int, int]) -> None:

@@ -79,7 +79,6 @@ class ResNet(Network):
     """
 
     cites = ("he2016deep",)
-    residual = True
     fan = "fan_out"
 
     def __init__(

@@ -73,10 +73,10 @@ def typed_from() -> Path:
 
 
 def conform(group: str, schema: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """``values`` as arguments of ``schema`` (a class), or ConfigError naming the one that is not.
+    """``values`` as arguments of ``schema``, a class or function.
 
-    What its annotations allow is read by ``constraints``. Whole numbers become floats where
-    floats are meant.
+    Raises ConfigError naming the one that is not. What its annotations allow is read by
+    ``constraints``. Whole numbers become floats where floats are meant.
     """
     prefix = f"{group}." if group else ""
     parameters = inspect.signature(schema).parameters
@@ -117,7 +117,8 @@ def _hints(schema: Callable[..., Any]) -> dict[str, Any]:
     A class of one's own may name types that it imports for type checkers alone.
     """
     try:
-        return get_type_hints(schema.__init__, include_extras=True)
+        described = schema.__init__ if inspect.isclass(schema) else schema
+        return get_type_hints(described, include_extras=True)
     except Exception:
         return {}
 

@@ -26,8 +26,8 @@ class Option:
     cites: ClassVar[tuple[str, ...]] = ()
 
 
-def name_of(kind: type) -> str:
-    """The name that a class of this package is chosen by, which is its module's."""
+def name_of(kind: Any) -> str:
+    """The name that a class or function of this package is chosen by, which is its module's."""
     return kind.__module__.rsplit(".", 1)[-1].rstrip("_")
 
 
@@ -44,10 +44,11 @@ def options(package: ModuleType, base: type[T]) -> dict[str, type[T]]:
     return found
 
 
-def identity(kind: type, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What a class with these ``settings`` is in keys; the code of a user's own is told beside."""
+def identity(kind: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What a class or function with these ``settings`` is in keys; own code is told beside."""
     is_ours = kind.__module__.split(".")[0] == "sanity"
-    version, neutral = (kind.version, kind.neutral) if issubclass(kind, Option) else (1, {})
+    is_option = inspect.isclass(kind) and issubclass(kind, Option)
+    version, neutral = (kind.version, kind.neutral) if is_option else (1, {})
     return {
         "option": name_of(kind) if is_ours else f"{kind.__module__}.{kind.__qualname__}",
         "version": version,

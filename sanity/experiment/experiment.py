@@ -24,6 +24,7 @@ from sanity.experiment import instantiate, patterns
 from sanity.experiment.instantiate import Values, component, identified, resolved
 from sanity.experiment.outline import outline
 from sanity.identity import Code, building, code_of, loaded
+from sanity.networks.blueprint import CONTRACT
 from sanity.networks.layers import Blueprint
 from sanity.pruners.base import Pruner
 from sanity.ratios.base import Allocation, Budget, Ratio, kept_share
@@ -162,8 +163,8 @@ def build(cfg: DictConfig) -> Experiment:
     cfg.data_dir, cfg.store_dir = settings.data_dir, settings.store_dir  # absolute from here on
     arch = resolved(cfg, "arch")
     init_from = patterns.existing("arch.init_from", arch.pop("init_from", None), settings.seed)
-    arch_class = instantiate.class_of("arch", arch, nn.Module)
-    arch = instantiate.conformed("arch", arch, arch_class)
+    arch_kind = instantiate.network_of(arch)
+    arch = instantiate.conformed("arch", arch, arch_kind)
     blueprint, read_by_arch = outline(json.dumps(arch), dataset.channels, side, num_classes)
     method = _method(_pruner(cfg, settings.seed), resolved(cfg, "ratio"))
     donor = _donor(method.ratio)
@@ -171,7 +172,9 @@ def build(cfg: DictConfig) -> Experiment:
     check = identified("sanity_check", resolved(cfg, "sanity_check"), Check)
     recipe = Recipe(**conform("training", Recipe, resolved(cfg, "training")))
     recipe.validate()
-    arch_facts, arch_code = code_of(arch, arch_class, read_by_arch)
+    arch_facts, arch_code = code_of(arch, arch_kind, read_by_arch)
+    if arch_facts:  # it is none of this package's
+        arch_facts |= {"contract": CONTRACT}
     dense_code = dataset_code | arch_code
     if init_from is not None:
         dense_code |= Code(files={init_from: sha256(init_from)})
@@ -180,7 +183,7 @@ def build(cfg: DictConfig) -> Experiment:
     code.refuse_unknown(before)
     return Experiment(
         settings=settings,
-        factory=functools.partial(instantiate.build, "arch", arch),
+        factory=functools.partial(instantiate.build_network, arch),
         init_from=init_from,
         blueprint=blueprint,
         dataset=dataset,
@@ -192,7 +195,7 @@ def build(cfg: DictConfig) -> Experiment:
         check=check.part,
         recipe=recipe,
         ids=Identity(
-            arch=option.identity(arch_class, arch)
+            arch=option.identity(arch_kind, arch)
             | arch_facts
             | {"init_from": None if init_from is None else sha256(init_from)},
             dataset=data.identity(dataset) | dataset_facts,

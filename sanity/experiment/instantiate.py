@@ -1,20 +1,23 @@
 """From a group of the configuration to the object it describes, or one line about what is wrong.
 
-A group names one class, which must be a subclass of what the group is for; all other settings are
-values. Hydra's ``instantiate`` would call whatever a ``_target_`` names, at any depth, but for a
-list of functions known to be dangerous: so it is not used.
+A group names one class, which must be a subclass of what the group is for (or, for a network, a
+function that returns one); all other settings are values. Hydra's ``instantiate`` would call
+whatever a ``_target_`` names, at any depth, but for a list of functions known to be dangerous: so
+it is not used.
 """
 
 import copy
 import importlib
 import inspect
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from torch import nn
 
 from sanity.core import option
 from sanity.core.config import conform, unknown
@@ -54,14 +57,44 @@ def component(group: str, values: Values, base: type[T]) -> T:
     return part
 
 
-def conformed(group: str, values: Values, kind: type) -> Values:
-    """``values`` with every setting of the type that the class ``kind`` says."""
+def conformed(group: str, values: Values, kind: Callable[..., Any]) -> Values:
+    """``values`` with every setting of the type that ``kind``, a class or function, says."""
     settings = {name: value for name, value in values.items() if name != "_target_"}
     return {"_target_": values["_target_"], **conform(group, kind, settings)}
 
 
 def class_of(group: str, values: Values, base: type = object) -> type:
     """The class that ``_target_`` names, a ``base``, without calling it; ConfigError for others."""
+    kind = _named(group, values)
+    if not inspect.isclass(kind) or not issubclass(kind, base):
+        raise ConfigError(
+            f"{group}._target_={values['_target_']}: is no {base.__module__}.{base.__name__}"
+        )
+    return kind
+
+
+def network_of(values: Values) -> Callable[..., nn.Module]:
+    """What ``arch._target_`` names: a class of networks, or a function that says it returns one.
+
+    Any other function is refused without a call: a configuration names networks, not code to run.
+    """
+    kind = _named("arch", values)
+    made: Any = kind
+    if inspect.isroutine(kind):
+        try:
+            made = get_type_hints(kind).get("return")
+        except Exception:  # of names that exist for type checkers alone
+            made = None
+    if inspect.isclass(made) and issubclass(made, nn.Module):
+        return kind
+    raise ConfigError(
+        f"arch._target_={values['_target_']}: is no network: name a subclass of torch.nn.Module, "
+        "or a function that is annotated to return one (def f(...) -> nn.Module)"
+    )
+
+
+def _named(group: str, values: Values) -> Any:
+    """What ``_target_`` names, imported."""
     target = values.get("_target_")
     if target is None:
         raise ConfigError(f"{group}: its file has no _target_, the class that implements it")
@@ -73,12 +106,9 @@ def class_of(group: str, values: Values, base: type = object) -> type:
     module, _, name = target.rpartition(".")
     install()
     try:
-        kind = getattr(importlib.import_module(module), name)
+        return getattr(importlib.import_module(module), name)
     except (Exception, SystemExit) as error:  # a user's module may fail in any way
         raise ConfigError(f"{group}._target_={target}: {one_line(error)}") from error
-    if not inspect.isclass(kind) or not issubclass(kind, base):
-        raise ConfigError(f"{group}._target_={target}: is no {base.__module__}.{base.__name__}")
-    return kind
 
 
 def is_dotted(target: object) -> bool:
@@ -107,8 +137,21 @@ def refuse_code(where: str, name: object, value: Any) -> None:
 
 def build(group: str, values: Values) -> Any:
     """An object of the class that ``values`` name; what it says against them becomes one line."""
+    return _call(group, class_of(group, values), values)
+
+
+def build_network(values: Values) -> nn.Module:
+    """The network that ``values``, the settings of ``arch``, describe, as it makes itself."""
+    network = _call("arch", network_of(values), values)
+    if not isinstance(network, nn.Module):
+        raise ConfigError(
+            f"arch._target_={values['_target_']}: gave a {type(network).__name__}, no network"
+        )
+    return network
+
+
+def _call(group: str, kind: Callable[..., Any], values: Values) -> Any:
     settings = {name: value for name, value in values.items() if name != "_target_"}
-    kind = class_of(group, values)
     try:
         return kind(**copy.deepcopy(settings))  # it may change what it is given
     except SanityError:

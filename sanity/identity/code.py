@@ -10,7 +10,7 @@ import hashlib
 import inspect
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,8 +71,10 @@ class Code:
         self.refuse_unknown(before)
 
 
-def code_of(values: Values, kind: type, reads: Reads | None = None) -> tuple[Values, Code]:
-    """What decides the behaviour of the class ``kind`` besides ``values``, for keys; and its code.
+def code_of(
+    values: Values, kind: Callable[..., Any], reads: Reads | None = None
+) -> tuple[Values, Code]:
+    """What decides the behaviour of ``kind`` besides ``values``, for keys; and its code.
 
     ``reads`` is what was read while it was built. Components of this package decide by their
     settings alone. Raises ConfigError where the source cannot be read.
@@ -149,7 +151,7 @@ def _tell(subject: str, what: str) -> None:
 
 @functools.lru_cache(maxsize=256)
 def _reached(
-    kind: type, target: str
+    kind: Callable[..., Any], target: str
 ) -> tuple[str, tuple[tuple[str, Path], ...], frozenset[str], Mapping[str, Located]]:
     """The digest of what a class reaches, texts that may name files, what it reads by, modules."""
     found = reach.of(kind, target)
@@ -196,8 +198,8 @@ def _contents(path: Path, *_: int) -> str:
     return sha256(path)
 
 
-def _installed(kind: type) -> str:
-    """The source of an installed class's module, since its distribution's version is in no key."""
+def _installed(kind: Callable[..., Any]) -> str:
+    """The source of an installed module, since its distribution's version is in no key."""
     try:
         source = inspect.getsource(inspect.getmodule(kind) or kind)
     except (OSError, TypeError):

@@ -6,9 +6,11 @@ modules that are handed around), all that might be meant counts.
 
 import hashlib
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
+from typing import Any
 
 from sanity.core.errors import ConfigError
 from sanity.core.files import digest
@@ -175,8 +177,11 @@ class Reach:
                 self._statement(module, index, name)
 
 
-def of(kind: type, target: str) -> Reach:
-    """What a class, configured as ``target``, reaches; ConfigError where it has no source."""
+def of(kind: Callable[..., Any], target: str) -> Reach:
+    """What a class or function, configured as ``target``, reaches.
+
+    Raises ConfigError where it has no source.
+    """
     found = Reach()
     module, _, name = target.rpartition(".")
     found.attribute(module, (name,))

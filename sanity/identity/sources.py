@@ -11,12 +11,13 @@ import site
 import sys
 import sysconfig
 import threading
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
+from typing import Any
 
 from sanity.core.config import PROJECT
 from sanity.core.errors import ConfigError
@@ -129,8 +130,8 @@ def _spec(name: str) -> ModuleSpec | None:
     return None
 
 
-def unreadable(kind: type) -> ConfigError:
-    """The error of a class that cannot be told from an edited one."""
+def unreadable(kind: Callable[..., Any]) -> ConfigError:
+    """The error of a class or function that cannot be told from an edited one."""
     return ConfigError(
         f"{kind.__module__}: its source cannot be read, by which results of edited code are "
         "told apart; give it as a .py file"

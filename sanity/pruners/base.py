@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sanity.core.errors import ConfigError
 from sanity.core.option import Option
-from sanity.networks.layers import Blueprint, prunable_weights
+from sanity.networks.layers import Blueprint, weights_of
 from sanity.pruning.masks import Mask
 from sanity.ratios.base import kept_share
 from sanity.training.mask_update import MaskUpdate
@@ -45,7 +45,7 @@ class Scoring:
     @property
     def weights(self) -> dict[str, Tensor]:
         """The prunable weights of ``network`` by layer name."""
-        return prunable_weights(self.network)
+        return dict(weights_of(self.network, self.blueprint.names))
 
 
 class Pruner(Option, ABC):
@@ -57,7 +57,7 @@ class Pruner(Option, ABC):
     needs_trained_weights: ClassVar[bool] = False
     needs_data: ClassVar[bool] = False
     adds_up: ClassVar[bool] = False  # parts of each batch give the same scores, times a factor
-    linear_dense: ClassVar[bool] = False  # the method never prunes linear layers (LT, IMP)
+    linear_dense: ClassVar[bool] = False  # the method never prunes the classifier (LT, IMP)
     scores_are_random: ClassVar[bool] = False  # so that inverting them means nothing
     prunes: ClassVar[bool] = True  # False for the dense baseline
     decides_sparsity: ClassVar[bool] = False  # True where the mask comes with its own sparsity

@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from sanity.core.errors import ConfigError
 from sanity.pruners.base import Batches, Scores, Scoring
@@ -19,6 +20,13 @@ def hessian_gradient_product(
     network: nn.Module, weights: Mapping[str, Tensor], batches: Batches, temperature: float
 ) -> dict[str, Tensor]:
     """Hg, the gradient of <g, grad L> with g held fixed; L and g are sums over the batches."""
+    with sdpa_kernel(SDPBackend.MATH):  # the only attention with second derivatives
+        return _product(network, weights, batches, temperature)
+
+
+def _product(
+    network: nn.Module, weights: Mapping[str, Tensor], batches: Batches, temperature: float
+) -> dict[str, Tensor]:
     direction = summed_gradients(network, weights, batches, temperature)
     products = {name: torch.zeros_like(weight) for name, weight in weights.items()}
     parameters = list(weights.values())

@@ -18,8 +18,8 @@ def magnitudes(weights: Mapping[str, Tensor]) -> Scores:
 class Magnitude(Pruner):
     """Scores the weights a network starts from; needs neither training nor data.
 
-    Linear layers start six times smaller than convolutions and more (standard deviation 0.01), so
-    that competing with them they would be emptied: by default they stay dense, as for LT.
+    The classifier starts six times smaller than convolutions and more (standard deviation 0.01),
+    so that competing with them it would be emptied: by default it stays dense, as for LT.
     """
 
     cites = ("frankle2021pruning",)

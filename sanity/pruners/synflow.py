@@ -21,7 +21,8 @@ def make_positive(network: nn.Module) -> nn.Module:
     network = network.double()
     with torch.no_grad():
         for tensor in network.state_dict().values():
-            tensor.abs_()
+            if tensor.is_floating_point():
+                tensor.abs_()
     return network
 
 

@@ -1,13 +1,11 @@
 """What a ticket costs where it is used: multiply-accumulates, bytes, and weights that take part."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
 
 from torch import Tensor, nn
 
 from sanity.networks.build import skeleton
-from sanity.networks.layers import prunable_weights
-from sanity.networks.positions import positions
+from sanity.networks.layers import Blueprint, weights_of
 from sanity.pruning import masks
 from sanity.pruning.masks import Mask
 from sanity.pruning.paths import effective
@@ -17,7 +15,10 @@ Footprint = dict[str, int | None]
 
 
 def footprint(
-    factory: Callable[[], nn.Module], mask: Mask, input_shape: tuple[int, int, int]
+    factory: Callable[[], nn.Module],
+    blueprint: Blueprint,
+    mask: Mask,
+    input_shape: tuple[int, int, int],
 ) -> Footprint:
     """The costs of a ticket and of the dense network it comes from. Nothing of it is random.
 
@@ -29,11 +30,8 @@ def footprint(
     statistics); ``dense_bytes`` is the state dict.
     ``effective``: how many kept weights lie on a path from input to output (:mod:`.paths`).
     """
-    kept, uses = masks.kept(mask), positions(factory, input_shape)
-    macs = dense_macs = None
-    if uses is not None:
-        macs = sum(kept[name] * uses[name] for name in mask)
-        dense_macs = sum(keep.numel() * uses[name] for name, keep in mask.items())
+    macs = _multiplications(blueprint, masks.kept(mask))
+    dense_macs = _multiplications(blueprint, {one.name: one.total for one in blueprint.layers})
     stored, dense = _sizes(skeleton(factory), mask)
     return {
         "macs": macs,
@@ -44,13 +42,23 @@ def footprint(
     }
 
 
+def _multiplications(blueprint: Blueprint, kept: Mapping[str, int]) -> int | None:
+    """Those of one image; None where a layer's are not known."""
+    found = 0
+    for layer in blueprint.layers:
+        if layer.positions is None:
+            return None
+        found += kept[layer.name] * layer.positions
+    return found
+
+
 def _sizes(network: nn.Module, mask: Mask) -> tuple[int, int]:
     """Bytes of a network's tensors, under its mask and as it is."""
-    state: dict[str, Any] = network.state_dict()
+    state = {id(one): one for one in network.state_dict(keep_vars=True).values()}  # each once
     dense = sum(one.nbytes for one in state.values() if isinstance(one, Tensor))
     pruned = sum(
         (mask[name].numel() - int(mask[name].sum())) * weight.element_size()
-        for name, weight in prunable_weights(network).items()
+        for name, weight in weights_of(network, mask).items()
     )
     bits = sum(-(-keep.numel() // 8) for keep in mask.values())
     return dense - pruned + bits, dense

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from sanity.networks.layers import Blueprint, prunable_weights
+from sanity.networks.layers import Blueprint, weights_of
 
 Mask = dict[str, Tensor]
 """Layer name -> bool tensor of the weight's shape, on the CPU; True where the weight is kept."""
@@ -24,5 +24,5 @@ def kept(mask: Mask) -> dict[str, int]:
 @torch.no_grad()
 def apply(network: nn.Module, mask: Mapping[str, Tensor]) -> None:
     """Set every pruned weight of ``network`` to exactly 0, in place."""
-    for name, weight in prunable_weights(network).items():
+    for name, weight in weights_of(network, mask).items():
         weight.masked_fill_(~mask[name].to(weight.device), 0.0)

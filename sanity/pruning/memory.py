@@ -10,14 +10,13 @@ from contextlib import AbstractContextManager
 from copy import deepcopy
 from dataclasses import replace
 from math import ceil
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from sanity.core import memory
+from sanity.networks.operations import Operation, Watcher
 from sanity.pruners.base import Batches, Pruner, Scoring
 
 log = logging.getLogger(__name__)
@@ -118,7 +117,7 @@ def _own_chance(images: Tensor) -> AbstractContextManager[None]:
     return found
 
 
-class _Meter(TorchDispatchMode):
+class _Meter(Watcher):
     """Counts the bytes of the tensors that are made while it is entered, as long as they live.
 
     ``alive`` is their number after each operation, and as much again as it has made: convolutions
@@ -130,14 +129,12 @@ class _Meter(TorchDispatchMode):
         self.alive: list[int] = []
         self._now, self._storages = 0, set[int]()
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Do what was to be done, and count what comes out of it."""
-        result, before = func(*args, **(kwargs or {})), self._now
-        for one in result if isinstance(result, tuple | list) else (result,):
-            if isinstance(one, Tensor):
-                self._add(one.untyped_storage())
+    def note(self, operation: Operation) -> None:
+        """Count what has come out of it."""
+        before = self._now
+        for one in operation.outputs:
+            self._add(one.untyped_storage())
         self.alive.append(2 * self._now - before)
-        return result
 
     def _add(self, storage: torch.UntypedStorage) -> None:
         key, size = storage._cdata, storage.nbytes()

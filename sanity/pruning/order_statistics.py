@@ -4,49 +4,39 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import ClassVar
+from typing import ClassVar, Literal
 
+from sanity.core.errors import CombinationError
+from sanity.core.option import name_of
 from sanity.networks.layers import Blueprint
-from sanity.pruning.shares import fixed_linear, remaining
+from sanity.pruning.shares import fixed_heads, remaining
 from sanity.ratios.base import Allocation, Budget, Ratio
 
 
 @dataclass
-class OrderStatistics(Ratio):
-    """Base of the ratios whose keep ratios follow a level q_l of the layer's position l.
+class Levelled(Ratio):
+    """Base of the ratios whose keep ratios follow a level q_l of the layer.
 
-    Linear layers keep the share ``linear`` (None: they follow the levels too). The other layers
-    keep r_l = c q_l with c such that the budget is met, then :func:`spill`. Networks without
-    shortcuts divide q_l by l^2 unless ``steeper_without_shortcuts`` is off.
+    The classifier keeps the share ``linear`` (None: it follows the levels too). The other layers
+    keep r_l = c q_l with c such that the budget is met, then :func:`spill`.
 
     Counts are rounded down, so the total falls short of the budget by less than a weight a
     layer. At low sparsities, where layers are full, the formula's other roundings can put it a
-    few weights above, and near 0 it stays below: linear layers keep ``linear`` even there.
-    Raises ConfigError where the linear layers leave nothing to the others.
+    few weights above, and near 0 it stays below: the classifier keeps ``linear`` even there.
+    Raises ConfigError where the classifier leaves nothing to the others.
     """
-
-    steeper_without_shortcuts: ClassVar[bool] = True
 
     sparsity: float = 0.98
     linear: float | None = 0.3
 
     @abstractmethod
-    def level(self, position: int, depth: int) -> int:
-        """q_l of the layer at ``position`` l = 1..L of ``depth`` L, linear layers counted."""
-
     def levels(self, blueprint: Blueprint) -> dict[str, Fraction]:
-        """q_l of every layer, divided by l^2 where the network asks for it."""
-        steeper = self.steeper_without_shortcuts and not blueprint.residual
-        depth = len(blueprint.layers)
-        return {
-            layer.name: Fraction(self.level(position, depth), position**2 if steeper else 1)
-            for position, layer in enumerate(blueprint.layers, start=1)
-        }
+        """q_l of every layer, by name."""
 
     def allocate(self, blueprint: Blueprint, budget: Budget) -> Allocation:
         """Counts for every layer; at very high sparsities some may be 0."""
-        fixed = fixed_linear(blueprint, self.linear)
-        what = f"ratio.linear={self.linear} of the linear layers"
+        fixed = fixed_heads(blueprint, self.linear)
+        what = f"ratio.linear={self.linear} of the classifier"
         keep = remaining(budget, fixed, self.sparsity, what, "ratio.linear")
         levels = self.levels(blueprint)
         free = [layer for layer in blueprint.layers if layer.name not in fixed]
@@ -55,6 +45,53 @@ class OrderStatistics(Ratio):
         )
         chosen = fixed | dict(zip([layer.name for layer in free], counts, strict=True))
         return Allocation({name: chosen[name] for name in blueprint.names})
+
+
+@dataclass
+class OrderStatistics(Levelled):
+    """Base of the levels that follow a layer's position l in the order of the network's layers.
+
+    Networks without shortcuts divide q_l by l^2. Whether there are any, is seen from the network;
+    ``shortcuts`` says so where that cannot be. Raises CombinationError where nobody says so, and
+    for a network whose layers are not in the order in which images pass through them.
+    """
+
+    neutral: ClassVar = {"shortcuts": "auto"}
+
+    shortcuts: Literal["auto"] | bool = "auto"
+
+    @abstractmethod
+    def level(self, position: int, depth: int) -> int:
+        """q_l of the layer at ``position`` l = 1..L of ``depth`` L, the classifier counted."""
+
+    def levels(self, blueprint: Blueprint) -> dict[str, Fraction]:
+        """q_l of every layer, divided by l^2 where the network asks for it."""
+        self._refuse_misplaced(blueprint)
+        steeper = not self._has_shortcuts(blueprint)
+        depth = len(blueprint.layers)
+        return {
+            layer.name: Fraction(self.level(position, depth), position**2 if steeper else 1)
+            for position, layer in enumerate(blueprint.layers, start=1)
+        }
+
+    def _has_shortcuts(self, blueprint: Blueprint) -> bool:
+        found = blueprint.shortcuts if self.shortcuts == "auto" else self.shortcuts
+        if found is None:
+            raise CombinationError(
+                f"ratio={name_of(type(self))}: whether shortcuts bypass layers of the network "
+                "cannot be seen: say so with ratio.shortcuts=true or false"
+            )
+        return bool(found)
+
+    def _refuse_misplaced(self, blueprint: Blueprint) -> None:
+        if blueprint.misplaced is None:
+            return
+        first, before = blueprint.misplaced
+        raise CombinationError(
+            f"ratio={name_of(type(self))}: goes by the order of layers, and {first} stands before "
+            f"{before} in the network though it gets its output: create the layers in the order in "
+            "which images pass through them, or choose ratio=erk, uniform or global"
+        )
 
 
 def levelled(keep: int, totals: Sequence[int], levels: Sequence[Fraction]) -> list[int]:

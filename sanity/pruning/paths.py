@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.overrides import TorchFunctionMode
 
-from sanity.networks.layers import prunable_modules
-from sanity.networks.positions import hollow, is_plain, memory, tensors_in
+from sanity.networks.build import hollow
+from sanity.networks.operations import tensors_in
 from sanity.pruning.masks import Mask
 
 ADD = frozenset({torch.add, Tensor.add, Tensor.add_, Tensor.__add__, Tensor.__iadd__})
@@ -40,6 +40,8 @@ MAXIMA = {F.max_pool2d: F.avg_pool2d, F.adaptive_max_pool2d: F.adaptive_avg_pool
 
 POOLING = ("kernel_size", "stride", "padding", "ceil_mode", "output_size")
 
+FORWARDS = (nn.Conv2d.forward, nn.Linear.forward)
+
 HALF = 0.5
 """Between none and one of the paths that a layer counts in whole numbers."""
 
@@ -59,9 +61,13 @@ def effective(
     nobody knows what a path is.
     """
     network = hollow(factory)
-    layers = prunable_modules(network)
-    shared = len({id(module.weight) for module in layers.values()}) < len(layers)
-    if shared or not all(map(is_plain, layers.values())):
+    layers = {
+        name: module
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Conv2d | nn.Linear)
+    }
+    # Attention, weights that are used twice or not at all: other layers than those of the mask.
+    if layers.keys() != mask.keys() or not all(map(_is_plain, layers.values())):
         return None
     weights = _set(layers, mask)
     images = torch.ones(1, *input_shape)
@@ -91,6 +97,12 @@ def effective(
     )
 
 
+def _is_plain(module: nn.Module) -> bool:
+    """Whether a layer does what its class is known for, and nothing beside it."""
+    hooks = module._forward_hooks or module._forward_pre_hooks
+    return type(module).forward in FORWARDS and not hooks
+
+
 def _set(layers: Mapping[str, nn.Conv2d | nn.Linear], mask: Mask) -> dict[str, nn.Parameter]:
     """Give every layer its mask as weight, and no bias; those weights, by name."""
     weights = {}
@@ -115,7 +127,7 @@ class _Flow(TorchFunctionMode):
         super().__init__()
         self.is_unknown = self.inside = False
         self.held = [images]  # as long as the pass takes, so that no memory is used again
-        self.known = {memory(images)}
+        self.known = {_memory(images)}
 
     def enter(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
         """What comes to a layer, as 0 or 1."""
@@ -132,12 +144,12 @@ class _Flow(TorchFunctionMode):
     def _from_input(self, result: Any) -> Any:
         made = list(tensors_in(result))
         self.held += made
-        self.known.update(map(memory, made))
+        self.known.update(map(_memory, made))
         return result
 
     def refuse_foreign(self, tensor: Tensor) -> None:
         """Raise where something does not come from the input."""
-        if memory(tensor) not in self.known:
+        if _memory(tensor) not in self.known:
             self._refuse("what does not come from the input")
 
     def _refuse(self, why: str) -> None:
@@ -150,10 +162,10 @@ class _Flow(TorchFunctionMode):
         kwargs = kwargs or {}
         if self.inside or function is Tensor.untyped_storage:
             return function(*args, **kwargs)
-        known = all(memory(one) in self.known for one in tensors_in([args, kwargs]))
+        known = all(_memory(one) in self.known for one in tensors_in([args, kwargs]))
         if not known or not _has_paths(function, args, kwargs) or not torch.is_grad_enabled():
             self._refuse(str(function))
-        function, kwargs = _average_for(function, kwargs)
+        function, kwargs = average_for(function, kwargs)
         return self._from_input(function(*args, **kwargs))
 
 
@@ -162,13 +174,21 @@ def _has_paths(function: Any, args: Any, kwargs: Any) -> bool:
     given = {name: value for name, value in kwargs.items() if value}
     if function in ADD:  # no constants, no differences
         return not given and all(isinstance(one, Tensor) or one == 0 for one in args)
-    if function in MAXIMA:  # of what averages can take
-        dilated = given.pop("dilation", 1) not in (1, (1, 1), [1, 1])
-        return not dilated and given.keys() <= set(POOLING)
+    if function in MAXIMA:
+        return is_average_like(function, kwargs)
     return function in GLUE and not given.keys() & {"value", "training"}
 
 
-def _average_for(function: Any, kwargs: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+def is_average_like(function: Any, kwargs: Mapping[str, Any]) -> bool:
+    """Whether it is a maximum over windows that an average can be taken over."""
+    if function not in MAXIMA:
+        return False
+    given = {name: value for name, value in kwargs.items() if value}
+    dilated = given.pop("dilation", 1) not in (1, (1, 1), [1, 1])
+    return not dilated and given.keys() <= set(POOLING)
+
+
+def average_for(function: Any, kwargs: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     """An average over the same windows as a maximum; anything else as it is."""
     if function not in MAXIMA:
         return function, dict(kwargs)
@@ -186,3 +206,8 @@ class _Clip(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         return (gradient > ctx.of_gradient).to(gradient.dtype), None, None
+
+
+def _memory(tensor: Tensor) -> int:
+    """Where a tensor's numbers lie; its views share it."""
+    return tensor.untyped_storage().data_ptr()

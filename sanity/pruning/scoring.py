@@ -29,7 +29,7 @@ class DataDriven(Pruner):
         The reference splits for ResNets deeper than 32 (34 prunable layers) and for Tiny-ImageNet
         (200 classes).
         """
-        deep = blueprint.residual and len(blueprint.layers) > 34
+        deep = blueprint.shortcuts and len(blueprint.layers) > 34
         samples = self.samples_per_class if deep or num_classes >= 200 else 1
         automatic = max(self.fewest_batches, samples)
         return checked_batches(self.batches, automatic, self.samples_per_class)

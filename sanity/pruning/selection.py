@@ -23,13 +23,15 @@ class Ties:
     A choice keeps some of a layer's or pool's weights. ``tied`` weights have just the score at
     which it falls between them; of several steps it is the largest number. ``arbitrary`` is how
     many kept weights could as well be others: the kept or the pruned ones among the tied,
-    whichever are fewer. ``told_apart`` counts the choices in which any two scores differ.
+    whichever are fewer. ``told_apart`` counts the choices in which any two scores differ. In the
+    layers ``flat`` all weights had the same score at the first step.
     """
 
     choices: int = 0
     told_apart: int = 0
     tied: int = 0
     arbitrary: int = 0
+    flat: tuple[str, ...] = ()
 
     def __add__(self, other: "Ties") -> "Ties":
         return Ties(
@@ -37,6 +39,7 @@ class Ties:
             self.told_apart + other.told_apart,
             self.tied + other.tied,
             self.arbitrary + other.arbitrary,
+            self.flat + other.flat,
         )
 
     def then(self, step: "Ties") -> "Ties":
@@ -83,6 +86,8 @@ def find_mask(
             scores = perturb(scores)
         # Exactly the end, so that the last step lands on the allocation itself.
         way = end if step == steps else begin + (end - begin) * step / steps
+        if step == 1 and not pruner.decides_sparsity:
+            ties = replace(ties, flat=_flat(scores, mask))
         mask, found = select(scores, allocation.at(way, blueprint), mask)
         ties = ties.then(found)
         if on_step is not None:
@@ -154,6 +159,17 @@ def _on_cpu(score: Tensor) -> Tensor:
     score = score.detach().cpu()
     # NumPy knows no bfloat16, and ties of half precision stay ties in single precision.
     return score if score.dtype in (torch.float32, torch.float64) else score.float()
+
+
+def _flat(scores: Scores, alive: Mask) -> tuple[str, ...]:
+    """The layers in which no two of several scores differ; select sees to what is no score."""
+    found = []
+    for name, keep in alive.items():
+        if name in scores and scores[name].shape == keep.shape:
+            values = _on_cpu(scores[name])[keep]
+            if len(values) > 1 and bool((values == values[0]).all()):
+                found.append(name)
+    return tuple(found)
 
 
 def _nothing_told(scores: Scores) -> str:

@@ -9,12 +9,12 @@ from sanity.networks.layers import Blueprint
 from sanity.ratios.base import Budget, floor_share
 
 
-def fixed_linear(blueprint: Blueprint, share: float | None) -> dict[str, int]:
-    """Weights kept in every linear layer at the keep ratio ``share``; none are fixed by None."""
+def fixed_heads(blueprint: Blueprint, share: float | None) -> dict[str, int]:
+    """Weights kept in the classifier at the keep ratio ``share``; none are fixed by None."""
     if share is None:
         return {}
-    check_share(share, "a keep ratio from 0 to 1, or null to treat linear layers like all others")
-    return {layer.name: floor_share(layer.total, share) for layer in blueprint.of_kind("linear")}
+    check_share(share, "a keep ratio from 0 to 1, or null to treat the classifier like all others")
+    return {layer.name: floor_share(layer.total, share) for layer in blueprint.heads}
 
 
 def check_share(share: object, allowed: str = "a keep ratio from 0 to 1") -> None:

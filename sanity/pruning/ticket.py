@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sanity.networks.layers import layer_of, parameter_of
 from sanity.pruning.masks import Mask
 
-MASK, SHAPE = "weight.mask", "weight.shape"
-"""Beside ``<layer>.weight``: which weights survive, eight to a byte, and how they are laid out."""
+MASK, SHAPE = ".mask", ".shape"
+"""Beside a weight's name: which weights survive, eight to a byte, and how they are laid out."""
 
 
 def compress(state: Mapping[str, Tensor], mask: Mask) -> dict[str, Tensor]:
@@ -25,20 +26,22 @@ def compress(state: Mapping[str, Tensor], mask: Mask) -> dict[str, Tensor]:
     """
     small = {name: tensor.detach().cpu() for name, tensor in state.items()}
     for layer, keep in mask.items():
-        small[f"{layer}.weight"] = small[f"{layer}.weight"][keep]
-        small[f"{layer}.{MASK}"] = torch.from_numpy(np.packbits(keep.numpy()))
-        small[f"{layer}.{SHAPE}"] = torch.tensor(keep.shape)
+        weight = parameter_of(layer, state)
+        small[weight] = small[weight][keep]
+        small[f"{weight}{MASK}"] = torch.from_numpy(np.packbits(keep.numpy()))
+        small[f"{weight}{SHAPE}"] = torch.tensor(keep.shape)
     return small
 
 
 def expand(small: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], Mask]:
     """The state dict that :func:`compress` was given, with pruned weights at 0, and the mask."""
     mask = mask_in(small)
-    beside = {f"{layer}.{name}" for layer in mask for name in (MASK, SHAPE)}
+    weights = {layer: parameter_of(layer, small) for layer in mask}
+    beside = {f"{weight}{name}" for weight in weights.values() for name in (MASK, SHAPE)}
     state = {name: tensor for name, tensor in small.items() if name not in beside}
     for layer, keep in mask.items():
-        values = small[f"{layer}.weight"]
-        state[f"{layer}.weight"] = torch.zeros(keep.shape, dtype=values.dtype).masked_scatter_(
+        values = small[weights[layer]]
+        state[weights[layer]] = torch.zeros(keep.shape, dtype=values.dtype).masked_scatter_(
             keep, values
         )
     return state, mask
@@ -46,8 +49,12 @@ def expand(small: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], Mask]:
 
 def mask_in(small: Mapping[str, Tensor]) -> Mask:
     """The mask alone; empty of a dense network. Raises ValueError where it is damaged."""
-    layers = [name.removesuffix(f".{MASK}") for name in small if name.endswith(f".{MASK}")]
-    return {layer: _bits(small[f"{layer}.{MASK}"], small[f"{layer}.{SHAPE}"]) for layer in layers}
+    # No module bears the name of a parameter: beside a weight there is nothing else of its name.
+    weights = [weight for weight in small if f"{weight}{MASK}" in small]
+    return {
+        layer_of(weight): _bits(small[f"{weight}{MASK}"], small[f"{weight}{SHAPE}"])
+        for weight in weights
+    }
 
 
 def _bits(packed: Tensor, shape: Tensor) -> Tensor:

@@ -4,17 +4,17 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from sanity.networks.layers import Blueprint
-from sanity.pruning.shares import check_share, fixed_linear, remaining
+from sanity.pruning.shares import check_share, fixed_heads, remaining
 from sanity.ratios.base import Allocation, Budget, Ratio, Share
 
 
 @dataclass
 class Global(Ratio):
-    """All layers compete for the budget; ``linear`` says whether linear layers take part.
+    """All layers compete for the budget; ``linear`` says whether the classifier takes part.
 
-    ``auto`` follows the pruner (LT and IMP leave linear layers dense), ``dense`` and ``prune``
-    force it, and a number is a keep ratio of their own. Raises ConfigError where the linear
-    layers leave nothing to the others.
+    ``auto`` follows the pruner (LT and IMP leave it dense), ``dense`` and ``prune`` force it, and
+    a number is a keep ratio of its own. Raises ConfigError where the classifier leaves nothing to
+    the others.
     """
 
     pools: ClassVar[bool] = True
@@ -25,8 +25,8 @@ class Global(Ratio):
     def allocate(self, blueprint: Blueprint, budget: Budget) -> Allocation:
         """None for every layer in the pool; the pool never exceeds its layers' weights."""
         share = self._linear_share(budget)
-        fixed = fixed_linear(blueprint, share)
-        what = f"the linear layer kept {'dense' if share == 1 else f'at ratio.linear={share}'}"
+        fixed = fixed_heads(blueprint, share)
+        what = f"the classifier kept {'dense' if share == 1 else f'at ratio.linear={share}'}"
         rest = remaining(budget, fixed, self.sparsity, what, "set ratio.linear=prune")
         pool = sum(layer.total for layer in blueprint.layers if layer.name not in fixed)
         return Allocation({name: fixed.get(name) for name in blueprint.names}, min(rest, pool))

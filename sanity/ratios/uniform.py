@@ -1,17 +1,18 @@
-"""The same keep ratio in every layer, linear layers apart unless told otherwise."""
+"""The same keep ratio in every layer, the classifier apart unless told otherwise."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 
-from sanity.pruning.order_statistics import OrderStatistics
+from sanity.networks.layers import Blueprint
+from sanity.pruning.order_statistics import Levelled
 
 
 @dataclass
-class Uniform(OrderStatistics):
-    """Ablation of the smart ratio: all layers keep the share that the linear ones leave them."""
+class Uniform(Levelled):
+    """Ablation of the smart ratio: all layers keep the share that the classifier leaves them."""
 
     cites = ("su2020sanity",)
-    steeper_without_shortcuts = False
 
-    def level(self, position: int, depth: int) -> int:
+    def levels(self, blueprint: Blueprint) -> dict[str, Fraction]:
         """One for all."""
-        return 1
+        return dict.fromkeys(blueprint.names, Fraction(1))

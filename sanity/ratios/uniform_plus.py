@@ -9,9 +9,9 @@ from sanity.ratios.base import Allocation, Budget, Ratio, floor_share
 
 @dataclass
 class UniformPlus(Ratio):
-    """The first convolution stays dense and the last linear layer keeps at least ``linear``.
+    """The first convolution stays dense and the classifier keeps at least ``linear``.
 
-    All other layers share one keep ratio, and so does the last one where that is the larger.
+    All other layers share one keep ratio, and so does the classifier where that is the larger.
     The counts sum to the budget. Raises ConfigError where the two ends alone exceed it.
     """
 
@@ -24,9 +24,9 @@ class UniformPlus(Ratio):
         """Shares in proportion to the layers' sizes, the ends bounded from below."""
         check_share(self.linear)
         ends = {layer.name: layer.total for layer in blueprint.of_kind("conv")[:1]}
-        for layer in blueprint.of_kind("linear")[-1:]:
+        for layer in blueprint.heads:
             ends[layer.name] = floor_share(layer.total, self.linear)
-        what = "keeping the first convolution dense and the last linear layer at ratio.linear"
+        what = "keeping the first convolution dense and the classifier at ratio.linear"
         remaining(budget, ends, self.sparsity, what, "choose another ratio")
         totals = [layer.total for layer in blueprint.layers]
         lower = [ends.get(name, 0) for name in blueprint.names]

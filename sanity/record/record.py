@@ -120,7 +120,7 @@ class Record:
         blueprint: Blueprint,
         mask: Mask,
         asked: float | None = None,
-        ties: dict[str, int] | None = None,
+        ties: dict[str, Any] | None = None,
         footprint: dict[str, int | None] | None = None,
         *,
         is_moved: bool = False,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
+from sanity.core.errors import listed
 from sanity.ratios.base import kept_share
 
 ROUNDING = 2  # weights: pools are rounded up or down, and LT drops the weight at its threshold
@@ -52,6 +53,17 @@ def of_ties(ties: Mapping[str, Any] | None, kept: int) -> str:
     )
 
 
+def of_flat(ties: Mapping[str, Any] | None) -> str:
+    """A pruner that cannot tell the weights of a layer apart, as where no gradient gets there."""
+    flat = (ties or {}).get("flat")
+    if not isinstance(flat, list) or not flat:
+        return ""
+    return (
+        f"all weights have the same score in {listed([str(name) for name in flat])}: nothing that "
+        "the pruner looks at tells them apart, and which of them stay is no choice of the method"
+    )
+
+
 @dataclass(frozen=True)
 class Guessing:
     """What guessing gives on a test set, in percent: one class for all, or any at random.
@@ -93,5 +105,6 @@ def of_ticket(ticket: Mapping[str, Any] | None) -> list[str]:
     """Remarks on a record's ticket: its size, and how its weights were chosen."""
     if not ticket:
         return []
-    found = (of_size(ticket, ticket.get("asked")), of_ties(ticket.get("ties"), ticket["kept"]))
+    ties = ticket.get("ties")
+    found = (of_size(ticket, ticket.get("asked")), of_ties(ties, ticket["kept"]), of_flat(ties))
     return [remark for remark in found if remark]

@@ -12,7 +12,7 @@ from torch import nn
 
 from sanity.checks.base import Check, Effect
 from sanity.core.errors import CheckError, TrainingError
-from sanity.core.streams import generator
+from sanity.core.streams import generator, seeded, stream
 from sanity.experiment.experiment import Experiment
 from sanity.experiment.instantiate import option_name
 from sanity.networks.build import build
@@ -25,6 +25,8 @@ from sanity.store import Entry, Store, Work
 from sanity.training import engines
 from sanity.training.checkpoint import Checkpoints
 from sanity.training.engines.base import Engine
+from sanity.training.evaluation import evaluate
+from sanity.training.images import Images
 from sanity.training.loop import Splits, Training, Watcher, train
 from sanity.training.mask_update import MaskUpdate
 from sanity.training.progress import Epoch
@@ -74,6 +76,11 @@ class Context:
         experiment = self.experiment
         return engines.choose(network, experiment.recipe, mask, experiment.input_shape, steps)
 
+    def accuracy(self, network: nn.Module, images: Images) -> float:
+        """That of a network as it is, percent."""
+        with seeded(stream(self.seed, "network", "evaluation")):
+            return evaluate(network, images, self.experiment.recipe)[1]
+
     def checkpoints(self, work: Work) -> Checkpoints:
         """The checkpoints of the training that a stage consists of."""
         return Checkpoints(work.checkpoints, self.experiment.settings.checkpoint_every)
@@ -92,9 +99,12 @@ class Context:
         watcher = Watcher(
             name, lambda epoch: self.record.add_epoch(name, epoch.as_dict()), on_weights
         )
+        draws = self.experiment.blueprint.draws
         wall, cpu = time.perf_counter(), time.process_time()
         try:
-            epochs = self.trainer(Training(engine, splits, schedule, checkpoints, watcher, update))
+            epochs = self.trainer(
+                Training(engine, splits, schedule, checkpoints, watcher, update, draws)
+            )
         except TrainingError:
             checkpoints.clear()  # they may hold what is no number already
             raise

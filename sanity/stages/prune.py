@@ -11,7 +11,7 @@ from torch import nn
 from sanity.checks.base import Check, Effect, MaskCheck, ScoreCheck
 from sanity.core import console
 from sanity.core.errors import CheckError, TrainingError
-from sanity.core.streams import generator
+from sanity.core.streams import generator, seeded, stream
 from sanity.experiment.experiment import Experiment, Method
 from sanity.experiment.instantiate import option_name
 from sanity.pruners.base import Batches, Pruner, Scores, Scoring
@@ -28,7 +28,6 @@ from sanity.stages.results import final, mask_of
 from sanity.stages.rounds import ONCE, Round
 from sanity.stages.stage import DONOR, PRUNE, Inputs, Stage
 from sanity.store import Entry, Work, save_tensors
-from sanity.training.evaluation import evaluate
 from sanity.training.images import Batch
 
 log = logging.getLogger(__name__)
@@ -94,10 +93,17 @@ def warn(stage: Stage, pruned: Entry) -> None:
     """Say what is odd about a mask that has just been found, or was found once."""
     if stage.name == DONOR:
         kept = sum(masks.kept(mask_of(pruned)).values())
-        if remark := remarks.of_ties(pruned.facts["ties"], kept):
-            log.warning("ratio.of: %s", remark)
+        ties = pruned.facts["ties"]
+        for remark in (remarks.of_ties(ties, kept), remarks.of_flat(ties)):
+            if remark:
+                log.warning("ratio.of: %s", remark)
     elif pruned.facts["dead"]:
         log.warning("the ticket is dead: no path of kept weights leads from input to output")
+    elif pruned.facts["dead"] is None:
+        log.warning(
+            "whether a path of kept weights is left from input to output cannot be judged for this "
+            "network (arch)"
+        )
     elif pruned.facts["empty"]:
         log.warning("layers that keep nothing: %s", ", ".join(pruned.facts["empty"]))
 
@@ -139,8 +145,7 @@ class _Search:
         facts = _facts(experiment, mask, ties)
         if trained is not None:
             masks.apply(network, mask)
-            _, accuracy = evaluate(network, context.data.clean.test, experiment.recipe)
-            facts["pruned_test_accuracy"] = accuracy
+            facts["pruned_test_accuracy"] = context.accuracy(network, context.data.clean.test)
         if effects:
             largest = max(effects, key=lambda effect: effect.changed)
             facts["effect"] = effect_of(experiment.check, largest)
@@ -168,7 +173,8 @@ class _Search:
     ) -> tuple[Mask, Ties]:
         experiment, pruner = context.experiment, self.method.pruner
         batches = self._batches(context, network) if pruner.needs_data else []
-        with console.bar("prune", pruner.iterations) as bar:
+        own_chance = seeded(stream(context.seed, "network", *self.round.stream("mask")))
+        with own_chance, console.bar("prune", pruner.iterations) as bar:
             return find_mask(
                 pruner,
                 network,
@@ -234,9 +240,14 @@ def _facts(experiment: Experiment, mask: Mask, ties: Ties) -> dict[str, Any]:
     """Which layers the mask empties, whether it leaves a network to train, what order decided,
     and what the ticket costs."""
     kept = masks.kept(mask)
+    factory, shape = experiment.factory, experiment.input_shape
     return {
         "empty": [name for name, count in kept.items() if count == 0],
-        "dead": is_dead(experiment.factory, mask, experiment.input_shape),
-        "ties": {"tied": ties.tied, "arbitrary": min(ties.arbitrary, sum(kept.values()))},
-        "footprint": footprint(experiment.factory, mask, experiment.input_shape),
+        "dead": is_dead(factory, mask, shape),
+        "ties": {
+            "tied": ties.tied,
+            "arbitrary": min(ties.arbitrary, sum(kept.values())),
+            **({"flat": list(ties.flat)} if ties.flat else {}),
+        },
+        "footprint": footprint(factory, experiment.blueprint, mask, shape),
     }

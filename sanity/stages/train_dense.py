@@ -56,7 +56,9 @@ def _compute(context: Context, inputs: Inputs, work: Work) -> dict[str, Any]:
         save_tensors(work.directory, memory, remembered)
     save_tensors(work.directory, "final", network.state_dict())
     whole = masks.full(experiment.blueprint)
-    facts["footprint"] = footprint(experiment.factory, whole, experiment.input_shape)
+    facts["footprint"] = footprint(
+        experiment.factory, experiment.blueprint, whole, experiment.input_shape
+    )
     return facts
 
 

@@ -10,7 +10,6 @@ from sanity.stages.context import Context
 from sanity.stages.rounds import Round
 from sanity.stages.stage import TRAIN_TICKET, Inputs, Stage
 from sanity.store import Work, save_tensors
-from sanity.training.evaluation import evaluate
 from sanity.training.schedule import Schedule
 
 
@@ -46,7 +45,7 @@ def _compute(
     weights, mask = expand(inputs["start"].tensors("weights"))
     network = context.initial_network()
     network.load_state_dict(weights)
-    _, start_accuracy = evaluate(network, splits.test, experiment.recipe)
+    start_accuracy = context.accuracy(network, splits.test)
     schedule = Schedule(context.seed, experiment.start_epoch, shuffle=shuffle)
     steps = splits.train.steps(experiment.recipe.batch_size)
     epochs = schedule.end_of(experiment.recipe) - schedule.start
@@ -55,5 +54,7 @@ def _compute(
     facts = context.train(name, engine, splits, schedule, context.checkpoints(work), update=update)
     save_tensors(work.directory, "final", compress(engine.network.state_dict(), engine.mask))
     if update is not None:  # otherwise the mask's own stage has noted it
-        facts["footprint"] = footprint(experiment.factory, engine.mask, experiment.input_shape)
+        facts["footprint"] = footprint(
+            experiment.factory, experiment.blueprint, engine.mask, experiment.input_shape
+        )
     return facts | {"start_test_accuracy": start_accuracy}

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from sanity.core import sharing
 from sanity.core.errors import reason
 from sanity.core.files import digest, fsync_directory, write_atomically, write_json
-from sanity.networks.layers import prunable_weights
+from sanity.networks.layers import layer_of
 from sanity.training.engines.base import EngineState
 
 log = logging.getLogger(__name__)
@@ -192,7 +192,7 @@ def _refuse_misfit(state: State, network: nn.Module) -> None:
     """Raise ValueError where the tensors are those of another network."""
     parameters, found = _forms(dict(network.named_parameters())), state.engine
     alike = _forms(found.network) == _forms(network.state_dict())
-    shapes = {name: weight.shape for name, weight in prunable_weights(network).items()}
+    shapes = {layer_of(name): parameter.shape for name, parameter in network.named_parameters()}
     masked = {name: keep.shape for name, keep in found.mask.items()}
     alike &= masked.items() <= shapes.items()
     if not (alike and _forms(found.momentum).items() <= parameters.items()):

@@ -1,5 +1,6 @@
 """Train a network, dense or masked; the whole algorithm in reading order."""
 
+import contextlib
 import functools
 import logging
 import math
@@ -10,8 +11,7 @@ from torch import Tensor
 
 from sanity.core import console, signals
 from sanity.core.errors import TrainingError
-from sanity.core.streams import generator
-from sanity.networks.layers import prunable_weights
+from sanity.core.streams import generator, reseed, seeded, stream
 from sanity.training.checkpoint import Checkpoints
 from sanity.training.engines.base import Engine
 from sanity.training.evaluation import Pause, evaluate
@@ -51,7 +51,8 @@ class Training:
     """A training that is ready to begin: of the ``engine``'s network, in place.
 
     The network lies on the device of ``splits``. It goes on from ``checkpoints`` as if it had
-    never stopped; ``update`` moves the mask on the way.
+    never stopped; ``update`` moves the mask on the way. ``draws``: the network uses chance in its
+    forward pass (dropout), which every step gets from a stream of its own.
     """
 
     engine: Engine
@@ -60,6 +61,7 @@ class Training:
     checkpoints: Checkpoints | None = None
     watcher: Watcher = field(default_factory=Watcher)
     update: MaskUpdate | None = None
+    draws: bool = False
 
 
 def train(training: Training) -> list[Epoch]:
@@ -74,8 +76,17 @@ def train(training: Training) -> list[Epoch]:
     progress = Progress(schedule.start, steps, splits.train.device)
     _resume(progress, engine, checkpoints, watcher)
     total = (end - schedule.start) * steps
-    with signals.hold() as held, console.bar(watcher.label, total, progress.done) as bar:
+    own_chance = seeded(0) if training.draws else contextlib.nullcontext()
+    with (
+        signals.hold() as held,
+        own_chance,
+        console.bar(watcher.label, total, progress.done) as bar,
+    ):
         pause = functools.partial(_pause, held, checkpoints, progress, engine)
+
+        def draw(what: int | str) -> None:
+            if training.draws:
+                reseed(stream(schedule.seed, "network", progress.epoch, what))
 
         def after_step() -> None:
             if update is not None and update.is_due(progress.done, total):
@@ -87,8 +98,9 @@ def train(training: Training) -> list[Epoch]:
             batches = splits.train.epoch(
                 schedule.seed, number, recipe.batch_size, schedule.shuffle, progress.step
             )
-            train_epoch(engine, batches, progress, bar, after_step)
+            train_epoch(engine, batches, progress, bar, draw, after_step)
             _refuse_drift(engine, progress.epoch)
+            draw("evaluation")
             result = _figures(engine, splits, progress, pause)
             progress.finish(result)
             bar.show(f"epoch {number + 1}/{end}  test {result.test_accuracy:.2f}%")
@@ -103,6 +115,7 @@ def train_epoch(
     batches: Iterable[Batch],
     progress: Progress,
     bar: console.Bar,
+    before_step: Callable[[int], None],
     after_step: Callable[[], None],
 ) -> None:
     """One pass over the training ``batches`` that are left of the epoch of ``progress``.
@@ -111,6 +124,7 @@ def train_epoch(
     """
     engine.begin(engine.recipe.lr_at(progress.epoch))
     for x, y in batches:
+        before_step(progress.step)
         loss, hits = engine.step(x, y)
         progress.add(loss, hits, len(y))
         bar.advance(len(y))
@@ -146,12 +160,12 @@ def _move(
 
     Layers come in the network's order, by which it may draw: files hold them in any.
     """
-    weights = {name: w.detach() for name, w in prunable_weights(engine.network).items()}
+    weights = {name: w.detach() for name, w in engine.masked().items()}
     moment = Moment(
         step=progress.done,
         steps=steps,
         lr=engine.recipe.lr_at(progress.epoch),
-        mask={name: engine.mask[name].clone() for name in weights if name in engine.mask},
+        mask={name: engine.mask[name].clone() for name in weights},
         weights=weights,
         gradients=engine.gradients,
         generator=generator(schedule.seed, "mask_update", progress.done),

@@ -4,8 +4,8 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from sanity.networks.blueprint import blueprint
 from sanity.networks.build import skeleton
-from sanity.networks.layers import blueprint
 
 OPTIONS = sorted((Path(__file__).parents[2] / "conf" / "arch").glob("*.yaml"))
 DATASET = {"num_classes": 7, "channels": 1, "image_size": 16}

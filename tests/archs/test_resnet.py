@@ -7,8 +7,8 @@ from torch import nn
 from sanity.archs.resnet import ResNet
 from sanity.core.errors import ConfigError
 from sanity.core.streams import generator
+from sanity.networks.blueprint import blueprint
 from sanity.networks.build import build, skeleton
-from sanity.networks.layers import blueprint
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_prunable_weights_are_those_of_the_paper(
 ) -> None:
     outline = blueprint(skeleton(partial(ResNet, depth, num_classes)))
     assert (outline.total, len(outline.layers)) == (prunable, layers)
-    assert outline.residual
+    assert outline.shortcuts
 
 
 def test_a_shortcut_stands_after_the_convolutions_of_its_block() -> None:

@@ -7,8 +7,8 @@ from torch import nn
 from sanity.archs.vgg import VGG
 from sanity.core.errors import ConfigError
 from sanity.core.streams import generator
+from sanity.networks.blueprint import blueprint
 from sanity.networks.build import build, skeleton
-from sanity.networks.layers import blueprint
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])
@@ -27,7 +27,7 @@ def test_prunable_weights_are_those_of_the_paper(
 ) -> None:
     outline = blueprint(skeleton(partial(VGG, depth, batch_norm, num_classes)))
     assert (outline.total, len(outline.layers)) == (prunable, layers)
-    assert not outline.residual
+    assert not outline.shortcuts
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from pruning_cases import save_pruned, scoring, tiny_network
+from pruning_cases import INPUT_SHAPE, save_pruned, scoring, tiny_network
 from torch import nn
 
 from sanity.core.errors import ConfigError, DataError
-from sanity.networks.layers import blueprint
+from sanity.networks.blueprint import blueprint
 from sanity.pruners.from_checkpoint import FromCheckpoint, prunable_in
 
-OUTLINE = blueprint(tiny_network())
+OUTLINE = blueprint(tiny_network(), INPUT_SHAPE)
 
 
 @pytest.fixture

@@ -22,14 +22,14 @@ from pruning_cases import (
 )
 
 from sanity.core.errors import ConfigError
-from sanity.networks.layers import blueprint
+from sanity.networks.blueprint import blueprint
 from sanity.pruners.imp import IMP
 from sanity.pruners.lt import LT
 from sanity.pruning import masks
 from sanity.pruning.selection import find_mask
 from sanity.ratios.base import Allocation
 
-OUTLINE = blueprint(tiny_network())
+OUTLINE = blueprint(tiny_network(), INPUT_SHAPE)
 
 
 @pytest.fixture

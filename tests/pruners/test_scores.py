@@ -13,7 +13,8 @@ from torch.func import functional_call
 from torch.nn.utils.prune import L1Unstructured, global_unstructured
 
 from sanity.core.errors import ConfigError
-from sanity.networks.layers import blueprint, prunable_modules, prunable_weights
+from sanity.networks.blueprint import blueprint
+from sanity.networks.layers import prunable_weights
 from sanity.pruners.grasp import GraSP
 from sanity.pruners.magnitude import Magnitude, magnitudes
 from sanity.pruners.random import Random
@@ -181,7 +182,7 @@ def test_synflow_takes_absolutes_of_all_state() -> None:
 def test_synflow_never_collapses_a_layer_that_magnitudes_would_empty() -> None:
     network = tiny_network()
     prunable_weights(network)["3"].data.mul_(1e-3)
-    outline = blueprint(network)
+    outline = blueprint(network, INPUT_SHAPE)
     allocation = Allocation(dict.fromkeys(outline.names), pooled=8)
     kept = []
     for pruner in (SynFlow(iterations=20), Magnitude()):
@@ -197,10 +198,10 @@ def test_synflow_never_collapses_a_layer_that_magnitudes_would_empty() -> None:
 @pytest.mark.parametrize("pooled", [1, 40, 170])
 def test_magnitude_equals_torch_global_unstructured(pooled: int) -> None:
     network = tiny_network()
-    outline = blueprint(network)
+    outline = blueprint(network, INPUT_SHAPE)
     allocation = Allocation(dict.fromkeys(outline.names), pooled=pooled)
     ours, _ = select(magnitudes(prunable_weights(network)), allocation, masks.full(outline))
-    modules = prunable_modules(network)
+    modules = {name: network.get_submodule(name) for name in outline.names}
     global_unstructured(
         [(module, "weight") for module in modules.values()],
         pruning_method=L1Unstructured,
@@ -212,7 +213,7 @@ def test_magnitude_equals_torch_global_unstructured(pooled: int) -> None:
 
 def test_random_positions_are_uniform() -> None:
     network = tiny_network()
-    outline = blueprint(network)
+    outline = blueprint(network, INPUT_SHAPE)
     name, total = outline.layers[0].name, outline.layers[0].total
     allocation = Allocation({layer.name: layer.total // 4 for layer in outline.layers})
     full, draws = masks.full(outline), 400

@@ -6,8 +6,8 @@ import pytest
 
 from sanity.archs.resnet import ResNet
 from sanity.archs.vgg import VGG
+from sanity.networks.blueprint import blueprint
 from sanity.networks.build import skeleton
-from sanity.networks.layers import blueprint
 from sanity.pruning import masks
 from sanity.pruning.connectivity import is_dead
 

@@ -7,20 +7,21 @@ import pytest
 import torch
 import torchvision
 from conftest import Run
-from torch import nn
+from torch import Tensor, nn
 
 from sanity.archs.resnet import ResNet
 from sanity.archs.vgg import CONVOLUTIONS, VGG, WIDTHS
 from sanity.core.streams import generator
+from sanity.networks.blueprint import blueprint
 from sanity.networks.build import build, skeleton
-from sanity.networks.layers import blueprint
 from sanity.pruning import masks
 from sanity.pruning.footprint import footprint
 from sanity.pruning.ticket import SHAPE, compress
 
 
 def of_dense(factory: Any, shape: tuple[int, int, int]) -> dict[str, Any]:
-    return footprint(factory, masks.full(blueprint(skeleton(factory))), shape)
+    outline = blueprint(skeleton(factory), shape)
+    return footprint(factory, outline, masks.full(outline), shape)
 
 
 @pytest.mark.parametrize("side", [8, 32])
@@ -56,7 +57,7 @@ def test_a_ticket_counts_kept_weights_where_they_are_used() -> None:
     mask["conv1"].view(-1)[:5] = True  # at 64 positions
     mask["layer2.0.conv1"].view(-1)[:3] = True  # at 16
     mask["fc"].view(-1)[:2] = True
-    found = footprint(factory, mask, (3, 8, 8))
+    found = footprint(factory, blueprint(skeleton(factory)), mask, (3, 8, 8))
     assert found["macs"] == 5 * 64 + 3 * 16 + 2
     assert found["effective"] == 0
 
@@ -71,16 +72,29 @@ def test_bytes_are_those_of_the_tensors_that_are_stored(density: float) -> None:
     }
     state = build(factory, generator(0, "init")).state_dict()
     stored = compress(state, mask)
-    found = footprint(factory, mask, (3, 32, 32))
+    found = footprint(factory, blueprint(skeleton(factory)), mask, (3, 32, 32))
     assert found["dense_bytes"] == sum(one.nbytes for one in state.values())
     assert found["bytes"] == sum(
         one.nbytes for name, one in stored.items() if not name.endswith(SHAPE)
     )
 
 
+class Attentive(nn.Module):
+    """Attention from few pixels to all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(3, 1, batch_first=True)
+        self.fc = nn.Linear(3, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images -> logits."""
+        pixels = x.flatten(2).transpose(1, 2)
+        return self.fc(self.attention(pixels[:, :2], pixels, pixels)[0].mean(dim=1))
+
+
 def test_what_is_not_known_is_null() -> None:
-    layer = partial(nn.TransformerEncoderLayer, 16, 4, 8, batch_first=True)
-    found = of_dense(layer, (3, 16, 16))
+    found = of_dense(Attentive, (3, 4, 4))
     assert found["macs"] is found["dense_macs"] is found["effective"] is None
     assert found["bytes"] is not None
 

@@ -4,7 +4,7 @@ import pytest
 
 from sanity.core.errors import ConfigError
 from sanity.networks.layers import Blueprint, Layer
-from sanity.pruning.order_statistics import OrderStatistics, levelled, spill
+from sanity.pruning.order_statistics import Levelled, levelled, spill
 from sanity.ratios.ascend import Ascend
 from sanity.ratios.base import Budget, kept_share
 from sanity.ratios.cubic import Cubic
@@ -13,20 +13,20 @@ from sanity.ratios.smart import Smart
 from sanity.ratios.uniform import Uniform
 
 
-def outline(residual: bool = True) -> Blueprint:
+def outline(shortcuts: bool = True) -> Blueprint:
     """Three convolutions of 1,000 weights and a linear layer of 100."""
     convolutions = [Layer(f"conv{i}", "conv", (10, 100, 1, 1)) for i in range(3)]
-    return Blueprint((*convolutions, Layer("fc", "linear", (10, 10))), residual)
+    return Blueprint((*convolutions, Layer("fc", "linear", (10, 10))), shortcuts, ("fc",))
 
 
-def counts(ratio: OrderStatistics, residual: bool = True) -> list[int | None]:
-    blueprint = outline(residual)
+def counts(ratio: Levelled, shortcuts: bool = True) -> list[int | None]:
+    blueprint = outline(shortcuts)
     budget = Budget(kept_share(blueprint.total, ratio.sparsity))
     return list(ratio.allocate(blueprint, budget).kept.values())
 
 
 @pytest.mark.parametrize(
-    ("ratio", "residual", "levels"),
+    ("ratio", "shortcuts", "levels"),
     [
         (Smart, True, (20, 12, 6)),
         (LinearDecay, True, (4, 3, 2)),
@@ -41,12 +41,12 @@ def counts(ratio: OrderStatistics, residual: bool = True) -> list[int | None]:
     ],
 )
 def test_levels_by_hand(
-    ratio: type[OrderStatistics], residual: bool, levels: tuple[Fraction | int, ...]
+    ratio: type[Levelled], shortcuts: bool, levels: tuple[Fraction | int, ...]
 ) -> None:
     left = kept_share(3100, 0.9) - 30
     reach = sum(int(1000 * level) for level in levels)
     expected = [int(Fraction(left * 1000) * level / reach) for level in levels]
-    assert counts(ratio(0.9), residual) == [*expected, 30]
+    assert counts(ratio(0.9), shortcuts) == [*expected, 30]
 
 
 def test_what_is_too_much_goes_to_the_next_layers() -> None:
@@ -69,7 +69,7 @@ def test_the_scale_comes_from_levels_rounded_down_layer_by_layer() -> None:
 
 def test_ascend_empties_the_first_layer_of_a_deep_network_and_says_so() -> None:
     layers = tuple(Layer(f"conv{i}", "conv", (100, 10, 1, 1)) for i in range(30))
-    blueprint = Blueprint((Layer("stem", "conv", (32, 3, 1, 1)), *layers), residual=True)
+    blueprint = Blueprint((Layer("stem", "conv", (32, 3, 1, 1)), *layers), shortcuts=True)
     allocation = Ascend(0.98).allocate(blueprint, Budget(kept_share(blueprint.total, 0.98)))
     assert allocation.empty[0] == "stem"
     assert allocation.total > 0
@@ -94,13 +94,13 @@ def test_at_sparsity_0_all_but_the_linear_layers_are_whole() -> None:
 @pytest.mark.parametrize("ratio", [Smart, LinearDecay, Cubic, Ascend, Uniform])
 @pytest.mark.parametrize("sparsity", [0.9904, 0.995, 0.9999999])
 def test_refuses_sparsities_the_linear_layer_alone_exceeds(
-    ratio: type[OrderStatistics], sparsity: float
+    ratio: type[Levelled], sparsity: float
 ) -> None:
     kept = kept_share(3100, sparsity)
     with pytest.raises(
         ConfigError,
         match=rf"^ratio\.sparsity={sparsity} leaves {kept} weights, but ratio\.linear=0\.3 of the "
-        r"linear layers needs 30: lower ratio\.sparsity or ratio\.linear$",
+        r"classifier needs 30: lower ratio\.sparsity or ratio\.linear$",
     ):
         counts(ratio(sparsity))
 

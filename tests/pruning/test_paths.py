@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from sanity.archs.resnet import ResNet
 from sanity.archs.vgg import VGG
+from sanity.networks.blueprint import blueprint
 from sanity.networks.build import skeleton
-from sanity.networks.layers import blueprint
 from sanity.pruning import masks
 from sanity.pruning.connectivity import is_dead
 from sanity.pruning.masks import Mask
@@ -160,7 +160,9 @@ class Residual(nn.Module):
 
 def drawn(factory: Callable[[], nn.Module], density: float, seed: int) -> Mask:
     chance = torch.Generator().manual_seed(seed)
-    layers = blueprint(skeleton(factory)).layers
+    network = skeleton(factory)
+    shape = getattr(network, "input_shape", (2, SIDE, SIDE))
+    layers = blueprint(network, shape).layers
     return {one.name: torch.rand(one.shape, generator=chance) < density for one in layers}
 
 
@@ -250,7 +252,7 @@ OTHER = {
 
 @pytest.mark.parametrize("between", OTHER.values(), ids=OTHER)
 def test_what_has_no_paths_gets_no_number(between: Callable[[Tensor], Tensor]) -> None:
-    mask = masks.full(blueprint(Odd(between)))
+    mask = masks.full(blueprint(Odd(F.relu), (2, SIDE, SIDE)))
     assert effective(lambda: Odd(between), mask, (2, SIDE, SIDE)) is None
 
 
@@ -267,7 +269,7 @@ FINE: dict[str, Callable[[Tensor], Tensor]] = {
 
 @pytest.mark.parametrize("between", FINE.values(), ids=FINE)
 def test_what_passes_everything_on_is_understood(between: Callable[[Tensor], Tensor]) -> None:
-    mask = masks.full(blueprint(Odd(between)))
+    mask = masks.full(blueprint(Odd(between), (2, SIDE, SIDE)))
     mask["a"][1], mask["fc"][:, 2] = False, False
     # Channels 0 and 3 are fed and read; 1 and 2 are one without the other.
     assert effective(lambda: Odd(between), mask, (2, SIDE, SIDE)) == 2 * 2 + 2 * 3
@@ -286,7 +288,7 @@ def test_added_parameters_and_shared_weights_get_no_number() -> None:
             self.again.weight = self.a.weight
 
     for one in (Shifted, Shared):
-        mask = masks.full(blueprint(one(F.relu)))
+        mask = masks.full(blueprint(one(F.relu), (2, SIDE, SIDE)))
         assert effective(partial(one, F.relu), mask, (2, SIDE, SIDE)) is None
 
 

@@ -17,8 +17,8 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def layers(count: int, residual: bool) -> Blueprint:
-    return Blueprint(tuple(Layer(str(i), "conv", (1, 1, 1, 1)) for i in range(count)), residual)
+def layers(count: int, shortcuts: bool) -> Blueprint:
+    return Blueprint(tuple(Layer(str(i), "conv", (1, 1, 1, 1)) for i in range(count)), shortcuts)
 
 
 @pytest.mark.parametrize("batches", [1, 2, 5, 10])
@@ -54,10 +54,10 @@ def test_unequal_shares_are_refused() -> None:
 @pytest.mark.parametrize(
     ("outline", "classes", "snip", "grasp"),
     [
-        (layers(34, residual=True), 10, 1, 2),  # ResNet32
-        (layers(46, residual=True), 10, 10, 10),  # ResNet44
-        (layers(46, residual=False), 100, 1, 2),
-        (layers(17, residual=False), 200, 10, 10),  # Tiny-ImageNet
+        (layers(34, shortcuts=True), 10, 1, 2),  # ResNet32
+        (layers(46, shortcuts=True), 10, 10, 10),  # ResNet44
+        (layers(46, shortcuts=False), 100, 1, 2),
+        (layers(17, shortcuts=False), 200, 10, 10),  # Tiny-ImageNet
     ],
 )
 def test_automatic_numbers_of_batches(
@@ -68,8 +68,8 @@ def test_automatic_numbers_of_batches(
 
 
 def test_a_number_of_batches_can_be_given() -> None:
-    assert SNIP(batches=5).scoring_batches(layers(3, residual=False), 10) == 5
-    assert GraSP(batches=1).scoring_batches(layers(3, residual=False), 10) == 1
+    assert SNIP(batches=5).scoring_batches(layers(3, shortcuts=False), 10) == 5
+    assert GraSP(batches=1).scoring_batches(layers(3, shortcuts=False), 10) == 1
 
 
 @pytest.mark.parametrize(
@@ -84,4 +84,4 @@ def test_a_number_of_batches_can_be_given() -> None:
 )
 def test_impossible_batches_are_refused(pruner: SNIP | GraSP, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        pruner.scoring_batches(layers(3, residual=False), 10)
+        pruner.scoring_batches(layers(3, shortcuts=False), 10)

@@ -29,7 +29,7 @@ import json, resource, sys, torch
 from dataclasses import replace
 from pathlib import Path
 from sanity.archs.resnet import ResNet
-from sanity.networks.layers import blueprint
+from sanity.networks.blueprint import blueprint
 from sanity.pruners.base import Scoring
 from sanity.pruners.grasp import GraSP
 from sanity.pruners.snip import SNIP

@@ -7,7 +7,7 @@ from pruning_cases import INPUT_SHAPE, tiny_network
 from torch import Tensor
 
 from sanity.core.errors import ConfigError, TrainingError
-from sanity.networks.layers import blueprint
+from sanity.networks.blueprint import blueprint
 from sanity.pruners.base import Pruner, Scores, Scoring
 from sanity.pruners.magnitude import Magnitude
 from sanity.pruners.random import Random
@@ -151,7 +151,7 @@ def find_both(pruner: Pruner, allocation: Allocation, **how: object) -> tuple[ma
     return find_mask(
         pruner,
         network,
-        blueprint(network),
+        blueprint(network, INPUT_SHAPE),
         allocation,
         input_shape=INPUT_SHAPE,
         generator=torch.Generator().manual_seed(0),
@@ -163,7 +163,7 @@ def find(pruner: Pruner, allocation: Allocation, **how: object) -> masks.Mask:
     return find_both(pruner, allocation, **how)[0]
 
 
-OUTLINE = blueprint(tiny_network())
+OUTLINE = blueprint(tiny_network(), INPUT_SHAPE)
 POOLED = Allocation(dict.fromkeys(OUTLINE.names), pooled=20)
 
 

@@ -19,7 +19,7 @@ from sanity.ratios.base import Allocation, Budget, Ratio, floor_share, kept_shar
 
 def outline(*totals: int) -> Blueprint:
     layers = tuple(Layer(f"l{i}", "conv", (n, 1, 1, 1)) for i, n in enumerate(totals))
-    return Blueprint(layers, residual=True)
+    return Blueprint(layers, shortcuts=True)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ LAYERS = Blueprint(
         Layer("shortcut", "conv", (128, 64, 1, 1)),
         Layer("fc", "linear", (10, 128)),
     ),
-    residual=True,
+    shortcuts=True,
+    classifier=("fc",),
 )
 
 
@@ -87,7 +88,7 @@ def test_erk_plus_refuses_a_linear_layer_that_leaves_nothing() -> None:
     with pytest.raises(
         ConfigError,
         match=r"^ratio\.sparsity=0\.99 leaves 1024 weights, but ratio\.linear=1\.0 of the last "
-        r"linear layer needs 1280: lower ratio\.sparsity or ratio\.linear$",
+        r"classifier needs 1280: lower ratio\.sparsity or ratio\.linear$",
     ):
         densities(ErkPlus(0.99))
     with pytest.raises(ConfigError, match=r"^ratio\.linear=2 is not possible"):

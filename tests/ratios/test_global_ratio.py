@@ -8,7 +8,9 @@ from sanity.ratios.base import Budget
 from sanity.ratios.global_ import Global
 
 LAYERS = Blueprint(
-    (Layer("conv", "conv", (10, 90, 1, 1)), Layer("fc", "linear", (10, 10))), residual=True
+    (Layer("conv", "conv", (10, 90, 1, 1)), Layer("fc", "linear", (10, 10))),
+    shortcuts=True,
+    classifier=("fc",),
 )
 
 
@@ -42,7 +44,7 @@ def test_pool_holds_no_more_than_its_layers() -> None:
 def test_refuses_a_dense_linear_layer_that_leaves_nothing(kept: int) -> None:
     with pytest.raises(
         ConfigError,
-        match=rf"^ratio\.sparsity=0\.98 leaves {kept} weights, but the linear layer kept dense "
+        match=rf"^ratio\.sparsity=0\.98 leaves {kept} weights, but the classifier kept dense "
         r"needs 100: lower ratio\.sparsity or set ratio\.linear=prune$",
     ):
         Global(0.98).allocate(LAYERS, Budget(kept, linear_dense=True))

@@ -6,7 +6,9 @@ from sanity.ratios.base import Budget
 from sanity.ratios.like import Like
 
 LAYERS = Blueprint(
-    (Layer("conv", "conv", (4, 3, 1, 1)), Layer("fc", "linear", (2, 4))), residual=True
+    (Layer("conv", "conv", (4, 3, 1, 1)), Layer("fc", "linear", (2, 4))),
+    shortcuts=True,
+    classifier=("fc",),
 )
 
 

@@ -16,9 +16,9 @@ from torch import nn
 from sanity.archs.resnet import ResNet
 from sanity.archs.vgg import VGG
 from sanity.core.errors import ConfigError
+from sanity.networks.blueprint import blueprint as outline
 from sanity.networks.build import skeleton
 from sanity.networks.layers import Blueprint, Layer
-from sanity.networks.layers import blueprint as outline
 from sanity.ratios.base import Allocation, Budget, Ratio, kept_share
 
 OPTIONS = sorted((Path(__file__).parents[2] / "conf" / "ratio").glob("*.yaml"))
@@ -36,7 +36,11 @@ def networks(draw: st.DrawFn) -> Blueprint:
     ]
     if draw(st.booleans()):
         layers.append(Layer("fc", "linear", (draw(st.integers(1, 20)), draw(st.integers(1, 64)))))
-    return Blueprint(tuple(layers), residual=draw(st.booleans()))
+    return Blueprint(
+        tuple(layers),
+        shortcuts=draw(st.booleans()),
+        classifier=tuple(layer.name for layer in layers if layer.name == "fc"),
+    )
 
 
 sparsities = st.one_of(
@@ -110,7 +114,7 @@ def test_no_layer_gains_weights_when_sparsity_grows(
 @each_ratio
 def test_a_sparsity_that_leaves_nothing_is_refused_or_gives_empty_layers(option: Path) -> None:
     layers = (Layer("conv", "conv", (8, 8, 3, 3)), Layer("fc", "linear", (4, 8)))
-    blueprint = Blueprint(layers, residual=True)
+    blueprint = Blueprint(layers, shortcuts=True, classifier=("fc",))
     if possible(option, blueprint, 0.9999):
         assert allocate(option, blueprint, 0.9999).total == 0
 

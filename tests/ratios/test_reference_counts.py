@@ -17,8 +17,9 @@ from omegaconf import OmegaConf
 
 from sanity.archs.resnet import ResNet
 from sanity.archs.vgg import VGG
+from sanity.networks.blueprint import blueprint
 from sanity.networks.build import skeleton
-from sanity.networks.layers import Blueprint, blueprint
+from sanity.networks.layers import Blueprint
 from sanity.ratios.base import Budget, kept_share
 from sanity.ratios.smart import Smart
 

@@ -13,7 +13,8 @@ LAYERS = Blueprint(
         Layer("hidden", "linear", (30, 100)),
         Layer("fc", "linear", (10, 30)),
     ),
-    residual=False,
+    shortcuts=False,
+    classifier=("fc",),
 )
 
 

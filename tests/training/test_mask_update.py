@@ -18,6 +18,7 @@ from sanity.core.errors import TrainingError
 from sanity.datasets.base import Examples
 from sanity.datasets.digits import Digits
 from sanity.load import load
+from sanity.networks.blueprint import blueprint
 from sanity.networks.layers import prunable_weights
 from sanity.pruners.magnitude import Magnitude
 from sanity.pruning import masks
@@ -212,7 +213,8 @@ def test_all_that_is_told_of_a_ticket_is_of_the_mask_it_ended_with(
         assert bool((weights[name][~keep] == 0).all())
     assert record["ticket"]["digest"] == mask_digest(ticket.mask)
     again = partial(copy.deepcopy, ticket.network)
-    assert record["ticket"]["footprint"] == footprint(again, ticket.mask, (1, 8, 8))
+    outline = blueprint(ticket.network, (1, 8, 8))
+    assert record["ticket"]["footprint"] == footprint(again, outline, ticket.mask, (1, 8, 8))
     before = load_file(
         Path(
             record["config"]["store_dir"],

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from sanity.core.errors import ConfigError
+from sanity.networks.layers import is_known_code
 from sanity.pruning.masks import Mask
 from sanity.training.engines import trial
 from sanity.training.engines.base import Engine
@@ -40,7 +41,7 @@ def choose(
         return Dense(network, recipe, mask)
     if asked != "auto":
         refuse(asked, network, recipe, input_shape, device)
-        if _is_own(network) and not trial.learns_the_same(
+        if not is_known_code(network) and not trial.learns_the_same(
             asked, network, recipe, mask, input_shape
         ):
             raise ConfigError(
@@ -49,7 +50,7 @@ def choose(
             )
         return trial.make(asked, network, recipe, mask, input_shape)
     names = ["dense"]
-    if not _is_own(network):
+    if is_known_code(network):
         others = ("fused", "sparse") if mask else ("fused",)
         names += [
             name for name in others if not trial.why_not(name, network, recipe, input_shape, device)
@@ -64,12 +65,6 @@ def directories() -> list[Path]:
     """Where engines keep what they have compiled and tried; none where none has."""
     compiled = sys.modules.get("sanity.training.engines.compiled")
     return [] if compiled is None else [compiled.cache_directory()]
-
-
-def _is_own(network: nn.Module) -> bool:
-    """Whether code other than PyTorch's and this package's decides what it computes."""
-    packages = {type(module).__module__.split(".")[0] for module in network.modules()}
-    return not packages <= {"torch", "sanity"}
 
 
 def _tell_of_bf16(recipe: Recipe, device: str) -> None:

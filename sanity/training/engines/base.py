@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from sanity.networks.layers import prunable_weights
+from sanity.networks.layers import weights_of
 from sanity.pruning.masks import Mask
 from sanity.training.recipe import Recipe
 
@@ -86,5 +86,4 @@ class Engine(ABC):
 
     def masked(self) -> dict[str, Tensor]:
         """The weights of the network's layers that the mask is about."""
-        weights = prunable_weights(self.network)
-        return {name: weight for name, weight in weights.items() if name in self.mask}
+        return dict(weights_of(self.network, self.mask))

@@ -89,7 +89,7 @@ def mask_of(network: nn.Module, density: float = 0.3, seed: int = 2) -> Mask:
 def prune(network: nn.Module, mask: Mask) -> nn.Module:
     with torch.no_grad():
         for name, weight in prunable_weights(network).items():
-            weight *= mask[name]
+            weight.mul_(mask[name])
     return network
 
 

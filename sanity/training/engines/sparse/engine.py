@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sanity.networks.layers import prunable_weights
+from sanity.networks.layers import weights_of
 from sanity.pruning.masks import Mask
 from sanity.training.engines.base import Engine, EngineState
 from sanity.training.engines.compiled import first_use
@@ -92,7 +92,7 @@ class Sparse(Engine):
         twin = copy.deepcopy(self.network).train()
         Parameters(twin, self._program, self.mask).give(theta)
         F.cross_entropy(twin(x), y).backward()
-        weights = prunable_weights(twin)
+        weights = weights_of(twin, self.mask)
         found = {name: weights[name].grad for name in self.mask}
         return {name: gradient for name, gradient in found.items() if gradient is not None}
 
