@@ -57,7 +57,7 @@ class Pruner(Option, ABC):
     needs_trained_weights: ClassVar[bool] = False
     needs_data: ClassVar[bool] = False
     adds_up: ClassVar[bool] = False  # parts of each batch give the same scores, times a factor
-    linear_dense: ClassVar[bool] = False  # the method never prunes linear layers (LT, IMP)
+    linear_dense: ClassVar[bool] = False  # never prunes the last linear layer (LT, IMP)
     scores_are_random: ClassVar[bool] = False  # so that inverting them means nothing
     prunes: ClassVar[bool] = True  # False for the dense baseline
     decides_sparsity: ClassVar[bool] = False  # True where the mask comes with its own sparsity

@@ -10,7 +10,7 @@ from sanity.ratios.base import floor_share
 
 @dataclass
 class LT(Pruner):
-    """Keeps the largest trained convolution weights and, by default, the whole linear layer."""
+    """Keeps the largest trained weights and, by default, the whole last linear layer."""
 
     cites = ("frankle2019lottery",)
     needs_trained_weights: ClassVar[bool] = True

@@ -15,14 +15,14 @@ from sanity.ratios.base import Allocation, Budget, Ratio
 class OrderStatistics(Ratio):
     """Base of the ratios whose keep ratios follow a level q_l of the layer's position l.
 
-    Linear layers keep the share ``linear`` (None: they follow the levels too). The other layers
+    The last linear layer keeps the share ``linear`` (None: it follows the levels too). The others
     keep r_l = c q_l with c such that the budget is met, then :func:`spill`. Networks without
     shortcuts divide q_l by l^2 unless ``steeper_without_shortcuts`` is off.
 
     Counts are rounded down, so the total falls short of the budget by less than a weight a
     layer. At low sparsities, where layers are full, the formula's other roundings can put it a
-    few weights above, and near 0 it stays below: linear layers keep ``linear`` even there.
-    Raises ConfigError where the linear layers leave nothing to the others.
+    few weights above, and near 0 it stays below: that layer keeps ``linear`` even there.
+    Raises ConfigError where it leaves nothing to the others.
     """
 
     steeper_without_shortcuts: ClassVar[bool] = True
@@ -46,7 +46,7 @@ class OrderStatistics(Ratio):
     def allocate(self, blueprint: Blueprint, budget: Budget) -> Allocation:
         """Counts for every layer; at very high sparsities some may be 0."""
         fixed = fixed_linear(blueprint, self.linear)
-        what = f"ratio.linear={self.linear} of the linear layers"
+        what = f"ratio.linear={self.linear} of the last linear layer"
         keep = remaining(budget, fixed, self.sparsity, what, "ratio.linear")
         levels = self.levels(blueprint)
         free = [layer for layer in blueprint.layers if layer.name not in fixed]

@@ -10,11 +10,16 @@ from sanity.ratios.base import Budget, floor_share
 
 
 def fixed_linear(blueprint: Blueprint, share: float | None) -> dict[str, int]:
-    """Weights kept in every linear layer at the keep ratio ``share``; none are fixed by None."""
+    """Weights kept in the last linear layer at the keep ratio ``share``; none are fixed by None.
+
+    That is the layer of the classes. Hidden linear layers hold most weights of a network that has
+    them, and are layers like all others.
+    """
     if share is None:
         return {}
-    check_share(share, "a keep ratio from 0 to 1, or null to treat linear layers like all others")
-    return {layer.name: floor_share(layer.total, share) for layer in blueprint.of_kind("linear")}
+    check_share(share, "a keep ratio from 0 to 1, or null to treat it like all other layers")
+    last = blueprint.of_kind("linear")[-1:]
+    return {layer.name: floor_share(layer.total, share) for layer in last}
 
 
 def check_share(share: object, allowed: str = "a keep ratio from 0 to 1") -> None:

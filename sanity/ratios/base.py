@@ -17,7 +17,7 @@ class Budget:
     """What the pruner and its sparsity ask of a ratio.
 
     ``kept`` is how many weights survive in all, by the pruner's own rounding;
-    ``linear_dense`` says that the pruner's method leaves linear layers alone (LT);
+    ``linear_dense`` says that the pruner's method leaves the last linear layer alone (LT);
     ``donor`` holds another pruner's kept weights per layer, for ``ratio=like``.
     """
 

@@ -10,11 +10,10 @@ from sanity.ratios.base import Allocation, Budget, Ratio, Share
 
 @dataclass
 class Global(Ratio):
-    """All layers compete for the budget; ``linear`` says whether linear layers take part.
+    """All layers compete for the budget; ``linear`` says whether the last linear one takes part.
 
-    ``auto`` follows the pruner (LT and IMP leave linear layers dense), ``dense`` and ``prune``
-    force it, and a number is a keep ratio of their own. Raises ConfigError where the linear
-    layers leave nothing to the others.
+    ``auto`` follows the pruner (LT and IMP leave it dense), ``dense`` and ``prune`` force it, and
+    a number is a keep ratio of its own. Raises ConfigError where it leaves nothing to the others.
     """
 
     pools: ClassVar[bool] = True

@@ -1,4 +1,4 @@
-"""The same keep ratio in every layer, linear layers apart unless told otherwise."""
+"""The same keep ratio in every layer, the last linear one apart unless told otherwise."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from sanity.pruning.order_statistics import OrderStatistics
 
 @dataclass
 class Uniform(OrderStatistics):
-    """Ablation of the smart ratio: all layers keep the share that the linear ones leave them."""
+    """Ablation of the smart ratio: all layers keep the share that the last linear one leaves."""
 
     cites = ("su2020sanity",)
     steeper_without_shortcuts = False

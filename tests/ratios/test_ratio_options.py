@@ -28,14 +28,14 @@ each_ratio = pytest.mark.parametrize("option", OPTIONS, ids=lambda option: optio
 
 @st.composite
 def networks(draw: st.DrawFn) -> Blueprint:
-    """Convolutions of various shapes, then a linear layer or none."""
+    """Convolutions of various shapes, then up to two linear layers."""
     sizes = st.tuples(st.integers(1, 64), st.integers(1, 64), st.sampled_from([1, 3]))
     layers = [
         Layer(f"conv{i}", "conv", (outputs, inputs, kernel, kernel))
         for i, (outputs, inputs, kernel) in enumerate(draw(st.lists(sizes, min_size=1, max_size=9)))
     ]
-    if draw(st.booleans()):
-        layers.append(Layer("fc", "linear", (draw(st.integers(1, 20)), draw(st.integers(1, 64)))))
+    for i, (outputs, inputs, _) in enumerate(draw(st.lists(sizes, max_size=2))):
+        layers.append(Layer(f"fc{i}", "linear", (outputs, inputs)))
     return Blueprint(tuple(layers), residual=draw(st.booleans()))
 
 
