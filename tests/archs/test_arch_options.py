@@ -24,6 +24,7 @@ def test_all_networks_of_the_design_are_offered() -> None:
     assert {f"resnet{depth}" for depth in (8, 20, 32, 44, 56, 110)} <= names
     assert {f"vgg{depth}{bn}" for depth in (11, 13, 16, 19) for bn in ("", "_bn")} <= names
     assert {"resnet18", "resnet34", "resnet50", "wrn22_2", "wrn28_10"} <= names
+    assert {"lenet300_100", "mlp", "lenet5", "conv2", "conv4", "conv6"} <= names
 
 
 def name_and_layers(arch: DictConfig) -> tuple[str, int]:
@@ -33,6 +34,12 @@ def name_and_layers(arch: DictConfig) -> tuple[str, int]:
         return f"vgg{arch.depth}{'_bn' if arch.batch_norm else ''}", arch.depth - 2
     if family == "WideResNet":
         return f"wrn{arch.depth}_{arch.width}", arch.depth - 2
+    if family == "ConvNet":
+        return f"conv{arch.depth}", arch.depth + 3
+    if family == "LeNet5":
+        return "lenet5", 4
+    if family == "MLP":
+        return "lenet300_100" if arch.hidden == [300, 100] else "mlp", len(arch.hidden) + 1
     return f"resnet{arch.depth}", arch.depth
 
 
@@ -43,7 +50,8 @@ def test_option_builds_the_network_it_names_for_the_data_set(option: Path) -> No
     assert option.stem == name
     network = skeleton(instantiate(arch, _partial_=True))
     layers = blueprint(network).layers
-    assert layers[0].shape[1] == DATASET["channels"]
+    inputs = DATASET["channels"] * (16**2 if layers[0].kind == "linear" else 1)
+    assert layers[0].shape[1] == inputs
     assert layers[-1].shape[0] == DATASET["num_classes"]
     assert network.input_shape == (1, 16, 16)
     shortcuts = [layer for layer in layers if "downsample" in layer.name]
