@@ -94,8 +94,7 @@ def _network(
     path: Path, arch: Values, trusted: Sequence[str], weights: dict[str, Any]
 ) -> nn.Module:
     """The record's network with these weights; only if it fits them does it cost memory."""
-    values = {name: value for name, value in arch.items() if name != "init_from"}
-    target = values.get("_target_")
+    target = arch.get("_target_")
     if not isinstance(target, str) or not is_dotted(target):
         raise damaged(path, f"config.arch._target_ is {target}")
     module = target.rpartition(".")[0]
@@ -106,6 +105,8 @@ def _network(
         )
     if not module.startswith("sanity."):
         _refuse_unimportable(path, target)
+    ours = ("init_from", "weights") if module.startswith("sanity.") else ("init_from",)
+    values = {name: value for name, value in arch.items() if name not in ours}
     try:
         values = conformed("arch", values, network_of(values))
         factory = functools.partial(build_network, values)

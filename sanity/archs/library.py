@@ -1,8 +1,9 @@
 """What options that build networks of libraries have in common: weights, channels, a small stem."""
 
 import copy
+import difflib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from sanity.core.errors import ConfigError, DataError, listed
 log = logging.getLogger(__name__)
 
 STEMS = ("imagenet", "cifar")
+NEAR = 6
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,13 @@ class Library:
 
     name: str
     weights_file: Callable[[str, str], Path]
+
+
+def unknown_name(name: str, names: Collection[str], library: str) -> ConfigError:
+    """The error for a network that a library does not have; it may have hundreds."""
+    near = difflib.get_close_matches(name, names, n=NEAR, cutoff=0.5)
+    like = f"; near it are {', '.join(near)}" if near else ""
+    return ConfigError(f"arch.name={name}: {library} has no classifier of that name{like}")
 
 
 def with_stem(network: nn.Module, stem: str) -> nn.Module:

@@ -6,68 +6,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sanity.archs.base import Network
+from sanity.archs.blocks import BasicBlock, Block, Bottleneck, conv, stage
 from sanity.core.errors import ConfigError
-
-
-def _conv(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, size, stride=stride, padding=size // 2, bias=False)
-
-
-def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
-    """A strided 1x1 projection where the shape changes, nothing where it does not."""
-    if stride == 1 and inputs == outputs:
-        return None
-    return nn.Sequential(_conv(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
-
-
-class BasicBlock(nn.Module):
-    """Two 3x3 convolutions and a shortcut around them."""
-
-    expansion = 1
-
-    def __init__(self, inputs: int, width: int, stride: int) -> None:
-        super().__init__()
-        self.conv1 = _conv(inputs, width, 3, stride)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = _conv(width, width, 3)
-        self.bn2 = nn.BatchNorm2d(width)
-        # Last, because the layer order decides the smart ratio: a shortcut follows its block.
-        self.downsample = _shortcut(inputs, width, stride)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, inputs, H, W] -> [B, width, H / stride, W / stride]."""
-        out = F.relu(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
-        return F.relu(out + (x if self.downsample is None else self.downsample(x)))
-
-
-class Bottleneck(nn.Module):
-    """A 3x3 convolution between two 1x1 ones, and a shortcut around them."""
-
-    expansion = 4
-
-    def __init__(self, inputs: int, width: int, stride: int) -> None:
-        super().__init__()
-        outputs = width * self.expansion
-        self.conv1 = _conv(inputs, width, 1)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = _conv(width, width, 3, stride)
-        self.bn2 = nn.BatchNorm2d(width)
-        self.conv3 = _conv(width, outputs, 1)
-        self.bn3 = nn.BatchNorm2d(outputs)
-        self.downsample = _shortcut(inputs, outputs, stride)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, inputs, H, W] -> [B, 4 width, H / stride, W / stride]."""
-        out = F.relu(self.bn1(self.conv1(x)))
-        out = F.relu(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
-        return F.relu(out + (x if self.downsample is None else self.downsample(x)))
-
 
 DEEPEST = 1202  # the deepest of He et al. 2016
 WIDEST = 2**16
-Block = BasicBlock | Bottleneck
 BLOCKS: dict[str, type[Block]] = {"basic": BasicBlock, "bottleneck": Bottleneck}
 
 
@@ -93,12 +36,12 @@ class ResNet(Network):
         super().__init__((in_channels, image_size, image_size))
         _check(depth, widths, block)
         kind, blocks = BLOCKS[block], (depth - 2) // 6
-        self.conv1 = _conv(in_channels, widths[0], 3)
+        self.conv1 = conv(in_channels, widths[0], 3)
         self.bn1 = nn.BatchNorm2d(widths[0])
         first, second, third = (width * kind.expansion for width in widths)
-        self.layer1 = _stage(kind, widths[0], widths[0], blocks, stride=1)
-        self.layer2 = _stage(kind, first, widths[1], blocks, stride=2)
-        self.layer3 = _stage(kind, second, widths[2], blocks, stride=2)
+        self.layer1 = stage(kind, widths[0], widths[0], blocks, stride=1)
+        self.layer2 = stage(kind, first, widths[1], blocks, stride=2)
+        self.layer3 = stage(kind, second, widths[2], blocks, stride=2)
         self.fc = nn.Linear(third, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -106,12 +49,6 @@ class ResNet(Network):
         x = F.relu(self.bn1(self.conv1(x)))
         x = self.layer3(self.layer2(self.layer1(x)))
         return self.fc(x.mean(dim=(2, 3)))
-
-
-def _stage(kind: type[Block], inputs: int, width: int, blocks: int, stride: int) -> nn.Sequential:
-    outputs = width * kind.expansion
-    rest = [kind(outputs, width, stride=1) for _ in range(blocks - 1)]
-    return nn.Sequential(kind(inputs, width, stride), *rest)
 
 
 def _check(depth: int, widths: Sequence[int], block: str) -> None:

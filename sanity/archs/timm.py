@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import nn
 
-from sanity.archs.library import Library, with_stem
-from sanity.core.config import absolute, unknown
+from sanity.archs.library import Library, unknown_name, with_stem
+from sanity.core.config import absolute
 from sanity.core.errors import ConfigError, one_line
 
 
@@ -39,7 +39,10 @@ def network(
             name, num_classes=num_classes, in_chans=in_channels, **given
         )
     except Exception as error:  # whatever its functions say to settings that they do not have
-        raise ConfigError(f"arch.name={name}: {one_line(error)}") from error
+        raise ConfigError(
+            f"arch.name={name}: cannot be made for images of {image_size} x {image_size}: "
+            f"{one_line(error)}"
+        ) from error
     return with_stem(made, stem)
 
 
@@ -58,19 +61,11 @@ def _config(name: str) -> Any:
     timm = _timm()
     plain = name.partition(".")[0]
     if not timm.is_model(plain):
-        raise ConfigError(unknown("arch.name", name, _near(name, timm.list_models())))
+        raise unknown_name(name, timm.list_models(), "timm")
     found = timm.models.get_pretrained_cfg(name)
     if found is None and "." in name:
-        raise ConfigError(
-            unknown("arch.name", name, timm.list_pretrained(f"{plain}.*") or [plain])
-        )
+        raise unknown_name(name, [plain, *timm.list_pretrained(f"{plain}.*")], "timm")
     return found or timm.models.PretrainedCfg()
-
-
-def _near(name: str, names: list[str]) -> list[str]:
-    """Of timm's thousand names those of the family that is meant, or of all families some."""
-    family = [one for one in names if one.startswith(name.split("_")[0][:5])]
-    return (family or names)[:20]
 
 
 def weights_file(name: str, weights: str) -> Path:

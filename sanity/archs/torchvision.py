@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 from urllib.parse import urlparse
 
 import torch
@@ -11,9 +10,9 @@ import torchvision
 from torch import Tensor, nn
 from torchvision.models.vision_transformer import VisionTransformer, interpolate_embeddings
 
-from sanity.archs.library import Library, take, with_channels, with_stem
+from sanity.archs.library import Library, take, unknown_name, with_channels, with_stem
 from sanity.core.config import absolute
-from sanity.core.errors import ConfigError, reason
+from sanity.core.errors import ConfigError, one_line
 from sanity.networks.checkpoint import load_state_dict
 
 SIZES = {"vit": "image_size", "maxvit": "input_size"}
@@ -48,7 +47,9 @@ def network(
     try:
         made = function(weights=None, num_classes=num_classes, **given)
     except (TypeError, ValueError, RuntimeError, AssertionError) as error:
-        raise ConfigError(f"arch.name={name}: {error}") from error
+        raise ConfigError(
+            f"arch.name={name}: cannot be made for images of {image_size} x {image_size}: {error}"
+        ) from error
     made = with_channels(with_stem(made, stem), in_channels)
     return made if weights is None else _pretrained(made, Path(weights), stem, in_channels)
 
@@ -56,9 +57,7 @@ def network(
 def _function(name: str) -> Any:
     names = torchvision.models.list_models(module=torchvision.models)
     if name not in names:
-        from sanity.core.config import unknown
-
-        raise ConfigError(unknown("arch.name", name, names))
+        raise unknown_name(name, names, "torchvision")
     return torchvision.models.get_model_builder(name)
 
 
@@ -81,16 +80,16 @@ def _at_size(made: VisionTransformer, state: dict[str, Tensor]) -> dict[str, Ten
     if state.get("encoder.pos_embedding") is None:
         return state
     found: dict[str, Tensor] = dict(
-        interpolate_embeddings(made.image_size, made.patch_size, dict(state))  # type: ignore[arg-type]
+        interpolate_embeddings(made.image_size, made.patch_size, dict(state))
     )
     return found
 
 
 def _head(made: nn.Module) -> str:
     """How the names of the last layer begin."""
-    return [name for name, module in made.named_modules() if isinstance(module, nn.Linear | nn.Conv2d)][
-        -1
-    ] + "."
+    return [
+        name for name, module in made.named_modules() if isinstance(module, nn.Linear | nn.Conv2d)
+    ][-1] + "."
 
 
 def weights_file(name: str, weights: str) -> Path:
@@ -111,11 +110,11 @@ def weights_file(name: str, weights: str) -> Path:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             torch.hub.download_url_to_file(url, str(path), progress=False)
-        except (URLError, OSError, RuntimeError) as error:
-            why = error.reason if isinstance(error, URLError) else reason(error)
+        except (OSError, RuntimeError) as error:  # of the network, of the disk, of its digest
             raise ConfigError(
-                f"arch.weights={weights}: {url} cannot be fetched ({why}): fetch it where there is "
-                f"a network, and put it at {path} or name it: arch.weights=FILE"
+                f"arch.weights={weights}: {url} cannot be fetched ({one_line(error)}): "
+                f"fetch it where there is a network, and put it at {path} or name it: "
+                "arch.weights=FILE"
             ) from None
     return path
 

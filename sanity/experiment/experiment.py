@@ -5,26 +5,24 @@ import functools
 import hashlib
 import json
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from omegaconf import DictConfig
-from torch import nn
 
 import sanity.pruners
 from sanity import data
 from sanity.checks.base import Check
-from sanity.core import option
 from sanity.core.config import Settings, conform, read_settings
 from sanity.core.errors import CombinationError, ConfigError
-from sanity.core.files import sha256
 from sanity.datasets.base import Dataset
 from sanity.experiment import instantiate, patterns
 from sanity.experiment.instantiate import Values, component, identified, resolved
-from sanity.experiment.outline import outline
+from sanity.experiment.network import describe
 from sanity.identity import Code, building, code_of, loaded
-from sanity.networks.blueprint import CONTRACT
+from sanity.networks.build import Factory
+from sanity.networks.initial import Initial
 from sanity.networks.layers import Blueprint
 from sanity.pruners.base import Pruner
 from sanity.ratios.base import Allocation, Budget, Ratio, kept_share
@@ -75,8 +73,8 @@ class Experiment:
     """
 
     settings: Settings
-    factory: Callable[[], nn.Module]
-    init_from: Path | None
+    factory: Factory
+    initial: Initial
     blueprint: Blueprint
     dataset: Dataset
     input_shape: tuple[int, int, int]
@@ -161,31 +159,22 @@ def build(cfg: DictConfig) -> Experiment:
     # What only a look at the data tells; the network's YAML refers to it.
     cfg.dataset.num_classes, cfg.dataset.image_size = num_classes, side
     cfg.data_dir, cfg.store_dir = settings.data_dir, settings.store_dir  # absolute from here on
-    arch = resolved(cfg, "arch")
-    init_from = patterns.existing("arch.init_from", arch.pop("init_from", None), settings.seed)
-    arch_kind = instantiate.network_of(arch)
-    arch = instantiate.conformed("arch", arch, arch_kind)
-    blueprint, read_by_arch = outline(json.dumps(arch), dataset.channels, side, num_classes)
+    network = describe(resolved(cfg, "arch"), settings.seed, dataset.channels, side, num_classes)
     method = _method(_pruner(cfg, settings.seed), resolved(cfg, "ratio"))
     donor = _donor(method.ratio)
     rewind = identified("rewind", resolved(cfg, "rewind"), Rewind)
     check = identified("sanity_check", resolved(cfg, "sanity_check"), Check)
     recipe = Recipe(**conform("training", Recipe, resolved(cfg, "training")))
     recipe.validate()
-    arch_facts, arch_code = code_of(arch, arch_kind, read_by_arch)
-    if arch_facts:  # it is none of this package's
-        arch_facts |= {"contract": CONTRACT}
-    dense_code = dataset_code | arch_code
-    if init_from is not None:
-        dense_code |= Code(files={init_from: sha256(init_from)})
+    dense_code = dataset_code | network.code
     own = [method.code, rewind.code, check.code, *([donor.code] if donor else [])]
     code = functools.reduce(operator.or_, own, dense_code)
     code.refuse_unknown(before)
     return Experiment(
         settings=settings,
-        factory=functools.partial(instantiate.build_network, arch),
-        init_from=init_from,
-        blueprint=blueprint,
+        factory=network.factory,
+        initial=network.initial,
+        blueprint=network.blueprint,
         dataset=dataset,
         input_shape=(dataset.channels, side, side),
         num_classes=num_classes,
@@ -195,9 +184,7 @@ def build(cfg: DictConfig) -> Experiment:
         check=check.part,
         recipe=recipe,
         ids=Identity(
-            arch=option.identity(arch_kind, arch)
-            | arch_facts
-            | {"init_from": None if init_from is None else sha256(init_from)},
+            arch=network.identity,
             dataset=data.identity(dataset) | dataset_facts,
             rewind=rewind.values,
             check=check.values,

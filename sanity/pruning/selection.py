@@ -86,9 +86,10 @@ def find_mask(
             scores = perturb(scores)
         # Exactly the end, so that the last step lands on the allocation itself.
         way = end if step == steps else begin + (end - begin) * step / steps
+        wanted = allocation.at(way, blueprint)
         if step == 1 and not pruner.decides_sparsity:
-            ties = replace(ties, flat=_flat(scores, mask))
-        mask, found = select(scores, allocation.at(way, blueprint), mask)
+            ties = replace(ties, flat=_flat(scores, wanted, mask))
+        mask, found = select(scores, wanted, mask)
         ties = ties.then(found)
         if on_step is not None:
             on_step(step, steps)
@@ -161,11 +162,17 @@ def _on_cpu(score: Tensor) -> Tensor:
     return score if score.dtype in (torch.float32, torch.float64) else score.float()
 
 
-def _flat(scores: Scores, alive: Mask) -> tuple[str, ...]:
-    """The layers in which no two of several scores differ; select sees to what is no score."""
+def _flat(scores: Scores, allocation: Allocation, alive: Mask) -> tuple[str, ...]:
+    """The layers in which no two of several scores differ, where some are to be chosen."""
+    sizes = masks.kept(alive)
+    pool = sum(sizes[name] for name, count in allocation.kept.items() if count is None)
     found = []
     for name, keep in alive.items():
-        if name in scores and scores[name].shape == keep.shape:
+        count, size = allocation.kept[name], sizes[name]
+        if count is None:
+            count, size = allocation.pooled, pool
+        known = name in scores and scores[name].shape == keep.shape  # select sees to the others
+        if known and 0 < count < size:
             values = _on_cpu(scores[name])[keep]
             if len(values) > 1 and bool((values == values[0]).all()):
                 found.append(name)

@@ -15,8 +15,6 @@ from sanity.core.errors import CheckError, TrainingError
 from sanity.core.streams import generator, seeded, stream
 from sanity.experiment.experiment import Experiment
 from sanity.experiment.instantiate import option_name
-from sanity.networks.build import build
-from sanity.networks.checkpoint import fit, load_state_dict
 from sanity.pruning.masks import Mask
 from sanity.record.record import Record
 from sanity.stages.data import Data
@@ -66,10 +64,7 @@ class Context:
 
     def initial_network(self) -> nn.Module:
         """The network as it is before any training, on the device: drawn, or read from a file."""
-        network = build(self.experiment.factory, generator(self.seed, "init"))
-        if self.experiment.init_from is not None:
-            fit(network, load_state_dict(self.experiment.init_from), self.experiment.init_from)
-        return network.to(self.device)
+        return self.experiment.initial.network(generator(self.seed, "init")).to(self.device)
 
     def engine(self, network: nn.Module, mask: Mask | None = None, steps: int = 0) -> Engine:
         """What trains ``network`` for ``steps`` by the run's recipe, a ticket under its mask."""

@@ -1,12 +1,15 @@
-"""Every registered network, ratio, data set and preset, without training."""
+"""Every registered network, ratio, data set and preset, with next to no training."""
 
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import Run
 from omegaconf import DictConfig
-from options import options
+from options import load_option, options
+from PIL import Image
 
 from sanity.core.errors import ConfigError
 from sanity.experiment.experiment import build
@@ -26,6 +29,38 @@ def test_every_network_gets_a_random_ticket_without_data(
     experiment = build(configure(*chosen))
     planned = experiment.method.allocate(experiment.blueprint, {}).kept
     assert {layer["name"]: layer["kept"] for layer in record["ticket"]["layers"]} == planned
+
+
+# One network of each class, a small one.
+SMALL = (
+    *("resnet8", "resnet18", "torchvision", "timm"),
+    *("wrn22_2", "vgg11", "lenet300_100", "lenet5", "conv2"),
+)
+
+
+@pytest.mark.parametrize("arch", SMALL)
+def test_a_network_of_every_class_trains_a_ticket(run: Run, arch: str, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    for split, name in product(("train", "test"), ("cat", "dog")):
+        place = tmp_path / "pets" / split / name
+        place.mkdir(parents=True)
+        for number in range(6):
+            pixels = random.integers(0, 256, (16, 16), dtype=np.uint8)
+            Image.fromarray(pixels).save(place / f"{number}.png")
+    images = ("dataset=folder", f"dataset.path={tmp_path / 'pets'}", "dataset.channels=1")
+    chosen = (f"arch={arch}", "pruner=snip", "pruner.samples_per_class=2", "ratio.sparsity=0.5")
+    training = ("training=smoke", "training.epochs=1", "training.engine=dense", "device=cpu")
+    record = run(*images, *chosen, *training, tiny=False)
+    assert record["status"] == "completed"
+    assert record["ticket"]["footprint"]["macs"] < record["ticket"]["footprint"]["dense_macs"]
+    effective = record["ticket"]["footprint"]["effective"]
+    assert effective is None if arch == "timm" else effective > 0  # attention has no paths
+
+
+def test_every_class_of_networks_is_covered_above() -> None:
+    kinds = [load_option("arch", arch)["_target_"] for arch in SMALL]
+    assert {*kinds} == {load_option("arch", arch)["_target_"] for arch in options("arch")}
+    assert len({*kinds}) == len(SMALL)
 
 
 @pytest.mark.parametrize("pruner", ["random", "magnitude", "snip"])
@@ -102,7 +137,7 @@ NONSENSE = {
     "negative sparsity": (["ratio.sparsity=-0.1"], r"ratio\.sparsity=-0\.1: "),
     "sparsity as text": (["ratio.sparsity=most"], r"ratio\.sparsity=most: must be a number"),
     "linear layer too large": (["pruner=random", "ratio.sparsity=0.99"], r"ratio\.sparsity=0\.99"),
-    "lt that empties": (["pruner=lt", "ratio.sparsity=0.99"], "the linear layer kept dense"),
+    "lt that empties": (["pruner=lt", "ratio.sparsity=0.99"], "the classifier kept dense"),
     "dense with sparsity": (["pruner=dense", "ratio.sparsity=0.5"], "pruner=dense"),
     "like a random pruner's own": (["ratio=like", "ratio.of=hybrid"], r"ratio\.of=hybrid"),
     "like what is unknown": (["ratio=like", "ratio.of=snap"], r"ratio\.of=snap: .*snip"),

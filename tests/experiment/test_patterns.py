@@ -100,7 +100,7 @@ def test_initial_weights_may_come_a_file_a_seed(tickets: str, configure: Compose
     pattern = escaped(f"arch.init_from={tickets}")
     for seed in (0, 2):
         parts = build(configure(*TINY, pattern, f"seed={seed}"))
-        assert parts.init_from == Path(tickets.format(seed=seed))
+        assert parts.initial.file == Path(tickets.format(seed=seed))
     with pytest.raises(ConfigError, match=r"arch\.init_from=.*seed3\.pth: no such file"):
         build(configure(*TINY, pattern, "seed=3"))
 

@@ -95,6 +95,47 @@ def test_layers_are_drawn_in_module_order() -> None:
     assert torch.equal(longer.state_dict()["conv1.weight"], shorter.state_dict()["conv1.weight"])
 
 
+class Hidden(Network):
+    """Two hidden linear layers, one on either side of a convolution, and the classifier."""
+
+    def __init__(self) -> None:
+        super().__init__((64, 1, 1))
+        self.first = nn.Linear(64, 400)
+        self.conv = nn.Conv2d(400, 100, 1)
+        self.second = nn.Linear(100, 300)
+        self.last = nn.Linear(300, 100)
+
+
+@pytest.mark.parametrize("fan", ["fan_in", "fan_out"])
+def test_hidden_linear_layers_start_like_convolutions_and_the_last_one_small(
+    fan: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Hidden, "fan", fan)
+    weights = build(Hidden, generator(0, "init")).state_dict()
+    for name in ("first", "conv", "second"):
+        weight = weights[f"{name}.weight"]
+        side = weight.shape[1 if fan == "fan_in" else 0]
+        assert weight.std() == pytest.approx((2 / side) ** 0.5, rel=0.03)
+        assert abs(weight.mean()) < 0.03 * weight.std()
+    assert weights["last.weight"].std() == pytest.approx(0.01, rel=0.03)
+    assert not any(weights[f"{name}.bias"].any() for name in ("first", "conv", "second", "last"))
+
+
+@pytest.mark.parametrize("factory", FACTORIES[:2], ids=["resnet", "vgg"])
+def test_one_linear_layer_is_drawn_as_ever(factory: Callable[[], nn.Module]) -> None:
+    """Draw by draw: results of these networks are stored and published."""
+    network, random = build(factory, generator(0, "init")), generator(0, "init")
+    for module in network.modules():
+        if not isinstance(module, nn.Conv2d | nn.Linear):
+            continue
+        weight, std = module.weight.detach(), 0.01
+        if isinstance(module, nn.Conv2d):
+            side = weight[0] if network.fan == "fan_in" else weight[:, 0]
+            std = (2 / side.numel()) ** 0.5
+        expected = torch.empty_like(weight).normal_(generator=random) * std
+        torch.testing.assert_close(weight, expected)
+
+
 def test_a_module_without_a_rule_is_not_left_uninitialised() -> None:
     network = skeleton(WithParameter)
     assert isinstance(network, Network)

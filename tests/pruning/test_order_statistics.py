@@ -86,7 +86,20 @@ def test_linear_share_changes_what_the_others_get() -> None:
     assert counts(Uniform(0.9, linear=1.0)) == [70, 70, 70, 100]
 
 
-def test_at_sparsity_0_all_but_the_linear_layers_are_whole() -> None:
+def test_hidden_linear_layers_follow_the_levels_like_convolutions() -> None:
+    """Levels 3 and 2 of the first two; the last one keeps its 0.3 whatever its level."""
+    shapes = {"first": (20, 40), "hidden": (20, 20), "fc": (10, 20)}
+    layers = tuple(Layer(name, "linear", shape) for name, shape in shapes.items())
+    kept = (
+        LinearDecay(0.8)
+        .allocate(Blueprint(layers, shortcuts=True, classifier=("fc",)), Budget(280))
+        .kept
+    )
+    # 280 - 60 to be shared, 3 x 800 + 2 x 400 levels: 11/160 of a weight a level.
+    assert kept == {"first": 165, "hidden": 55, "fc": 60}
+
+
+def test_at_sparsity_0_all_but_the_linear_layer_are_whole() -> None:
     assert counts(Smart(0.0)) == [1000, 1000, 1000, 30]
     assert counts(Smart(0.0, linear=None)) == [1000, 1000, 1000, 100]
 

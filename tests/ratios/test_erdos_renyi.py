@@ -87,7 +87,7 @@ def test_at_sparsity_0_everything_stays(kind: type[Ratio]) -> None:
 def test_erk_plus_refuses_a_linear_layer_that_leaves_nothing() -> None:
     with pytest.raises(
         ConfigError,
-        match=r"^ratio\.sparsity=0\.99 leaves 1024 weights, but ratio\.linear=1\.0 of the last "
+        match=r"^ratio\.sparsity=0\.99 leaves 1024 weights, but ratio\.linear=1\.0 of the "
         r"classifier needs 1280: lower ratio\.sparsity or ratio\.linear$",
     ):
         densities(ErkPlus(0.99))

@@ -35,6 +35,14 @@ def test_linear_policy(
     assert allocation.total == 200
 
 
+def test_hidden_linear_layers_compete_like_all_others() -> None:
+    hidden = Layer("hidden", "linear", (100, 30))
+    layers = Blueprint((LAYERS.layers[0], hidden, LAYERS.layers[1]), False, ("fc",))
+    allocation = Global(0.9).allocate(layers, Budget(400, linear_dense=True))
+    assert allocation.kept == {"conv": None, "hidden": None, "fc": 100}
+    assert allocation.pooled == 300
+
+
 def test_pool_holds_no_more_than_its_layers() -> None:
     allocation = Global(0.0, linear=0.3).allocate(LAYERS, Budget(1000))
     assert (allocation.kept["fc"], allocation.pooled) == (30, 900)

@@ -28,19 +28,16 @@ each_ratio = pytest.mark.parametrize("option", OPTIONS, ids=lambda option: optio
 
 @st.composite
 def networks(draw: st.DrawFn) -> Blueprint:
-    """Convolutions of various shapes, then a linear layer or none."""
+    """Convolutions of various shapes, then up to two linear layers."""
     sizes = st.tuples(st.integers(1, 64), st.integers(1, 64), st.sampled_from([1, 3]))
     layers = [
         Layer(f"conv{i}", "conv", (outputs, inputs, kernel, kernel))
         for i, (outputs, inputs, kernel) in enumerate(draw(st.lists(sizes, min_size=1, max_size=9)))
     ]
-    if draw(st.booleans()):
-        layers.append(Layer("fc", "linear", (draw(st.integers(1, 20)), draw(st.integers(1, 64)))))
-    return Blueprint(
-        tuple(layers),
-        shortcuts=draw(st.booleans()),
-        classifier=tuple(layer.name for layer in layers if layer.name == "fc"),
-    )
+    for i, (outputs, inputs, _) in enumerate(draw(st.lists(sizes, max_size=2))):
+        layers.append(Layer(f"fc{i}", "linear", (outputs, inputs)))
+    head = [layer.name for layer in layers if layer.kind == "linear"][-1:]
+    return Blueprint(tuple(layers), shortcuts=draw(st.booleans()), classifier=tuple(head))
 
 
 sparsities = st.one_of(
