@@ -1,33 +1,31 @@
 """The parts of one run, built from its configuration: who they are, and what they can do."""
 
-import dataclasses
 import functools
 import hashlib
 import json
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from omegaconf import DictConfig
 from torch import nn
 
-import sanity.pruners
 from sanity import data
 from sanity.checks.base import Check
 from sanity.core import option
 from sanity.core.config import Settings, conform, read_settings
-from sanity.core.errors import CombinationError, ConfigError
 from sanity.core.files import sha256
 from sanity.datasets.base import Dataset
-from sanity.experiment import instantiate, patterns
+from sanity.experiment import foreign, instantiate, patterns
 from sanity.experiment.instantiate import Values, component, identified, resolved
+from sanity.experiment.method import Method, methods
 from sanity.experiment.outline import outline
 from sanity.identity import Code, building, code_of, loaded
+from sanity.networks.build import skeleton
 from sanity.networks.layers import Blueprint
 from sanity.pruners.base import Pruner
-from sanity.ratios.base import Allocation, Budget, Ratio, kept_share
-from sanity.ratios.global_ import Global
+from sanity.ratios.base import Ratio
 from sanity.rewinds.base import Rewind
 from sanity.training.recipe import Recipe
 
@@ -44,33 +42,13 @@ class Identity:
 
 
 @dataclass(frozen=True)
-class Method:
-    """A score and a ratio: together they make masks; ``identity`` names both in keys."""
-
-    pruner: Pruner
-    ratio: Ratio
-    identity: Values
-    code: Code
-
-    def allocate(self, blueprint: Blueprint, donor: Mapping[str, int]) -> Allocation:
-        """The weights to keep in each layer; ``donor`` has those of the pruner of ratio=like."""
-        sparsity = self.ratio.sparsity
-        # Each method rounds its pool in its own way; layer-wise ratios are the same for all.
-        if self.ratio.pools or sparsity is None:
-            kept = self.pruner.kept(blueprint.total, sparsity)
-        else:
-            kept = kept_share(blueprint.total, sparsity)
-        budget = Budget(kept, linear_dense=self.pruner.linear_dense, donor=donor)
-        return self.ratio.allocate(blueprint, budget)
-
-
-@dataclass(frozen=True)
 class Experiment:
     """Everything a run is made of; building it draws no random number and trains nothing.
 
     ``input_shape`` is (C, H, W) of the images; ``donor`` is the method whose layer counts
     ``ratio=like`` copies, ``code`` what the parts that are not of this package consist of,
-    ``dense_code`` those of them that train the dense network.
+    ``dense_code`` those of them that train the dense network; ``notes`` are to be known of files
+    of other tools that are read.
     """
 
     settings: Settings
@@ -88,6 +66,7 @@ class Experiment:
     ids: Identity
     code: Code
     dense_code: Code
+    notes: tuple[str, ...] = ()
 
     @property
     def pruner(self) -> Pruner:
@@ -96,6 +75,12 @@ class Experiment:
     @property
     def ratio(self) -> Ratio:
         return self.method.ratio
+
+    @property
+    def sparsity(self) -> float | None:
+        """The share of weights removed, be it a mask's that is given, or that of the donor's."""
+        decides = self.donor if self.donor and self.ratio.sparsity is None else self.method
+        return decides.sparsity(self.blueprint)
 
     @property
     def start_epoch(self) -> int:
@@ -165,8 +150,10 @@ def build(cfg: DictConfig) -> Experiment:
     arch_class = instantiate.class_of("arch", arch, nn.Module)
     arch = instantiate.conformed("arch", arch, arch_class)
     blueprint, read_by_arch = outline(json.dumps(arch), dataset.channels, side, num_classes)
-    method = _method(_pruner(cfg, settings.seed), resolved(cfg, "ratio"))
-    donor = _donor(method.ratio)
+    factory = functools.partial(instantiate.build, "arch", arch)
+    network = functools.cache(functools.partial(skeleton, factory))
+    found = methods(cfg, settings.seed, network)
+    method, donor, notes = found.method, found.donor, found.notes
     rewind = identified("rewind", resolved(cfg, "rewind"), Rewind)
     check = identified("sanity_check", resolved(cfg, "sanity_check"), Check)
     recipe = Recipe(**conform("training", Recipe, resolved(cfg, "training")))
@@ -174,13 +161,14 @@ def build(cfg: DictConfig) -> Experiment:
     arch_facts, arch_code = code_of(arch, arch_class, read_by_arch)
     dense_code = dataset_code | arch_code
     if init_from is not None:
+        notes = (*foreign.initial(init_from, network()), *notes)
         dense_code |= Code(files={init_from: sha256(init_from)})
     own = [method.code, rewind.code, check.code, *([donor.code] if donor else [])]
     code = functools.reduce(operator.or_, own, dense_code)
     code.refuse_unknown(before)
     return Experiment(
         settings=settings,
-        factory=functools.partial(instantiate.build, "arch", arch),
+        factory=factory,
         init_from=init_from,
         blueprint=blueprint,
         dataset=dataset,
@@ -202,44 +190,5 @@ def build(cfg: DictConfig) -> Experiment:
         ),
         code=code,
         dense_code=dense_code,
+        notes=notes,
     )
-
-
-def _pruner(cfg: DictConfig, seed: int) -> Values:
-    """The pruner's settings; its file, if it reads one, may be another one for every seed."""
-    values = resolved(cfg, "pruner")
-    if isinstance(values.get("path"), str):
-        values["path"] = patterns.filled("pruner.path", values["path"], seed)
-    return values
-
-
-def _method(pruner_values: Values, ratio_values: Values) -> Method:
-    found = identified("pruner", pruner_values, Pruner)
-    pruner = found.part
-    ratio = identified("ratio", ratio_values, Ratio)
-    if pruner.decides_sparsity and ratio.part != Global(sparsity=None):
-        raise CombinationError(
-            f"pruner={instantiate.option_name(pruner)}: the mask comes with its own sparsity and "
-            "layer ratios: leave out ratio and ratio.sparsity"
-        )
-    identity = {"pruner": found.values, "ratio": ratio.values}
-    return Method(pruner, ratio.part, identity, found.code | ratio.code)
-
-
-def _donor(ratio: Ratio) -> Method | None:
-    """The pruner whose counts a ratio copies, if it does: at its sparsity, under a global ratio.
-
-    Its settings are spelled out as its own YAML file does, so that both share one stored mask.
-    """
-    if ratio.donor is None:
-        return None
-    of, settings = ratio.donor
-    target = instantiate.target_of(of, sanity.pruners, Pruner, "ratio.of")
-    if not isinstance(settings, Mapping):
-        raise ConfigError(f"ratio.settings={settings}: must be the pruner's settings, or {{}}")
-    values = {"_target_": target, **settings}
-    pruner = component("ratio.settings", values, Pruner)
-    if dataclasses.is_dataclass(pruner):
-        values |= dataclasses.asdict(pruner)
-    pool = Global(ratio.sparsity)
-    return _method(values, {"_target_": f"{Global.__module__}.Global", **dataclasses.asdict(pool)})

@@ -16,7 +16,7 @@ from sanity.core.streams import generator
 from sanity.experiment.experiment import Experiment
 from sanity.experiment.instantiate import option_name
 from sanity.networks.build import build
-from sanity.networks.checkpoint import fit, load_state_dict
+from sanity.networks.checkpoint import initialise_from
 from sanity.pruning.masks import Mask
 from sanity.record.record import Record
 from sanity.stages.data import Data
@@ -66,7 +66,7 @@ class Context:
         """The network as it is before any training, on the device: drawn, or read from a file."""
         network = build(self.experiment.factory, generator(self.seed, "init"))
         if self.experiment.init_from is not None:
-            fit(network, load_state_dict(self.experiment.init_from), self.experiment.init_from)
+            initialise_from(network, self.experiment.init_from)
         return network.to(self.device)
 
     def engine(self, network: nn.Module, mask: Mask | None = None, steps: int = 0) -> Engine:
