@@ -72,6 +72,8 @@ def _run(cfg: DictConfig, directory: Path, planned: Planned | None) -> float | N
             record.content["identity"] = _identity(experiment)
             _note_network(record, experiment)
             validate(experiment)
+        for note in experiment.notes:
+            log.info("%s", note)
         stages = chain(experiment) if planned is None else planned.of(chain(experiment))
         context = _open(experiment, record, planned)
         trackers.say_where(shown_by, _sweep(cfg))
@@ -126,8 +128,7 @@ def _note_mask(
     """Note in the record what the mask keeps: before its ticket is trained, and where it moved."""
     experiment = context.experiment
     # On the way to the last round's mask less is pruned.
-    is_final = stage.name in (PRUNE, TRAIN_TICKET) and not experiment.pruner.decides_sparsity
-    asked = experiment.ratio.sparsity if is_final else None
+    asked = experiment.sparsity if stage.name in (PRUNE, TRAIN_TICKET) else None
     is_moved = stage.kind == TRAIN_TICKET
     remarks = context.record.set_ticket(
         experiment.blueprint, mask, asked, ties, entry.facts.get("footprint"), is_moved=is_moved

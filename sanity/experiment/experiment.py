@@ -1,32 +1,28 @@
 """The parts of one run, built from its configuration: who they are, and what they can do."""
 
-import dataclasses
 import functools
 import hashlib
 import json
 import operator
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from omegaconf import DictConfig
 
-import sanity.pruners
 from sanity import data
 from sanity.checks.base import Check
 from sanity.core.config import Settings, conform, read_settings
-from sanity.core.errors import CombinationError, ConfigError
 from sanity.datasets.base import Dataset
-from sanity.experiment import instantiate, patterns
+from sanity.experiment import foreign, patterns
 from sanity.experiment.instantiate import Values, component, identified, resolved
+from sanity.experiment.method import Method, methods
 from sanity.experiment.network import describe
 from sanity.identity import Code, building, code_of, loaded
-from sanity.networks.build import Factory
+from sanity.networks.build import Factory, skeleton
 from sanity.networks.initial import Initial
 from sanity.networks.layers import Blueprint
 from sanity.pruners.base import Pruner
-from sanity.ratios.base import Allocation, Budget, Ratio, kept_share
-from sanity.ratios.global_ import Global
+from sanity.ratios.base import Ratio
 from sanity.rewinds.base import Rewind
 from sanity.training.recipe import Recipe
 
@@ -43,33 +39,13 @@ class Identity:
 
 
 @dataclass(frozen=True)
-class Method:
-    """A score and a ratio: together they make masks; ``identity`` names both in keys."""
-
-    pruner: Pruner
-    ratio: Ratio
-    identity: Values
-    code: Code
-
-    def allocate(self, blueprint: Blueprint, donor: Mapping[str, int]) -> Allocation:
-        """The weights to keep in each layer; ``donor`` has those of the pruner of ratio=like."""
-        sparsity = self.ratio.sparsity
-        # Each method rounds its pool in its own way; layer-wise ratios are the same for all.
-        if self.ratio.pools or sparsity is None:
-            kept = self.pruner.kept(blueprint.total, sparsity)
-        else:
-            kept = kept_share(blueprint.total, sparsity)
-        budget = Budget(kept, linear_dense=self.pruner.linear_dense, donor=donor)
-        return self.ratio.allocate(blueprint, budget)
-
-
-@dataclass(frozen=True)
 class Experiment:
     """Everything a run is made of; building it draws no random number and trains nothing.
 
     ``input_shape`` is (C, H, W) of the images; ``donor`` is the method whose layer counts
     ``ratio=like`` copies, ``code`` what the parts that are not of this package consist of,
-    ``dense_code`` those of them that train the dense network.
+    ``dense_code`` those of them that train the dense network; ``notes`` are to be known of files
+    of other tools that are read.
     """
 
     settings: Settings
@@ -87,6 +63,7 @@ class Experiment:
     ids: Identity
     code: Code
     dense_code: Code
+    notes: tuple[str, ...] = ()
 
     @property
     def pruner(self) -> Pruner:
@@ -95,6 +72,12 @@ class Experiment:
     @property
     def ratio(self) -> Ratio:
         return self.method.ratio
+
+    @property
+    def sparsity(self) -> float | None:
+        """The share of weights removed, be it a mask's that is given, or that of the donor's."""
+        decides = self.donor if self.donor and self.ratio.sparsity is None else self.method
+        return decides.sparsity(self.blueprint)
 
     @property
     def start_epoch(self) -> int:
@@ -160,8 +143,11 @@ def build(cfg: DictConfig) -> Experiment:
     cfg.dataset.num_classes, cfg.dataset.image_size = num_classes, side
     cfg.data_dir, cfg.store_dir = settings.data_dir, settings.store_dir  # absolute from here on
     network = describe(resolved(cfg, "arch"), settings.seed, dataset.channels, side, num_classes)
-    method = _method(_pruner(cfg, settings.seed), resolved(cfg, "ratio"))
-    donor = _donor(method.ratio)
+    outline = functools.cache(functools.partial(skeleton, network.factory))
+    found = methods(cfg, settings.seed, outline)
+    method, donor, notes = found.method, found.donor, found.notes
+    if network.initial.file is not None:
+        notes = (*foreign.initial(network.initial.file, outline()), *notes)
     rewind = identified("rewind", resolved(cfg, "rewind"), Rewind)
     check = identified("sanity_check", resolved(cfg, "sanity_check"), Check)
     recipe = Recipe(**conform("training", Recipe, resolved(cfg, "training")))
@@ -192,44 +178,5 @@ def build(cfg: DictConfig) -> Experiment:
         ),
         code=code,
         dense_code=dense_code,
+        notes=notes,
     )
-
-
-def _pruner(cfg: DictConfig, seed: int) -> Values:
-    """The pruner's settings; its file, if it reads one, may be another one for every seed."""
-    values = resolved(cfg, "pruner")
-    if isinstance(values.get("path"), str):
-        values["path"] = patterns.filled("pruner.path", values["path"], seed)
-    return values
-
-
-def _method(pruner_values: Values, ratio_values: Values) -> Method:
-    found = identified("pruner", pruner_values, Pruner)
-    pruner = found.part
-    ratio = identified("ratio", ratio_values, Ratio)
-    if pruner.decides_sparsity and ratio.part != Global(sparsity=None):
-        raise CombinationError(
-            f"pruner={instantiate.option_name(pruner)}: the mask comes with its own sparsity and "
-            "layer ratios: leave out ratio and ratio.sparsity"
-        )
-    identity = {"pruner": found.values, "ratio": ratio.values}
-    return Method(pruner, ratio.part, identity, found.code | ratio.code)
-
-
-def _donor(ratio: Ratio) -> Method | None:
-    """The pruner whose counts a ratio copies, if it does: at its sparsity, under a global ratio.
-
-    Its settings are spelled out as its own YAML file does, so that both share one stored mask.
-    """
-    if ratio.donor is None:
-        return None
-    of, settings = ratio.donor
-    target = instantiate.target_of(of, sanity.pruners, Pruner, "ratio.of")
-    if not isinstance(settings, Mapping):
-        raise ConfigError(f"ratio.settings={settings}: must be the pruner's settings, or {{}}")
-    values = {"_target_": target, **settings}
-    pruner = component("ratio.settings", values, Pruner)
-    if dataclasses.is_dataclass(pruner):
-        values |= dataclasses.asdict(pruner)
-    pool = Global(ratio.sparsity)
-    return _method(values, {"_target_": f"{Global.__module__}.Global", **dataclasses.asdict(pool)})

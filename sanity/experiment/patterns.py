@@ -16,7 +16,7 @@ from sanity.core.config import absolute
 from sanity.core.errors import ConfigError
 
 SEED = "seed"
-SETTINGS = ("pruner.path", "arch.init_from")
+SETTINGS = ("pruner.path", "arch.init_from", "ratio.sparsity", "ratio.settings.path")
 """The settings that may be patterns."""
 
 _TYPED = re.compile(rf"\+{{0,2}}({'|'.join(map(re.escape, SETTINGS))})=(?!.*['\"])", re.DOTALL)
@@ -39,8 +39,8 @@ def filled(setting: str, pattern: str, seed: int) -> str:
 def unify(cfg: DictConfig) -> None:
     """Write patterns in one way: OmegaConf's ``${seed}`` leaves no trace once it is resolved."""
     for setting in SETTINGS:
-        group, _, name = setting.partition(".")
-        values = cfg.get(group)
+        group, _, name = setting.rpartition(".")
+        values = OmegaConf.select(cfg, group)
         known = isinstance(values, DictConfig) and name in values
         if known and OmegaConf.is_interpolation(values, name):
             raw: Any = OmegaConf.to_container(values, resolve=False)

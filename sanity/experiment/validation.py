@@ -38,7 +38,7 @@ def _validate_options(experiment: Experiment) -> None:
     for method in (experiment.method, experiment.donor):
         if method is not None:
             method.pruner.validate()
-            method.pruner.rounds(method.ratio.sparsity)
+            method.pruner.rounds(experiment.sparsity)
             if method.pruner.needs_data:
                 method.pruner.scoring_batches(experiment.blueprint, experiment.num_classes)
 
@@ -53,8 +53,8 @@ def _refuse_engine(experiment: Experiment) -> None:
 
 
 def _refuse_wrong_sparsity(experiment: Experiment) -> None:
-    sparsity = experiment.ratio.sparsity
-    if experiment.pruner.decides_sparsity:
+    sparsity, donor = experiment.ratio.sparsity, experiment.donor
+    if experiment.pruner.decides_sparsity or (donor and donor.pruner.decides_sparsity):
         return
     if not isinstance(sparsity, int | float):
         raise ConfigError(f"ratio.sparsity={sparsity}: must be a number in [0, 1)")
@@ -83,7 +83,7 @@ def _ratio_problems(experiment: Experiment) -> Iterator[str]:
                 f"ratio.of={of}: has no layer ratios of its own to copy; choose a pruner "
                 "that works with ratio=global, such as snip, grasp, synflow or lt"
             )
-        elif donor.rounds(ratio.sparsity) > 1:
+        elif donor.rounds(experiment.sparsity) > 1:
             yield f"ratio.of={of}: only one-shot pruners can lend their layer ratios; try lt"
 
 
@@ -127,8 +127,11 @@ def _refuse_dead_layers(experiment: Experiment, planned: Allocation) -> None:
     for name in planned.empty:
         mask[name].zero_()
     if is_dead(experiment.factory, mask, experiment.input_shape):
+        what = f"ratio.sparsity={ratio.sparsity}: ratio={option_name(ratio)}"
+        cure = "lower it, choose another ratio, or train it"
+        if experiment.method.given is not None:
+            what, cure = f"pruner={option_name(experiment.pruner)}: its mask", "train it"
         raise CombinationError(
-            f"ratio.sparsity={ratio.sparsity}: ratio={option_name(ratio)} keeps no "
-            f"weight of {', '.join(planned.empty)}, which leaves no path from input to output: "
-            "lower it, choose another ratio, or train it all the same with allow_dead=true"
+            f"{what} keeps no weight of {', '.join(planned.empty)}, which leaves no path from "
+            f"input to output: {cure} all the same with allow_dead=true"
         )

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from sanity.networks.build import Factory, build
-from sanity.networks.checkpoint import fit, load_state_dict
+from sanity.networks.checkpoint import initialise_from
 
 
 @dataclass(frozen=True)
@@ -24,5 +24,5 @@ class Initial:
         """
         network = build(self.factory, generator)
         if self.file is not None:
-            fit(network, load_state_dict(self.file), self.file)
+            initialise_from(network, self.file)
         return network

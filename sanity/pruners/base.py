@@ -1,7 +1,7 @@
 """A pruner gives every prunable weight a score; the ratio decides how many of each layer stay."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -48,6 +48,17 @@ class Scoring:
         return dict(weights_of(self.network, self.blueprint.names))
 
 
+@dataclass(frozen=True)
+class Given:
+    """A mask that is there before anything is scored: how many weights each layer keeps.
+
+    ``notes`` say what to know of where it comes from, a line each.
+    """
+
+    kept: Mapping[str, int]
+    notes: tuple[str, ...] = ()
+
+
 class Pruner(Option, ABC):
     """Base of all pruners: subclass it, implement :meth:`score`, state what it needs.
 
@@ -84,6 +95,13 @@ class Pruner(Option, ABC):
     def scoring_batches(self, blueprint: Blueprint, num_classes: int) -> int:
         """Into how many class-balanced batches the scoring data is dealt."""
         return 1
+
+    def given(self, network: nn.Module) -> Given | None:
+        """What a method that decides its sparsity keeps of ``network``, which has no memory.
+
+        Asked before any training. None leaves it to :meth:`kept`.
+        """
+        return None
 
     def kept(self, total: int, sparsity: float | None) -> int:
         """How many of ``total`` weights survive, by default floor(N (1 - p))."""

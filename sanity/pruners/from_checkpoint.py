@@ -1,68 +1,66 @@
-"""A mask found elsewhere: the nonzero weights of a pruned network's checkpoint."""
+"""A mask found elsewhere: in a file that another tool has made."""
 
+import functools
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
-from torch import Tensor
+from torch import nn
 
 from sanity.core.config import absolute
-from sanity.core.errors import ConfigError, DataError
+from sanity.core.errors import DataError, as_line, reason
 from sanity.core.files import sha256
-from sanity.networks.checkpoint import load_state_dict
-from sanity.pruners.base import Pruner, Scores, Scoring
+from sanity.networks.foreign.names import Wanted
+from sanity.pruners.base import Given, Pruner, Scores, Scoring
+from sanity.pruning import masks
+from sanity.pruning.foreign_mask import Found, mask_in
 
-
-def prunable_in(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The convolution (4-d) and linear (2-d) weights of a state dict, by layer name."""
-    return {
-        name.removesuffix(".weight"): tensor
-        for name, tensor in state.items()
-        if name.endswith(".weight") and tensor.dim() in (2, 4)
-    }
+SETTING = "pruner.path"
 
 
 @dataclass
 class FromCheckpoint(Pruner):
-    """Keeps what is not 0 in ``path``, a file of the reference or any state dict."""
+    """Keeps what the mask in ``path`` keeps; of a file without masks, what is not 0 in it."""
 
+    version: ClassVar[int] = 2  # before, explicit masks were not looked at
     decides_sparsity: ClassVar[bool] = True
 
     path: str
 
     def score(self, scoring: Scoring) -> Scores:
-        """1 for a nonzero weight, 0 for a zero. Raises ConfigError where the layers differ."""
-        found = self._weights()
-        for layer in scoring.blueprint.layers:
-            shape = tuple(found[layer.name].shape) if layer.name in found else None
-            if shape != layer.shape:
-                what = "no such layer" if shape is None else f"the shape {shape}"
-                raise ConfigError(
-                    f"pruner.path={self.path}: of another network than arch: for {layer.name} of "
-                    f"the shape {layer.shape} it has {what}"
-                )
-        return {layer.name: (found[layer.name] != 0).float() for layer in scoring.blueprint.layers}
+        """1 for a kept weight, 0 for a pruned one. Raises DataError where the file does not fit."""
+        mask = self._found(scoring.network).mask
+        return {name: mask[name].float() for name in scoring.blueprint.names}
 
-    def kept(self, total: int, sparsity: float | None) -> int:
-        """The nonzero weights in the file, whatever ``sparsity`` says."""
-        weights = self._weights().values()
-        size = sum(weight.numel() for weight in weights)
-        if size != total:
-            raise ConfigError(
-                f"pruner.path={self.path}: of another network than arch: it has {size} prunable "
-                f"weights instead of {total}"
-            )
-        kept = sum(int(weight.count_nonzero()) for weight in weights)
-        if kept == total:
-            raise ConfigError(f"pruner.path={self.path}: no weight in it is 0, so it is not pruned")
-        return kept
+    def given(self, network: nn.Module) -> Given:
+        """The mask's counts, and how it was read."""
+        found = self._found(network)
+        return Given(masks.kept(found.mask), tuple(f"{SETTING}: {note}" for note in found.notes))
 
     def identity(self, settings: dict[str, Any]) -> dict[str, Any]:
         """The file's contents, wherever it lies."""
-        self._weights()
-        return settings | {"path": sha256(absolute("pruner.path", self.path))}
+        return settings | {"path": self._digest()}
 
-    def _weights(self) -> dict[str, Tensor]:
+    def _found(self, network: nn.Module) -> Found:
+        digest, path = self._digest(), absolute(SETTING, self.path)
         try:
-            return prunable_in(load_state_dict(absolute("pruner.path", self.path)))
+            return _read(path, digest, Wanted.of(network))
         except DataError as error:
-            raise DataError(f"pruner.path={self.path}: {error}") from None
+            # The same file twice in a line helps nobody.
+            text = str(error).removeprefix(f"{as_line(path)}: ")
+            raise DataError(f"{SETTING}={self.path}: {text}") from None
+
+    def _digest(self) -> str:
+        path, what = absolute(SETTING, self.path), "no such file"
+        try:
+            if path.is_file():
+                return sha256(path)
+        except OSError as error:  # of what nobody may read, of a name that is too long
+            what = f"cannot be read: {reason(error)}"
+        raise DataError(f"{SETTING}={as_line(self.path)}: {what}")
+
+
+@functools.lru_cache(maxsize=8)
+def _read(path: Path, digest: str, wanted: Wanted) -> Found:
+    """The mask in a file; the stages of a run and the jobs of a sweep ask for it again."""
+    return mask_in(path, wanted)

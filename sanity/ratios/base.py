@@ -102,3 +102,13 @@ def floor_share(total: int, share: float) -> int:
 def kept_share(total: int, sparsity: float) -> int:
     """floor(total * (1 - sparsity)), exact like :func:`floor_share`."""
     return int(total * (1 - Fraction(repr(float(sparsity)))))
+
+
+def sparsity_of(kept: int, total: int) -> float:
+    """The shortest sparsity at which :func:`kept_share` gives ``kept`` of ``total`` weights."""
+    removed = Fraction(total - kept, total)
+    for digits in range(1, 17):
+        sparsity = int(removed * 10**digits) / 10**digits
+        if kept_share(total, sparsity) == kept:
+            return sparsity
+    return float(removed)

@@ -14,10 +14,11 @@ class Like(Ratio):
     """Every layer keeps as many weights as the pruner ``of`` keeps there at the same sparsity.
 
     ``of`` is a pruner's name or its class's dotted path and ``settings`` its options; the
-    pipeline prunes with it first and passes its counts as the budget's ``donor``.
+    pipeline prunes with it first and passes its counts as the budget's ``donor``. ``sparsity`` is
+    None where the pruner decides it.
     """
 
-    sparsity: float = 0.98
+    sparsity: float | None = 0.98
     of: str = "snip"
     settings: Mapping[str, Any] = field(default_factory=dict)
 

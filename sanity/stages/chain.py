@@ -25,7 +25,7 @@ def chain(experiment: Experiment) -> tuple[Stage, ...]:
 
     trained, mask = dense, None
     donor = then(prune.donor_stage(experiment, dense)) if experiment.donor else None
-    rounds = experiment.pruner.rounds(experiment.ratio.sparsity)
+    rounds = experiment.pruner.rounds(experiment.sparsity)
     for round_ in (Round(number, rounds) for number in range(1, rounds + 1)):
         before = mask
         mask = then(prune.stage(experiment, round_, trained, before, donor))

@@ -12,8 +12,9 @@ from sanity.checks.base import Check, Effect, MaskCheck, ScoreCheck
 from sanity.core import console
 from sanity.core.errors import CheckError, TrainingError
 from sanity.core.streams import generator, seeded, stream
-from sanity.experiment.experiment import Experiment, Method
+from sanity.experiment.experiment import Experiment
 from sanity.experiment.instantiate import option_name
+from sanity.experiment.method import Method
 from sanity.pruners.base import Batches, Pruner, Scores, Scoring
 from sanity.pruning import masks, memory
 from sanity.pruning.connectivity import is_dead

@@ -6,7 +6,7 @@ differ only in the settings' values, take one composition together.
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePath
@@ -128,13 +128,20 @@ def _touches(key: str, others: Sequence[str]) -> bool:
     return any(f"{key}.".startswith(f"{one}.") or f"{one}.".startswith(f"{key}.") for one in others)
 
 
-def directory_of(template: str, number: int, seed: int, composed: Composed) -> str:
+def directory_of(
+    template: str,
+    number: int,
+    seed: int,
+    composed: Composed,
+    facts: Mapping[str, Any] | None = None,
+) -> str:
     """The name that ``hydra.sweep.subdir`` gives the directory of a job.
 
-    Resolved here, so that a job's directory is known before the job has run. Raises ConfigError
-    for a template that refers to what only a running job knows.
+    Resolved here, so that a job's directory is known before the job has run; ``facts`` are settings
+    whose values are known better than they are written. Raises ConfigError for a template that
+    refers to what only a running job knows.
     """
-    known = {"hydra.job.num": number, "hydra.job.id": number, "seed": seed}
+    known = {"hydra.job.num": number, "hydra.job.id": number, "seed": seed, **(facts or {})}
     known |= {f"hydra.runtime.choices.{name}": value for name, value in composed.choices.items()}
 
     def value(match: re.Match[str]) -> str:

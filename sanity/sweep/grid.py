@@ -3,7 +3,8 @@
 A grid maps settings to their values and stands for every combination of them; a list of grids is
 their union. Settings swept on the command line replace those of the same name in every grid, or
 multiply with them. Controls are arms that stand beside a grid whatever is asked of it: they share
-its data sets, sparsities and seeds, and choose their method themselves.
+its data sets, sparsities and seeds, and choose their method themselves. Beside a ticket from a file
+they are as sparse as it.
 """
 
 import dataclasses
@@ -23,6 +24,7 @@ from sanity.experiment import patterns
 
 OF_AN_ARM = ("pruner", "ratio", "rewind", "sanity_check")
 OF_THE_CELL = "ratio.sparsity"  # the one of their settings that controls share with the rest
+FROM_FILE, FILE = "pruner=from_checkpoint", "pruner.path"  # a ticket that has its own
 
 Axes = dict[str, list[str]]
 """Setting -> one override text (``key=value``) for each of its values."""
@@ -127,7 +129,13 @@ def _without_arm(axes: Axes) -> Axes:
         group = name.replace("@", ".").split(".")[0]
         return group in OF_AN_ARM and name != OF_THE_CELL
 
-    return {key: texts for key, texts in axes.items() if not is_of_the_arm(_name(key))}
+    shared = {key: texts for key, texts in axes.items() if not is_of_the_arm(_name(key))}
+    files = [text for key, texts in axes.items() if _name(key) == FILE for text in texts]
+    if files and FROM_FILE in axes.get("pruner", ()):
+        sparsities = [f"{OF_THE_CELL}={text.partition('=')[2]}" for text in files]
+        shared = {key: texts for key, texts in shared.items() if _name(key) != OF_THE_CELL}
+        shared[OF_THE_CELL] = sparsities
+    return shared
 
 
 def _parsed(parser: OverridesParser, where: str, key: str, values: Any) -> Override:

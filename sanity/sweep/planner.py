@@ -23,6 +23,7 @@ from sanity.stats.criteria import Criteria
 from sanity.sweep.compose import Composer, directory_of
 from sanity.sweep.plan import Job, LeftOut, Plan
 
+SPARSITY = "ratio.sparsity"
 READ_FROM_IMAGES = ("dataset.num_classes", "dataset.image_size")
 SEED = re.compile(r"seed=\d{1,18}")  # longer ones are checked as any setting is
 
@@ -95,6 +96,7 @@ class Planner:
                 left_out.append(LeftOut(tuple(overrides), f"control: {problem}"))
             else:
                 jobs += [job] if job.stages[-1].key not in planned else []
+                planned.add(job.stages[-1].key)
         return left_out
 
     def _job(self, number: int, overrides: Sequence[str]) -> Job:
@@ -114,13 +116,15 @@ class Planner:
         experiment = dataclasses.replace(
             experiment, settings=dataclasses.replace(experiment.settings, seed=seed)
         )
+        asked = OmegaConf.select(composed.cfg, SPARSITY)
+        known = {SPARSITY: experiment.sparsity} if isinstance(asked, str | None) else {}
         return Job(
             number=number,
             overrides=tuple(overrides),
-            directory=directory_of(self._subdirectory, number, seed, composed),
+            directory=directory_of(self._subdirectory, number, seed, composed, known),
             stages=tuple(stage.id for stage in chain(experiment)),
             choices={group: str(composed.choices.get(group)) for group in CHOSEN},
-            sparsity=experiment.ratio.sparsity,
+            sparsity=None if isinstance(asked, str) else experiment.ratio.sparsity,
             seed=seed,
             epochs=experiment.recipe.epochs,
             workload=experiment.workload,

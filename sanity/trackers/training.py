@@ -109,12 +109,13 @@ def _ticket(content: Mapping[str, Any], stage: str, group: str | None) -> dict[s
     stages, ticket = content["stages"], content["ticket"]
     dense = stages.get(DENSE)
     choices, ratio = content["choices"], ratio_of(content)
+    asked = content["config"]["ratio"].get("sparsity")
     check = "" if choices["sanity_check"] == "none" else f", {choices['sanity_check']}"
     config = {
         **choices,
         "arm": f"{choices['pruner']} x {ratio}{check}",
         "ratio": ratio,
-        "sparsity": content["config"]["ratio"].get("sparsity"),
+        "sparsity": (ticket or {}).get("asked") if isinstance(asked, str | None) else asked,
         "seed": content["seed"],
         "parent": None if dense is None else identifier(DENSE, dense["key"], group),
         "settings": redacted(settings),

@@ -110,6 +110,7 @@ class Tied(nn.Module):
         self.first, self.second = nn.Linear(8, 8), nn.Linear(8, 8)
         self.second.weight = self.first.weight
         self.again = self.conv
+        self.switches: Tensor
         self.register_buffer("switches", torch.ones(8, dtype=torch.bool))
         self.fc = nn.Linear(8, num_classes)
         self.head = nn.Linear(8, 100)

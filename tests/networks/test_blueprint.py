@@ -134,7 +134,7 @@ def test_shared_weights_are_pruned_once_and_unused_ones_are_not() -> None:
 def test_two_heads_are_one_classifier() -> None:
     network = timm.create_model(
         "deit_tiny_distilled_patch16_224",
-        **TIMM_VIT.keywords,  # type: ignore[arg-type]
+        **TIMM_VIT.keywords,
     )
     assert blueprint(network, (3, 16, 16)).classifier == ("head", "head_dist")
 

@@ -14,7 +14,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from sanity.core.errors import DataError
-from sanity.networks.checkpoint import fit, load_state_dict
+from sanity.networks.checkpoint import fit, initialise_from, load_state_dict, weights_for
+from sanity.networks.foreign.names import Wanted
 
 
 def network() -> nn.Module:
@@ -201,3 +202,80 @@ def test_a_network_that_diverged_is_no_initialisation(tmp_path: Path) -> None:
     torch.save({"conv1.weight": torch.tensor([1.0, float("nan")])}, tmp_path / "nan.pth.tar")
     with pytest.raises(DataError, match=r"nan\.pth\.tar: holds NaN or infinite values in conv1"):
         load_state_dict(tmp_path / "nan.pth.tar")
+
+
+def given(path: Path, content: Any) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    torch.save(content, path / "x.pth")
+    return weights_for(Wanted.of(network()), path / "x.pth")
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "model._orig_mod.", "any.thing."])
+def test_weights_are_named_as_the_network_names_them(prefix: str, tmp_path: Path) -> None:
+    state, notes = given(tmp_path, {f"{prefix}{name}": one for name, one in STATE.items()})
+    assert_same(state)
+    told = (f"names are read without {prefix} in front of them",)
+    assert notes == (told if prefix else ())
+    net = network()
+    initialise_from(net, tmp_path / "x.pth")
+    assert_same({name: net.state_dict()[name] for name in STATE})
+
+
+def test_a_networks_own_module_keeps_its_name(tmp_path: Path) -> None:
+    net = nn.Sequential(OrderedDict(module=network()))
+    torch.save(net.state_dict(), tmp_path / "x.pth")
+    state, notes = weights_for(Wanted.of(net), tmp_path / "x.pth")
+    assert_same(state, net.state_dict())
+    assert notes == ()
+
+
+def test_a_pruned_weight_is_the_product_of_weight_and_mask(tmp_path: Path) -> None:
+    weight, keep = STATE["fc.weight"], torch.tensor([[1.0, 0.0]] * 3)
+    rest = {name: one for name, one in STATE.items() if name != "fc.weight"}
+    state, notes = given(tmp_path, {**rest, "fc.weight_orig": weight, "fc.weight_mask": keep})
+    assert_same({name: state[name] for name in STATE}, {**STATE, "fc.weight": weight * keep})
+    assert notes == ()
+
+
+def test_masks_beside_initial_weights_are_told_and_not_applied(tmp_path: Path) -> None:
+    told = ("the masks in it are not used: only pruner=from_checkpoint reads them",)
+    keep = torch.zeros(3, 2)
+    for content in ({**STATE, "fc.weight_mask": keep}, {"model": STATE, "masks": {"fc": keep}}):
+        state, notes = given(tmp_path, content)
+        assert_same(state)
+        assert notes == told
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"fc.weight": None}, "lacks fc.weight$"),
+        ({"fc.weight": None, "fc.weight_orig": STATE["fc.weight"]}, "lacks fc.weight; has in sur"),
+        ({"fc.weight_orig": STATE["fc.weight"]}, "has in surplus fc.weight_orig$"),
+        ({"other.weight": torch.ones(1)}, "has in surplus other.weight$"),
+        ({"fc.weight": torch.ones(2, 3)}, r"another shape fc.weight \(2, 3\) instead of \(3, 2\)$"),
+    ],
+)
+def test_weights_that_do_not_fit_are_named(
+    change: dict[str, Tensor | None], line: str, tmp_path: Path
+) -> None:
+    changed = {**STATE, **change}
+    content = {name: one for name, one in changed.items() if one is not None}
+    prefix = r"x\.pth: does not fit arch \(Sequential with 2 prunable layers\): it "
+    with pytest.raises(DataError, match=prefix + ".*" + line):
+        given(tmp_path, content)
+
+
+def test_a_mask_of_another_shape_makes_no_product(tmp_path: Path) -> None:
+    rest = {name: one for name, one in STATE.items() if name != "fc.weight"}
+    content = {**rest, "fc.weight_orig": STATE["fc.weight"], "fc.weight_mask": torch.ones(2, 3)}
+    line = r"holds fc\.weight_orig \(3, 2\) under a mask of the shape \(2, 3\)"
+    with pytest.raises(DataError, match=line):
+        given(tmp_path, content)
+
+
+def test_what_belongs_to_nobody_may_have_diverged(tmp_path: Path) -> None:
+    content = {f"model.{name}": one for name, one in STATE.items()}
+    _, notes = given(tmp_path, {**content, "best": torch.tensor(float("inf"))})
+    assert notes[1] == "what is not below model. is left out: best"
+    with pytest.raises(DataError, match=r"holds NaN or infinite values in fc\.bias"):
+        given(tmp_path, {**content, "model.fc.bias": torch.full((3,), float("nan"))})

@@ -19,8 +19,8 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from sanity.core.errors import DataError
-from sanity.networks import checkpoint
 from sanity.networks.checkpoint import fit, load_state_dict
+from sanity.networks.foreign import files, forms
 
 STATE = {
     "conv.weight": torch.arange(8.0).reshape(2, 1, 2, 2),
@@ -68,7 +68,7 @@ def assert_is_usable(state: dict[str, Tensor]) -> None:
     for tensor in state.values():
         assert type(tensor) is Tensor
         assert not tensor.requires_grad
-        assert tensor.dtype in checkpoint.DTYPES
+        assert tensor.dtype in forms.DTYPES
         assert bool(torch.isfinite(tensor).all())
         tensor.clone()
 
@@ -228,7 +228,7 @@ def test_a_compressed_bomb_is_not_inflated(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_file_of_absurd_size_is_not_read(tmp_path: Path) -> None:
     with (tmp_path / "x.pth").open("wb") as file:
-        file.truncate(checkpoint.MOST + 1)
+        file.truncate(files.MOST + 1)
     with pytest.raises(DataError, match=r"x\.pth: has more than 4,294,967,296 bytes"):
         load_state_dict(tmp_path / "x.pth")
 

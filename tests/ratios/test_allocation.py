@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sanity.core.config import PROJECT
 from sanity.networks.layers import Blueprint, Layer
 from sanity.pruning.shares import share_out
-from sanity.ratios.base import Allocation, Budget, Ratio, floor_share, kept_share
+from sanity.ratios.base import Allocation, Budget, Ratio, floor_share, kept_share, sparsity_of
 
 
 def outline(*totals: int) -> Blueprint:
@@ -45,6 +45,20 @@ def test_shares_of_thousandths_are_exact(total: int, thousandths: int) -> None:
     share = thousandths / 1000
     assert floor_share(total, share) == floor(Fraction(total * thousandths, 1000))
     assert kept_share(total, share) == floor(Fraction(total * (1000 - thousandths), 1000))
+
+
+@given(st.integers(1, 10**9), st.floats(0, 1))
+def test_a_sparsity_leaves_as_many_weights_as_it_is_read_from(total: int, share: float) -> None:
+    kept = int(total * share)
+    assert kept_share(total, sparsity_of(kept, total)) == kept
+
+
+@pytest.mark.parametrize(
+    ("kept", "total", "sparsity"),
+    [(37_111, 1_855_584, 0.98), (5, 10, 0.5), (10, 10, 0.0), (0, 10, 1.0), (503, 2516, 0.8)],
+)
+def test_it_is_the_shortest_one(kept: int, total: int, sparsity: float) -> None:
+    assert sparsity_of(kept, total) == sparsity
 
 
 def test_total_and_empty_layers() -> None:

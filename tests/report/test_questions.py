@@ -10,6 +10,7 @@ import pytest
 import simulated
 from simulated import Arm, seeds
 
+from sanity.ratios.base import sparsity_of
 from sanity.report.data.controls import State, state
 from sanity.report.data.questions import Question
 from sanity.report.report import Report, make
@@ -282,3 +283,55 @@ def test_a_control_is_one_by_its_classes_too(tmp_path: Path) -> None:
     simulated.write(tmp_path / "b", arms)
     (question,) = make([tmp_path / "b"]).questions
     assert question.control == "negative"
+
+
+def from_files(root: Path, sizes: tuple[int, ...], *, controls: str = "t_{seed}.pth") -> Report:
+    """Tickets from a file a seed, of so many weights, and random ones as sparse as ``controls``."""
+    arms = [
+        *seeds(len(sizes), 0, 0.1, 1, pruner="from_checkpoint"),
+        *seeds(len(sizes), -3, 0.1, 2, pruner="from_checkpoint", check="rearrange"),
+        *seeds(len(sizes), -2, 0.1, 3, pruner="random"),
+        *seeds(len(sizes), -2, 0.1, 4, pruner="random", check="rearrange"),
+    ]
+    for path in simulated.write(root, arms).glob("*/record.json"):
+        content = json.loads(path.read_text())
+        ticket, is_random = content["ticket"], content["choices"]["pruner"] == "random"
+        kept = sizes[content["seed"]] - (2 if is_random else 0)  # a layer-wise ratio rounds down
+        ticket["layers"][2]["kept"] += kept - ticket["kept"]
+        ticket |= {"kept": kept, "sparsity": 1 - kept / ticket["total"]}
+        ticket["asked"] = sparsity_of(sizes[content["seed"]], ticket["total"])
+        content["config"]["ratio"]["sparsity"] = controls if is_random else None
+        if not is_random:
+            content["config"]["pruner"]["path"] = "t_{seed}.pth"
+        path.write_text(json.dumps(content))
+    return make([root])
+
+
+def test_tickets_from_files_of_any_size_are_compared_with_random_ones_seed_by_seed(
+    tmp_path: Path,
+) -> None:
+    report = from_files(tmp_path, (900, 1400, 950, 1200, 1000))
+    assert [cell.label for cell in report.cells] == ["from_checkpoint 97.71%", "random 97.71%"]
+    assert answers(report) == {
+        ("from_checkpoint", "rearrange"): Verdict.DEPENDS,
+        ("from_checkpoint", "random_ticket"): Verdict.DEPENDS,
+        ("random", "rearrange"): Verdict.INDEPENDENT,
+    }
+    assert all(len(one.judgement.paired.differences) == 5 for one in report.questions)
+
+
+def test_random_tickets_of_another_size_are_none_of_a_file(tmp_path: Path) -> None:
+    report = from_files(tmp_path, (900, 1400, 950))
+    for path in tmp_path.glob("*random_none_s2/record.json"):
+        content = json.loads(path.read_text())
+        content["ticket"]["kept"] += 100
+        path.write_text(json.dumps(content))
+    assert ("from_checkpoint", "random_ticket") in answers(report)
+    assert ("from_checkpoint", "random_ticket") not in answers(make([tmp_path]))
+
+
+def test_files_of_several_tickets_are_several_methods(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        from_files(tmp_path / name, (900, 1400), controls=f"{name}.pth")
+    labels = [cell.label for cell in make([tmp_path]).cells if cell.choices["pruner"] == "random"]
+    assert labels == ["random (sparsity=a.pth) 97.58%", "random (sparsity=b.pth) 97.58%"]

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from sanity.cli.overrides import quoted
 from sanity.core.errors import ConfigError
-from sanity.sweep.grid import expand
+from sanity.sweep.grid import expand, expand_controls
 
 PARSER = OverridesParser.create()
 PRINTABLE = st.text(st.characters(exclude_categories=("C", "Zl", "Zp"), include_characters=" "))
@@ -159,3 +159,33 @@ def test_texts_of_a_grid_reach_their_jobs_unchanged(texts: list[str]) -> None:
 def test_values_of_a_grid_reach_their_jobs_unchanged(value: Any) -> None:
     (job,) = jobs({"key": [value]})
     assert PARSER.parse_override(job[0]).value() == value
+
+
+CONTROLS = {"pruner": ["random"], "sanity_check": ["none", "rearrange"]}
+
+
+def controls(*arguments: str) -> list[list[str]]:
+    return expand_controls(CONTROLS, {"sanity_check": ["none"], "seed": [0]}, arguments, PARSER)
+
+
+@pytest.mark.parametrize("sparsity", [(), ("ratio.sparsity=null",)])
+def test_controls_beside_a_ticket_from_a_file_are_as_sparse_as_it(sparsity: tuple[str]) -> None:
+    assert controls("pruner=from_checkpoint", "pruner.path=a.pth", *sparsity) == [
+        ["seed=0", "ratio.sparsity=a.pth", "pruner=random", "sanity_check=none"],
+        ["seed=0", "ratio.sparsity=a.pth", "pruner=random", "sanity_check=rearrange"],
+    ]
+
+
+def test_beside_several_files_they_are_as_sparse_as_each() -> None:
+    found = controls("pruner=from_checkpoint", "pruner.path=a.pth,b.pth")
+    assert {text for one in found for text in one if "sparsity" in text} == {
+        "ratio.sparsity=a.pth",
+        "ratio.sparsity=b.pth",
+    }
+
+
+def test_a_path_of_another_pruner_is_no_sparsity() -> None:
+    for typed in (("pruner=mine", "+pruner.path=a.txt"), ("pruner=snip", "ratio.sparsity=0.9")):
+        found = [text for one in controls(*typed) for text in one]
+        assert not any("a.txt" in text for text in found)
+        assert ("ratio.sparsity=0.9" in found) == (typed[0] == "pruner=snip")

@@ -2,15 +2,21 @@
 
 import functools
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
+import torch
 from hydra.types import RunMode
 from options import options
 from planning import loader_of, plan_of
 
+from sanity.archs.resnet import ResNet
 from sanity.core.config import PROJECT
 from sanity.core.errors import ConfigError
+from sanity.experiment.patterns import escaped
+from sanity.networks.build import skeleton
+from sanity.networks.layers import prunable_weights
 from sanity.sweep.cost import cost_of
 from sanity.sweep.plan import Plan
 
@@ -196,6 +202,44 @@ def test_the_battery_is_for_every_pruner(pruner: str) -> None:
     found = {check for name, *_, check in arms(plan) if name == pruner}
     assert {"none", "rearrange", "shuffle_weights", "reinit"} <= found
     assert {name for name, *_ in arms(plan)} == {pruner, "random", "lt"}
+
+
+@pytest.fixture
+def ticket(tmp_path: Path) -> Path:
+    """Masks of the default network for two seeds, one of them twice as sparse; their pattern."""
+    network = skeleton(functools.partial(ResNet, 8, 10, in_channels=1, image_size=8))
+    for seed in (0, 1):
+        masks = {}
+        for name, weight in prunable_weights(network).items():
+            keep = torch.arange(weight.numel()).view(weight.shape) % (10 * (seed + 1)) == 0
+            masks[f"{name}.weight_mask"] = keep
+        torch.save(masks, tmp_path / f"{seed}.pth")
+    return tmp_path / "{seed}.pth"
+
+
+def test_the_battery_is_for_tickets_from_files_with_controls_as_sparse(ticket: Path) -> None:
+    typed = escaped(f"pruner.path={ticket}")
+    plan = plan_of("sweep=battery", "pruner=from_checkpoint", typed, "seed=0,1")
+    assert arms(plan) - CONTROLS == {
+        ("from_checkpoint", "global", "init", check)
+        for check in ("none", "rearrange", "shuffle_weights", "reinit")
+    }
+    assert arms(plan) > CONTROLS
+    assert len(plan.jobs) == 8 + 8
+    assert {job.sparsity for job in plan.jobs} == {None}
+    sparsities = {job.seed: Counter[float]() for job in plan.jobs}
+    for job in plan.jobs:  # as the template of directories has it
+        sparsities[job.seed][round(float(job.directory.split("_")[-2]), 3)] += 1
+    assert [dict(one) for one in sparsities.values()] == [{0.9: 8}, {0.95: 8}]
+    reasons = {one.reason for one in plan.left_out}
+    assert all("from_checkpoint" in reason for reason in reasons)
+
+
+def test_the_quickstart_takes_a_ticket_from_a_file_too(ticket: Path) -> None:
+    typed = ("pruner=from_checkpoint", escaped(f"pruner.path={ticket}"), "seed=0,1")
+    with pytest.raises(ConfigError, match=r"where a grid has them: ratio\.sparsity=null\)$"):
+        plan_of("sweep=quickstart", *typed)
+    assert len(plan_of("sweep=quickstart", *typed, "ratio.sparsity=null").jobs) == 6 + 8
 
 
 def test_the_battery_on_a_cell_of_the_paper() -> None:

@@ -32,10 +32,16 @@ def seconds(value: Any) -> float | None:
     return float(value)
 
 
-def ticket(content: Mapping[str, Any] | None, asked: float | None) -> Mapping[str, Any] | None:
-    """A ticket's counts; ``asked`` is the sparsity meant."""
+def ticket(
+    content: Mapping[str, Any] | None, asked: float | str | None
+) -> Mapping[str, Any] | None:
+    """A ticket's counts; ``asked`` is the sparsity meant, which the record knows of a file's."""
     if content is None:
         return None
+    if isinstance(asked, str | None):
+        asked = content.get("asked")
+        if asked is not None and not (is_number(asked) and 0 <= asked <= 1):
+            raise ValueError(f"ticket.asked is {asked}")
     layers = []
     for layer in content["layers"]:
         total, kept = int(layer["total"]), int(layer["kept"])

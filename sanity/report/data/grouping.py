@@ -52,7 +52,7 @@ class _Place:
 def _place(run: Run) -> _Place:
     parts: dict[str, dict[str, Any]] = {"context": {}, "method": {}, "arm": {}}
     for name, value in flatten(run.config).items():
-        if name != "ratio.sparsity":
+        if name != "ratio.sparsity" or isinstance(value, str):  # a file, which tells methods apart
             parts[PARTS.get(name.split(".")[0], "method")][name] = value
     context, method, arm = map(digest, parts.values())
     names = run.choices
@@ -99,18 +99,23 @@ def _cell(context: Context, method: str, sparsity: float | None, arms: list[Arm]
     results = any(run.ticket is not None or run.accuracy is not None for run in runs)
     if kinds == {("dense", wording.ORIGINAL)} or not results:
         return None
-    sizes = [run.found_sparsity for run in runs if run.found_sparsity is not None]
-    found = round(sum(sizes) / len(sizes), 4) if sizes else None
+    found = _mean([run.found_sparsity for run in runs])
+    meant = _mean([run.meant_sparsity for run in runs])
     return Cell(
         context=context,
         choices={name: runs[0].choices[name] for name in ("pruner", "ratio", "rewind")},
         method=method,
         detail=wording.method(runs[0].choices, runs[0].config),
-        sparsity=found if sparsity is None else sparsity,
+        sparsity=meant if sparsity is None else sparsity,
         # As found first, checks in the order of the chain, one's own last.
         arms={arm.label: arm for arm in sorted(arms, key=lambda arm: wording.position(arm.check))},
         missed=found if any(run.missed for run in runs) else None,
     )
+
+
+def _mean(shares: Sequence[float | None]) -> float | None:
+    known = [share for share in shares if share is not None]
+    return round(sum(known) / len(known), 4) if known else None
 
 
 def flatten(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -135,8 +135,15 @@ def _random_tickets(cell: Cell, cells: Sequence[Cell]) -> list[tuple[str, Arm]]:
     found = [
         other
         for other in cells
-        if other.context is cell.context and other.sparsity == cell.sparsity
-        if other.kinds == wanted and other.accuracies
+        if other.context is cell.context and other.kinds == wanted and other.accuracies
+        if _alike(cell, other)
     ]
     label = wording.change(wording.RANDOM_TICKET)
     return [(label if len(found) == 1 else f"{label}: {one.method}", one.original) for one in found]
+
+
+def _alike(cell: Cell, other: Cell) -> bool:
+    """Whether tickets are meant to be of one size; where files decide it, whether they are."""
+    if None not in (cell.any_run.sparsity, other.any_run.sparsity):
+        return cell.sparsity == other.sparsity
+    return sameness.of_one_size(cell.original, other.original)

@@ -46,14 +46,20 @@ class Run:
 
     @property
     def sparsity(self) -> float | None:
-        """The prune ratio that was asked for; None where the mask came with its own."""
+        """The prune ratio that was asked for; None where a file decided it, and named it or not."""
         asked = self.config.get("ratio", {}).get("sparsity")
-        return None if asked is None else float(asked)
+        return None if isinstance(asked, str | None) else float(asked)
 
     @property
     def found_sparsity(self) -> float | None:
         """The share of weights that the mask removes."""
         return (self.ticket or {}).get("sparsity")
+
+    @property
+    def meant_sparsity(self) -> float | None:
+        """That which was asked for, be it by a file; of earlier records what the mask removes."""
+        asked = (self.ticket or {}).get("asked")
+        return self.found_sparsity if asked is None else asked
 
     @property
     def missed(self) -> bool:
@@ -173,7 +179,7 @@ def _run(directory: Path, content: Mapping[str, Any]) -> Run:
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
         raise ValueError(f"seed is {seed}")
     sparsity = content["config"]["ratio"].get("sparsity")
-    if sparsity is not None and not fields.is_number(sparsity):
+    if not isinstance(sparsity, str | None) and not fields.is_number(sparsity):
         raise ValueError(f"config.ratio.sparsity is {sparsity}")
     effect, data = (content.get("check") or {}).get("effect") or {}, content.get("data") or {}
     return Run(

@@ -30,6 +30,12 @@ def why_not(original: Arm, changed: Arm, shared: tuple[str, ...] = OF_A_CELL) ->
     return ""
 
 
+def of_one_size(one: Arm, other: Arm) -> bool:
+    """Whether two arms have seeds in common, and tickets of one size for each."""
+    both = one.runs.keys() & other.runs.keys()
+    return bool(both) and all(_same_size(one.runs[seed], other.runs[seed]) for seed in both)
+
+
 def _differ(part: str, one: Run, other: Run) -> bool:
     digests = [run.identity[part] for run in (one, other) if part in run.identity]
     return len(set(digests)) > 1

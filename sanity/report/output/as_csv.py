@@ -56,7 +56,7 @@ def _row(run: Run, varied: list[str], said: list[str]) -> dict[str, Any]:
         "status": "completed",
         "sweep": run.sweep,
         **run.choices,
-        "sparsity": run.sparsity,
+        "sparsity": ticket.get("asked") if run.sparsity is None else run.sparsity,
         "seed": run.seed,
         **{name: settings.get(name) for name in varied},
         "ticket_sparsity": ticket.get("sparsity"),
