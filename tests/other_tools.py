@@ -21,7 +21,6 @@ from torch import Tensor, nn
 from torch.nn.utils import prune
 
 from sanity.networks.foreign.names import Wanted
-from sanity.networks.layers import prunable_weights
 from sanity.pruning import ticket
 from sanity.pruning.masks import Mask
 
@@ -31,7 +30,7 @@ SHARE = 3  # one weight in so many is kept
 
 def prunable_modules(network: nn.Module) -> dict[str, nn.Conv2d | nn.Linear]:
     """The convolution and linear modules by name."""
-    named = ((name, network.get_submodule(name)) for name in prunable_weights(network))
+    named = network.named_modules()
     return {name: one for name, one in named if isinstance(one, nn.Conv2d | nn.Linear)}
 
 

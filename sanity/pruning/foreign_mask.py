@@ -74,8 +74,8 @@ class _Read:
 
 def _read(path: Path, wanted: Wanted) -> _Read:
     content = _with_names(contents(path), wanted)
-    if any(name.endswith(f".{ticket.SHAPE}") for name in content.tensors):
-        content = _expanded(content)
+    if weights := _of_a_store(content.tensors):
+        content = _expanded(content, weights)
     tensors, masks, there, notes = Tensors(), Tensors(), list[str](), list(content.notes)
     for found in (content.tensors, content.masks):
         matched = match(path, {name: tuple(one.shape) for name, one in found.items()}, wanted)
@@ -114,9 +114,17 @@ def _with_names(content: Content, wanted: Wanted) -> Content:
     return Content(content.path, named, content.masks, content.notes)
 
 
-def _expanded(content: Content) -> Content:
+def _of_a_store(tensors: Tensors) -> list[str]:
+    """The weights beside which a ticket keeps a mask as bits, and a shape; none of other files."""
+    masked = [name.removesuffix(ticket.MASK) for name in tensors if name.endswith(ticket.MASK)]
+    return [weight for weight in masked if f"{weight}{ticket.SHAPE}" in tensors]
+
+
+def _expanded(content: Content, weights: Collection[str]) -> Content:
     """A ticket as stores keep it, with its mask."""
     try:
+        if not content.tensors.keys() >= set(weights):
+            raise ValueError("it lacks weights")
         state, mask = ticket.expand(content.tensors)
     except Exception:  # anybody may have written it
         raise DataError(f"{as_line(content.path)}: is no ticket of a store, or damaged") from None
