@@ -62,9 +62,10 @@ def _config(name: str) -> Any:
     plain = name.partition(".")[0]
     if not timm.is_model(plain):
         raise unknown_name(name, timm.list_models(), "timm")
-    found = timm.models.get_pretrained_cfg(name)
-    if found is None and "." in name:
-        raise unknown_name(name, [plain, *timm.list_pretrained(f"{plain}.*")], "timm")
+    try:
+        found = timm.models.get_pretrained_cfg(name)
+    except RuntimeError:  # of a tag that it does not know
+        raise unknown_name(name, [plain, *timm.list_pretrained(f"{plain}.*")], "timm") from None
     return found or timm.models.PretrainedCfg()
 
 

@@ -1,5 +1,6 @@
 """From a network's recipe to a network: its outline without memory, or with initial weights."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -23,7 +24,8 @@ def skeleton(factory: Factory) -> nn.Module:
     """
     with seeded(0):  # what it may draw is drawn for nothing
         try:
-            with torch.device("meta"):
+            with torch.device("meta"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of weights that it loads for nothing, too
                 return factory()
         except (NotImplementedError, RuntimeError, ValueError, TypeError):
             return factory()

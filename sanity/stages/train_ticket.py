@@ -4,6 +4,7 @@ import functools
 from typing import Any
 
 from sanity.experiment.experiment import Experiment
+from sanity.pruning import masks
 from sanity.pruning.footprint import footprint
 from sanity.pruning.ticket import compress, expand
 from sanity.stages.context import Context
@@ -45,6 +46,7 @@ def _compute(
     weights, mask = expand(inputs["start"].tensors("weights"))
     network = context.initial_network()
     network.load_state_dict(weights)
+    masks.apply(network, mask)  # also where a weight has a second name
     start_accuracy = context.accuracy(network, splits.test)
     schedule = Schedule(context.seed, experiment.start_epoch, shuffle=shuffle)
     steps = splits.train.steps(experiment.recipe.batch_size)

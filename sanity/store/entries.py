@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sanity.core import sharing
 from sanity.core.files import digest, read_json, sha256, write_json
+from sanity.core.tensors import apart
 from sanity.store.keys import FORMAT
 
 MANIFEST = "manifest.json"
@@ -43,8 +44,7 @@ class Entry:
 
 def save_tensors(directory: Path, name: str, tensors: Mapping[str, Tensor]) -> None:
     """Write ``<name>.safetensors`` from any device."""
-    whole = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
-    save_file(whole, directory / f"{name}.safetensors")
+    save_file(apart(tensors), directory / f"{name}.safetensors")
 
 
 def seal(

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from sanity.core import sharing
 from sanity.core.errors import reason
 from sanity.core.files import digest, fsync_directory, write_atomically, write_json
+from sanity.core.tensors import apart
 from sanity.networks.layers import layer_of
 from sanity.training.engines.base import EngineState
 
@@ -142,7 +143,7 @@ class Checkpoints:
 
     def _write(self, name: str, tensors: Mapping[str, Tensor]) -> str:
         """Write ``<name>.safetensors``; its digest, of what was meant to be written."""
-        content = save({key: tensor.contiguous() for key, tensor in tensors.items()})
+        content = save(apart(tensors))
         sharing.make_directory(self.directory)
         write_atomically(self.directory / f"{name}.safetensors", content)
         return hashlib.sha256(content).hexdigest()
