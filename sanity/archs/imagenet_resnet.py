@@ -4,8 +4,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sanity.archs.base import Network
-from sanity.archs.blocks import BasicBlock, Block, Bottleneck, conv, stage
 from sanity.core.errors import ConfigError
+from sanity.networks.blocks import BasicBlock, Block, Bottleneck, conv, stage
 
 WIDTHS = (64, 128, 256, 512)
 """Widths of the four stages; bottleneck blocks have four times as many outputs."""

@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sanity.archs.base import Network
-from sanity.archs.blocks import BasicBlock, Block, Bottleneck, conv, stage
 from sanity.core.errors import ConfigError
+from sanity.networks.blocks import BasicBlock, Block, Bottleneck, conv, stage
 
 DEEPEST = 1202  # the deepest of He et al. 2016
 WIDEST = 2**16

@@ -6,9 +6,9 @@ from typing import Any
 
 from torch import nn
 
-from sanity.archs.library import Library, unknown_name, with_stem
 from sanity.core.config import absolute
 from sanity.core.errors import ConfigError, one_line
+from sanity.networks.library import Library, unknown_name, with_stem
 
 
 def network(

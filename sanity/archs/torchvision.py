@@ -10,10 +10,10 @@ import torchvision
 from torch import Tensor, nn
 from torchvision.models.vision_transformer import VisionTransformer, interpolate_embeddings
 
-from sanity.archs.library import Library, take, unknown_name, with_channels, with_stem
 from sanity.core.config import absolute
 from sanity.core.errors import ConfigError, one_line
 from sanity.networks.checkpoint import load_state_dict
+from sanity.networks.library import Library, take, unknown_name, with_channels, with_stem
 
 SIZES = {"vit": "image_size", "maxvit": "input_size"}
 """Settings by which networks are told the images' size; all others take any."""

@@ -4,8 +4,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sanity.archs.base import Network
-from sanity.archs.blocks import Preactivation, conv, stage
 from sanity.core.errors import ConfigError
+from sanity.networks.blocks import Preactivation, conv, stage
 
 DEEPEST = 1000
 WIDEST = 1024

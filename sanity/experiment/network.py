@@ -9,7 +9,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from sanity.archs.library import Library
 from sanity.core import option
 from sanity.core.errors import ConfigError
 from sanity.core.files import sha256
@@ -21,6 +20,7 @@ from sanity.networks.blueprint import CONTRACT
 from sanity.networks.build import Factory
 from sanity.networks.initial import Initial
 from sanity.networks.layers import Blueprint
+from sanity.networks.library import Library
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,10 @@ REQUIRED = {
 
 
 def kind_of(group: str, option: str) -> type[Option]:
-    kind = hydra.utils.get_class(load_option(group, option)["_target_"])
+    target = load_option(group, option)["_target_"]
+    if target.endswith(".network"):  # of a library, which is no publication
+        return Option
+    kind = hydra.utils.get_class(target)
     assert issubclass(kind, Option)
     return kind
 

@@ -31,7 +31,7 @@ from sanity.archs.resnet import ResNet
 
 class Greedy(ResNet):
     def forward(self, x):
-        if not x.is_meta:
+        if len(x) > 3:  # a plan looks at the network with two or three images
             os.kill(os.getpid(), signal.SIGKILL)  # as the kernel does where memory is short
         return super().forward(x)
 """
