@@ -17,7 +17,6 @@ from torch import nn
 from sanity.core.errors import ConfigError, StoreError, as_line, one_line, reason
 from sanity.experiment.instantiate import Values, build_network, conformed, is_dotted, network_of
 from sanity.networks.build import skeleton
-from sanity.pruning import masks
 from sanity.pruning.masks import Mask
 from sanity.pruning.ticket import expand
 from sanity.record.reading import damaged, read
@@ -57,7 +56,6 @@ def load(path: Path | str, own: str | Sequence[str] = ()) -> Ticket:
         ) from error
     trusted = ("sanity", *([own] if isinstance(own, str) else own))
     network = _network(path, record["config"]["arch"], trusted, weights)
-    masks.apply(network, mask)  # also where a weight has a second name
     return Ticket(network, mask, record)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sanity.archs.base import Network
-from sanity.core.errors import ConfigError, listed
+from sanity.core.errors import ConfigError, SanityError, listed
 from sanity.core.streams import generator, seed_of, seeded
 
 T = TypeVar("T", bound=nn.Module)
@@ -27,7 +27,9 @@ def skeleton(factory: Factory) -> nn.Module:
             with torch.device("meta"), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of weights that it loads for nothing, too
                 return factory()
-        except (NotImplementedError, RuntimeError, ValueError, TypeError):
+        except SanityError:
+            raise
+        except Exception:  # where the fault is the network's own, it is raised once more
             return factory()
 
 

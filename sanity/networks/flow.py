@@ -121,8 +121,14 @@ class _Watch(Watcher):
     def _remake(self, operation: Operation, held: list[_Held]) -> None:
         """Weights of weights: views, copies, or something else."""
         layers = frozenset[str]().union(*(one.layers for one in held))
-        filled_by = next((one.filled_by for one in held if one.filled_by), None)
-        if operation.name.rstrip("_") not in KEEPS_ZEROS:
+        filled = [one.filled_by for one in held]
+        name = operation.name.rstrip("_")
+        if name == "mul":  # a product is 0 where one of its factors is
+            filled = [] if None in filled else filled
+        elif name == "div":  # and a quotient where what is divided is
+            filled = filled[:1]
+        filled_by = next((one for one in filled if one), None)
+        if name not in KEEPS_ZEROS:
             filled_by = filled_by or operation.name
         for key in map(_memory, operation.outputs):
             if key not in self._weights:  # no view of what is there

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import foreign_nets as nets
 import processes
 import pytest
 import resuming
@@ -18,10 +19,14 @@ from sanity.core.config import PROJECT
 from sanity.core.errors import ConfigError, TrainingError
 from sanity.core.streams import generator
 from sanity.experiment.experiment import build
+from sanity.experiment.network import describe
+from sanity.experiment.outline import outline
 from sanity.experiment.validation import validate
 from sanity.load import load
 from sanity.pruning import masks
 from sanity.pruning.connectivity import is_dead
+from sanity.stages.context import Context
+from sanity.training.images import Images
 
 REST = ("training=smoke", "dataset.limit=160", "ratio.sparsity=0.5", "device=cpu")
 OURS = ("depth", "widths", "block", "image_size", "in_channels")
@@ -171,6 +176,71 @@ def test_functions_that_say_what_they_return_are_networks(configure: Compose) ->
         build(configure(*own("unsaid")))
     with pytest.raises(ConfigError, match=r"liar: gave a str, no network"):
         build(configure(*own("liar")))
+
+
+def test_a_weight_under_two_names_is_pruned_under_both(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stores keep the second name whole; what is evaluated and loaded is the ticket."""
+    seen: list[float] = []
+    original = Context.accuracy
+
+    def watched(context: Context, network: torch.nn.Module, images: Images) -> float:
+        weights = dict(network.named_parameters())
+        seen.append(float((weights["first.weight"] == 0).float().mean()))
+        return original(context, network, images)
+
+    monkeypatch.setattr(Context, "accuracy", watched)
+    record = run(*own("Tied"), "pruner=random", "ratio=uniform", "ratio.linear=0.5", tiny=False)
+    assert seen == [pytest.approx(0.5, abs=0.05)]
+    found = load(Path(record["directory"]) / "record.json", own="foreign_nets")
+    weight = dict(found.network.named_parameters())["first.weight"]
+    assert torch.equal(weight != 0, found.mask["first"])
+
+
+READING = """
+from pathlib import Path
+
+import torch
+from foreign_nets import Pooled
+
+
+class Reading(Pooled):
+    def __init__(self, num_classes=10, channels=1):
+        super().__init__(num_classes, channels)
+        self.load_state_dict(torch.load(Path(__file__).with_name("begin.pth")))
+"""
+
+
+def test_files_that_a_network_reads_by_itself_enter_its_keys(
+    configure: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "reading_net.py").write_text(READING)
+    chosen = tuple(one.replace("foreign_nets.", "reading_net.") for one in own("Reading"))
+    found = []
+    for _ in range(2):
+        torch.save(nets.Pooled().state_dict(), tmp_path / "begin.pth")
+        outline.cache_clear()  # as a new process has it
+        found.append(build(configure(*chosen)))
+    assert found[0].ids.arch != found[1].ids.arch
+    assert "its initial weights are the same for every seed" in found[0].blueprint.remarks
+
+
+def test_weights_that_a_librarys_function_loads_enter_its_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", _no_network)
+    (tmp_path / "checkpoints").mkdir()
+    arch = {"_target_": "torchvision.models.resnet18", "weights": "DEFAULT"}
+    found = []
+    for _ in range(2):
+        state = torchvision.models.resnet18().state_dict()
+        torch.save(state, tmp_path / "checkpoints" / "resnet18-f37072fd.pth")
+        outline.cache_clear()
+        found.append(describe(arch, 0, 3, 32, 1000).identity)
+    assert found[0] != found[1]
 
 
 def resnet18(tmp_path: Path) -> Path:

@@ -117,6 +117,13 @@ MADE = {
     "transposed": (lambda net, x: x @ net.a.weight.t().contiguous(), None),
     "scaled": (lambda net, x: x @ (net.a.weight * 2.0).T, None),
     "put together": (lambda net, x: x @ torch.cat([net.a.weight, net.b.weight]).T, None),
+    "normalised": (lambda net, x: F.linear(x, F.normalize(net.a.weight)), None),
+    "times its own norm": (lambda net, x: x @ (net.a.weight * net.a.weight.norm()).T, None),
+    "under a weight": (lambda net, x: x @ (1 / net.a.weight).T, "reciprocal"),
+    "norm over weight": (
+        lambda net, x: x @ (net.b.weight.norm() / net.a.weight).T,
+        "linalg_vector_norm",
+    ),
     "as a factor": (lambda net, x: x * net.a.weight[0], None),
     "only looked at": (lambda net, x: x + 0 * x * float(net.a.weight.detach().norm()), None),
     "standardised": (lambda net, x: x @ (net.a.weight - net.a.weight.mean()).T, "mean"),
