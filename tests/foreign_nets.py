@@ -192,6 +192,32 @@ class Unseen(Pooled):
         return torch.from_numpy(x.detach().numpy())
 
 
+class Discarding(Pooled):
+    """Asks a head that nobody hears."""
+
+    def __init__(self, num_classes: int = 10, channels: int = 1) -> None:
+        super().__init__(num_classes, channels)
+        self.other = nn.Linear(8, 3)
+
+    def features(self, x: Tensor) -> Tensor:
+        """As before."""
+        self.other(x.mean(dim=(2, 3)))
+        return x
+
+
+class Headless(nn.Module):
+    """Its logits are sums of features."""
+
+    def __init__(self, num_classes: int = 10, channels: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, 2 * num_classes, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images -> logits."""
+        one, other = F.relu(self.conv(x)).mean(dim=(2, 3)).chunk(2, dim=1)
+        return one + other
+
+
 def pooled(num_classes: int = 10, channels: int = 1) -> Pooled:
     """A function that says what it returns."""
     return Pooled(num_classes, channels)

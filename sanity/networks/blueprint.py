@@ -49,7 +49,7 @@ def blueprint(
     images = torch.randn((IMAGES, *shape), generator=generator(0, "blueprint"), dtype=dtype)
     seen, classes = _seen(network.eval(), weights, images, num_classes, "")
     trained, _ = _seen(network.train(), weights, images, classes, " in training mode")
-    used = seen.after.keys() | trained.after.keys()
+    used = seen.used | trained.used
     _refuse_filled(seen.filled | trained.filled)
     layers = tuple(
         Layer(name, "conv" if weight.dim() == 4 else "linear", tuple(weight.shape), positions)
@@ -60,14 +60,15 @@ def blueprint(
     if not layers:
         raise ConfigError("arch: what the network gives does not go through any of its layers")
     draws, remark = _chance(network, images)
-    output = seen.output
+    output, classifier = seen.output, _classifier(layers, seen, classes)
+    told = _remarks(network, weights, layers, output is not None, bool(classifier), remark)
     return Blueprint(
         layers=layers,
         shortcuts=None if output is None else output.least < output.most,
-        classifier=_classifier(layers, seen, classes),
+        classifier=classifier,
         misplaced=_misplaced([layer.name for layer in layers], seen.after),
         draws=draws,
-        remarks=tuple(_remarks(network, weights, layers, output is not None, remark)),
+        remarks=tuple(told),
     )
 
 
@@ -179,6 +180,7 @@ def _remarks(
     weights: Mapping[str, Tensor],
     layers: Sequence[Layer],
     is_traced: bool,
+    has_head: bool,
     of_chance: str,
 ) -> list[str]:
     """What a user should know of the network before believing its numbers."""
@@ -198,7 +200,12 @@ def _remarks(
         size = sum(others.values())
         found.append(f"{size:,} weights of other kinds are never pruned: {listed(list(others))}")
     if not is_traced:
-        found.append("how its output comes from the images cannot be seen")
+        found.append(
+            "how its output comes from the images cannot be seen: no classifier is known "
+            "(ratio.linear is about none)"
+        )
+    elif not has_head:
+        found.append("none of its layers gives the logits: ratio.linear is about none")
     return [*found, of_chance] if of_chance else found
 
 

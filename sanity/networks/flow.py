@@ -62,6 +62,11 @@ class Flow:
     after: dict[str, frozenset[str]] = field(default_factory=dict)
     filled: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def used(self) -> frozenset[str]:
+        """The layers that what the pass gives has come through; all applied, where not seen."""
+        return frozenset(self.after) if self.output is None else self.output.behind
+
 
 def flow(network: nn.Module, weights: Mapping[str, Tensor], images: Tensor) -> tuple[Flow, Any]:
     """The flow of ``images`` [B, C, H, W] through ``network``, and what it gives.
@@ -121,6 +126,11 @@ class _Watch(Watcher):
     def _remake(self, operation: Operation, held: list[_Held]) -> None:
         """Weights of weights: views, copies, or something else."""
         layers = frozenset[str]().union(*(one.layers for one in held))
+        if self._is_applied(operation):  # to what cannot be seen to come from the images
+            for layer in layers:
+                self.found.after.setdefault(layer, frozenset())
+                self.found.positions[layer] = None
+            return
         filled = [one.filled_by for one in held]
         name = operation.name.rstrip("_")
         if name == "mul":  # a product is 0 where one of its factors is
@@ -133,6 +143,12 @@ class _Watch(Watcher):
         for key in map(_memory, operation.outputs):
             if key not in self._weights:  # no view of what is there
                 self._weights[key] = _Held(layers, filled_by)
+
+    def _is_applied(self, operation: Operation) -> bool:
+        """Whether an operation is a layer's, with something that is no weight."""
+        others = [one for one in operation.inputs if _memory(one) not in self._weights]
+        is_layers = operation.name in CONVOLUTIONS | MATRIX_PRODUCTS
+        return is_layers and any(one.dim() > 1 for one in others)
 
     def _apply(self, operation: Operation, held: list[_Held], met: Activation) -> Activation:
         """Weights meet activations: the use of a layer."""

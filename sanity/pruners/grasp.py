@@ -12,6 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from sanity.core.errors import ConfigError
 from sanity.pruners.base import Batches, Scores, Scoring
 from sanity.pruners.snip import summed_gradients
+from sanity.pruning.gradients import gradients
 from sanity.pruning.scoring import DataDriven
 from sanity.ratios.base import floor_share
 
@@ -29,15 +30,14 @@ def _product(
 ) -> dict[str, Tensor]:
     direction = summed_gradients(network, weights, batches, temperature)
     products = {name: torch.zeros_like(weight) for name, weight in weights.items()}
-    parameters = list(weights.values())
     for images, labels in batches:
         loss = F.cross_entropy(network(images) / temperature, labels)
-        gradients = torch.autograd.grad(loss, parameters, create_graph=True)
-        pairs = zip(direction.values(), gradients, strict=True)
-        inner = torch.stack([(fixed * gradient).sum() for fixed, gradient in pairs]).sum()
-        second = torch.autograd.grad(inner, parameters)
-        for total, part in zip(products.values(), second, strict=True):
-            total += part
+        first = gradients(loss, weights, create_graph=True)
+        inner = torch.stack(
+            [(fixed * first[name]).sum() for name, fixed in direction.items()]
+        ).sum()
+        for name, part in gradients(inner, weights).items():
+            products[name] += part
     return products
 
 

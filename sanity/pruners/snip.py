@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sanity.pruners.base import Batches, Scores, Scoring
+from sanity.pruning.gradients import gradients
 from sanity.pruning.scoring import DataDriven
 
 
@@ -22,9 +23,8 @@ def summed_gradients(
     sums = {name: torch.zeros_like(weight) for name, weight in weights.items()}
     for images, labels in batches:
         loss = F.cross_entropy(network(images) / temperature, labels)
-        gradients = torch.autograd.grad(loss, list(weights.values()))
-        for total, gradient in zip(sums.values(), gradients, strict=True):
-            total += gradient
+        for name, gradient in gradients(loss, weights).items():
+            sums[name] += gradient
     return sums
 
 
@@ -41,5 +41,5 @@ class SNIP(DataDriven):
     def score(self, scoring: Scoring) -> Scores:
         """|w * dL/dw| (Lee et al. 2019, section 4.1, without its normalisation)."""
         weights = scoring.weights
-        gradients = summed_gradients(scoring.network.train(), weights, scoring.batches)
-        return {name: (weight.detach() * gradients[name]).abs() for name, weight in weights.items()}
+        sums = summed_gradients(scoring.network.train(), weights, scoring.batches)
+        return {name: (weight.detach() * sums[name]).abs() for name, weight in weights.items()}

@@ -8,6 +8,7 @@ from annotated_types import Ge, Le
 from torch import nn
 
 from sanity.pruners.base import MOST_ITERATIONS, Pruner, Scores, Scoring
+from sanity.pruning.gradients import gradients
 
 
 def make_positive(network: nn.Module) -> nn.Module:
@@ -44,8 +45,5 @@ class SynFlow(Pruner):
         weights = scoring.weights
         first = next(iter(weights.values()))
         ones = torch.ones(1, *scoring.input_shape, dtype=first.dtype, device=first.device)
-        gradients = torch.autograd.grad(network(ones).sum(), list(weights.values()))
-        return {
-            name: (weight.detach() * gradient).abs()
-            for (name, weight), gradient in zip(weights.items(), gradients, strict=True)
-        }
+        flow = gradients(network(ones).sum(), weights)
+        return {name: (weight.detach() * flow[name]).abs() for name, weight in weights.items()}

@@ -170,6 +170,15 @@ def test_scores_that_say_nothing_are_named_or_refused(
         run(*own("ZeroHead"), *snip, tiny=False)
 
 
+@pytest.mark.parametrize("pruner", ["snip", "grasp", "synflow"])
+def test_weights_without_a_gradient_have_the_score_0(run: Run, pruner: str) -> None:
+    few = "pruner.iterations=2" if pruner == "synflow" else "pruner.samples_per_class=2"
+    record = run(
+        *own("Unseen"), f"pruner={pruner}", few, "ratio=uniform", "until=prune", tiny=False
+    )
+    assert record["ticket"]["ties"]["flat"] == ["conv"]
+
+
 def test_functions_that_say_what_they_return_are_networks(configure: Compose) -> None:
     assert build(configure(*own("pooled"))).blueprint.names == ["conv", "fc"]
     with pytest.raises(ConfigError, match=r"unsaid: is no network: name a subclass"):

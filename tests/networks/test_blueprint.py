@@ -144,11 +144,24 @@ def test_layers_out_of_order_are_found() -> None:
     assert of(nets.Residual).misplaced is None
 
 
+def test_a_layer_whose_output_nobody_gets_is_unused() -> None:
+    found = of(nets.Discarding)
+    assert found.names == ["conv", "fc"]
+    assert found.remarks[0].endswith("neither pruned nor counted: other")
+
+
+def test_logits_of_no_layer_are_said() -> None:
+    found = of(nets.Headless)
+    assert found.classifier == ()
+    assert found.remarks == ("none of its layers gives the logits: ratio.linear is about none",)
+
+
 def test_what_leaves_pytorch_is_not_known() -> None:
     found = of(nets.Unseen)
     assert found.shortcuts is None
     assert found.classifier == ()
-    assert "how its output comes from the images cannot be seen" in found.remarks
+    assert found.names == ["conv", "fc"]
+    assert "how its output comes from the images cannot be seen" in found.remarks[0]
 
 
 @pytest.mark.parametrize(
