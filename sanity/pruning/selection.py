@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,6 +42,11 @@ class Ties:
             self.arbitrary + other.arbitrary,
             self.flat + other.flat,
         )
+
+    def facts(self, kept: int) -> dict[str, Any]:
+        """As they are stored, of a mask that keeps so many weights in all."""
+        found = {"tied": self.tied, "arbitrary": min(self.arbitrary, kept)}
+        return found | ({"flat": list(self.flat)} if self.flat else {})
 
     def then(self, step: "Ties") -> "Ties":
         """The same after another step."""

@@ -245,10 +245,6 @@ def _facts(experiment: Experiment, mask: Mask, ties: Ties) -> dict[str, Any]:
     return {
         "empty": [name for name, count in kept.items() if count == 0],
         "dead": is_dead(factory, mask, shape),
-        "ties": {
-            "tied": ties.tied,
-            "arbitrary": min(ties.arbitrary, sum(kept.values())),
-            **({"flat": list(ties.flat)} if ties.flat else {}),
-        },
+        "ties": ties.facts(sum(kept.values())),
         "footprint": footprint(factory, experiment.blueprint, mask, shape),
     }
